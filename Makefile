@@ -1,0 +1,78 @@
+# One folder, .venv, holds everything a target needs. It is set up on the first call and brought up to date when a
+# lock changes: the stamps inside it are copies of what was installed. Only packages named in the locks, by hash.
+.POSIX:
+.SUFFIXES:
+.PHONY: help demo test check bench lock python runtime dev
+
+ARGS =
+
+help:
+	@echo 'make demo    the vault and a demo shop on this machine; options: make demo ARGS="--port 8400"'
+	@echo 'make test    every test; some of them: make test ARGS="tests/vault -k passphrase"'
+	@echo 'make check   what reads the code without running it: ruff, mypy, import contracts, house rules'
+	@echo 'make bench   the speed table; options: make bench ARGS="..."'
+	@echo 'make lock    resolve pyproject.toml anew into the two locks (needs uv and the network)'
+
+demo: runtime
+	@exec .venv/bin/vrm demo $(ARGS)
+
+test: dev
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+check: dev
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python -m pytest tests/house
+
+bench: runtime
+	@exec .venv/bin/vrm bench $(ARGS)
+
+# `.venv/where` is the folder it was made in: scripts in a copied one would run the code they were copied from.
+python:
+	@if [ -x .venv/bin/python ] && [ "$$(cat .venv/where 2>/dev/null)" = "$$(pwd -P)" ] \
+	    && .venv/bin/python -c '' 2>/dev/null; then exit 0; fi; \
+	rm -rf .venv; \
+	for python in python3 python3.13 python3.12 python3.11 none; do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	done; \
+	if [ "$$python" = none ]; then \
+	  echo 'This needs Python 3.11 or newer, and no python3 on the PATH is. Install one and type the same again.' >&2; \
+	  exit 1; \
+	fi; \
+	if "$$python" -m venv .venv >/dev/null 2>&1; then :; \
+	elif rm -rf .venv; command -v uv >/dev/null 2>&1; then uv venv --quiet --python "$$python" .venv; \
+	elif "$$python" -m pip --version >/dev/null 2>&1; then "$$python" -m venv --without-pip .venv; \
+	else \
+	  echo 'Python here can make no environment. Install pip or the package python3-venv and type the same again.' >&2; \
+	  exit 1; \
+	fi && pwd -P > .venv/where
+
+runtime: python
+	@if cat requirements.lock pyproject.toml | cmp -s - .venv/runtime; then exit 0; fi; \
+	lock=requirements.lock; $(INSTALL) && cat requirements.lock pyproject.toml > .venv/runtime
+
+# The second lock holds the first one whole, so both stamps are true afterwards.
+dev: python
+	@if cat requirements-dev.lock pyproject.toml | cmp -s - .venv/dev; then exit 0; fi; \
+	lock=requirements-dev.lock; $(INSTALL) && cat requirements-dev.lock pyproject.toml > .venv/dev \
+	  && cat requirements.lock pyproject.toml > .venv/runtime
+
+# Wheels only: building from source would fetch tools that no lock names. pip comes from the environment itself,
+# from uv, or from the Python it was made with, whichever there is.
+INSTALL = \
+	echo "Setting up .venv from $$lock" >&2; \
+	if .venv/bin/python -m pip --version >/dev/null 2>&1; then pip='.venv/bin/python -m pip'; \
+	elif command -v uv >/dev/null 2>&1; then pip='uv pip'; \
+	else pip="$$(.venv/bin/python -c 'import sys; print(sys._base_executable)') -m pip --python .venv/bin/python"; fi; \
+	case $$pip in uv*) export VIRTUAL_ENV="$$(pwd -P)/.venv";; *) export PIP_DISABLE_PIP_VERSION_CHECK=1;; esac; \
+	$$pip install --quiet --require-hashes --only-binary :all: -r $$lock \
+	  && $$pip install --quiet --no-build-isolation --no-deps -e .
+
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	--no-annotate pyproject.toml
+
+lock:
+	$(LOCK) --extra build --output-file requirements.lock $(ARGS)
+	$(LOCK) --extra dev --constraints requirements.lock --output-file requirements-dev.lock $(ARGS)

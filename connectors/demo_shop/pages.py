@@ -1,0 +1,161 @@
+"""The Bookshop's pages. A visitor's own browser is the only way to what her vault showed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Flask, current_app, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response
+
+from connectors.demo_shop import asks
+from connectors.demo_shop.looking import look
+from connectors.demo_shop.stock import BOOKS, IN_THE_WINDOW
+from connectors.demo_shop.visits import Visit, Visits, new_visitor
+from connectors.demo_shop.welcome import a_day, for_anybody, welcome
+from connectors.vendor_client import Client, Denied, SharingError, Vault, WrongCallback, discover, new_state
+
+SAID = {
+    "denied": ("As you like.", "You said no; that is fine. You buy here just as well."),
+    "paused": ("We can wait.", "You have paused this in your vault. We have put away what we had seen."),
+    "ended": ("Hello, stranger.", "Your vault shows us nothing any more. We have forgotten what we had seen."),
+    "forgotten": ("Forgotten.", "We threw our key away. Your vault lists us until you stop it there."),
+}
+TOO_LATE = "We had not asked anything in this browser, or it was long ago. Please begin again."
+
+shop = Blueprint("shop", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What the pages share: who the shop is to a vault, and who is in it."""
+
+    client: Client
+    visits: Visits
+
+
+def open_the_shop(app: Flask, client: Client) -> None:
+    app.extensions["bookshop"] = Counter(client, Visits())
+    app.register_blueprint(shop)
+
+
+@shop.get("/")
+def home() -> str:
+    return _home(_visit())
+
+
+@shop.post("/connect")
+def connect() -> Response | tuple[str, int]:
+    typed = request.form.get("vault", "")
+    client = _counter().client
+    try:
+        pending = discover(client, typed).ask(asks.items(client.clock().date()), new_state())
+    except SharingError as error:
+        return _home(_visit(), typed=typed[:300], wrong=error.sentence), 422
+    _change(pending=pending)
+    return redirect(pending.authorize_url, 303)
+
+
+@shop.get("/callback")
+def callback() -> Response | tuple[str, int]:
+    pending = _visit().pending
+    if pending is None:
+        return _home(_visit(), wrong=TOO_LATE), 400
+    vault, query = Vault(_counter().client, pending.endpoints), request.query_string.decode("ascii", "replace")
+    try:
+        connection = vault.finish(pending, query)
+    except Denied:
+        _change(pending=None, standing="denied", look=None, vault=vault.address)
+        return redirect(url_for(".home"), 303)
+    except WrongCallback as error:
+        return _home(_visit(), wrong=error.sentence), 400
+    except SharingError as error:
+        _change(pending=None)
+        return _home(_visit(), wrong=error.sentence), 502
+    begun = {"pending": None, "connection": connection, "vault": vault.address, "standing": "new", "look": None}
+    _change(**{**begun, **look(connection, _now())})
+    return redirect(url_for(".home"), 303)
+
+
+@shop.post("/again")
+def again() -> Response:
+    connection = _visit().connection
+    if connection is not None:
+        _change(**{"connection": connection, **look(connection, _now())})
+    return redirect(url_for(".home"), 303)
+
+
+@shop.post("/forget")
+def forget() -> Response:
+    """What we hold goes first, and goes even if the vault cannot be told that its key was thrown away."""
+    connection = _visit().connection
+    if connection is not None:
+        _change(connection=None, look=None, standing="forgotten", trouble="")
+        try:
+            connection.drop()
+        except SharingError as error:
+            _change(trouble=error.sentence)
+    return redirect(url_for(".home"), 303)
+
+
+@shop.get("/data")
+def data() -> str:
+    visit = _visit()
+    return render_template("data.html", visit=visit, heard=visit.look.heard if visit.look else ())
+
+
+def _home(visit: Visit, *, typed: str = "", wrong: str = "") -> str:
+    """The one page, for every standing; `wrong` is a sentence that belongs at the form."""
+    now = _now()
+    seen = visit.look if visit.standing == "connected" else None
+    greeting = welcome(seen.shown, now.date()) if seen else None
+    return render_template(
+        "shop.html",
+        visit=visit,
+        greeting=greeting,
+        said=SAID.get(visit.standing),
+        shelf=greeting.shelf if greeting else for_anybody(),
+        told=_told(visit, now),
+        window=[book for book in BOOKS if book.title in IN_THE_WINDOW],
+        typed=typed or visit.vault,
+        wrong=wrong,
+    )
+
+
+def _told(visit: Visit, now: datetime) -> list[tuple[str, str, str]]:
+    """Rows of what, why, until."""
+    if visit.look is None or visit.standing != "connected":
+        return []
+    rows = []
+    for item in visit.look.granted:
+        what, why = asks.said_of(item)
+        if item.collection == "purchases":
+            number = len(visit.look.shown.get("purchases", ()))
+            what = f"{number} {'purchase' if number == 1 else 'purchases'} here"
+        rows.append((what, why, a_day(item.until, now.date()) if item.until else "you stop it"))
+    return rows
+
+
+def _counter() -> Counter:
+    counter: Counter = current_app.extensions["bookshop"]
+    return counter
+
+
+def _now() -> datetime:
+    return _counter().client.clock()
+
+
+def _visitor() -> str:
+    """The secret name of this browser, in a signed cookie."""
+    if "visitor" not in session:
+        session["visitor"] = new_visitor()
+    return str(session["visitor"])
+
+
+def _visit() -> Visit:
+    return _counter().visits.of(_visitor())
+
+
+def _change(**changes: Any) -> None:
+    _counter().visits.change(_visitor(), **changes)

@@ -1,0 +1,175 @@
+"""The access log: one entry for every call whose token opened, committed before the answer leaves.
+
+Number, proof tag and entry are one transaction of the log's own database. The number stands in the entry's identity and
+in the answer, so the vendor holds a witness that no entry was taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+
+from consent.models import Access, Counter, Refusal
+from vault import crypto
+
+if TYPE_CHECKING:
+    from vault.server import Server
+
+_NEXT = text(
+    "INSERT INTO counters (owner_id, grant_id, number) VALUES (:owner, :grant, 1) "
+    "ON CONFLICT (owner_id, grant_id) DO UPDATE SET number = counters.number + 1 RETURNING number"
+)
+_WRITE = text(
+    "INSERT INTO accesses (owner_id, grant_id, number, proof_tag, day, box) "
+    "VALUES (:owner, :grant, :number, :proof, :day, :box)"
+)
+_REFUSED = text(
+    "INSERT INTO refusals (owner_id, grant_id, day, count) VALUES (:owner, :grant, :day, 1) "
+    "ON CONFLICT (owner_id, grant_id, day) DO UPDATE SET count = refusals.count + 1"
+)
+
+
+class Replayed(Exception):  # noqa: N818 - a finding, told with one code
+    """This proof has been used before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One look as she reads it. `what` is field names by collection; never values."""
+
+    grant_id: bytes
+    number: int
+    at: datetime
+    what: Mapping[str, list[str]]
+    count: int
+    purposes: list[str]
+    outcome: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is known of a call when it is logged."""
+
+    owner_id: bytes
+    grant_id: bytes
+    log_key: bytes = field(repr=False)
+    outcome: str
+    collection: str = ""
+    fields: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    count: int = 0
+    proof_tag: bytes | None = None
+    request_id: str = ""
+
+
+def write(server: Server, look: Look) -> int:
+    """Write one entry durably; returns its number. Raises Replayed when the proof is known."""
+    now = server.now
+    content = {
+        "at": now,
+        "what": {look.collection: list(look.fields)} if look.collection else {},
+        "count": look.count,
+        "purposes": list(look.purposes),
+        "outcome": look.outcome,
+        "request_id": look.request_id,
+    }
+    sealing, plaintext = crypto.RowKey(look.log_key), crypto.pad(orjson.dumps(content))
+    keys = {"owner": look.owner_id, "grant": look.grant_id}
+    try:
+        with server.log.writing() as connection:
+            number = connection.execute(_NEXT, keys).scalar_one()
+            box = sealing.seal(about_access(look.owner_id, look.grant_id, number), plaintext)
+            values = {"number": number, "proof": look.proof_tag, "day": now // 86400, "box": box}
+            connection.execute(_WRITE, {**keys, **values})
+    except IntegrityError:
+        raise Replayed from None
+    return int(number)
+
+
+def count_refusal(server: Server, owner: bytes, grant: bytes) -> None:
+    """A call named a lock of this grant and did not open it: counted per day, nothing else is known of it."""
+    with server.log.writing() as connection:
+        connection.execute(_REFUSED, {"owner": owner, "grant": grant, "day": server.now // 86400})
+
+
+def proof_tag(server: Server, owner: bytes, thumbprint: str, jti: str) -> bytes:
+    """The tag under which a proof is remembered."""
+    return crypto.tag(server.keys.tag, "proof", owner, thumbprint, jti)[:16]
+
+
+def about_access(owner: bytes, grant: bytes, number: int) -> bytes:
+    """The identity of an entry's box."""
+    return crypto.identity("vrm/1/access", owner, grant, number)
+
+
+def entries(
+    server: Server, owner: bytes, log_keys: Mapping[bytes, bytes], *, before: tuple[int, int] | None = None, limit: int = 50
+) -> list[Entry]:
+    """Her looks, newest first. `log_keys` by grant; an entry that does not open is shown as 'damaged', never left out."""
+    page: list[Entry] = []
+    with server.log.reading() as session:
+        for grant, key in log_keys.items():
+            rows = session.execute(
+                select(Access.number, Access.day, Access.box)
+                .where(Access.owner_id == owner, Access.grant_id == grant)
+                .order_by(Access.number.desc())
+                .limit(limit if before is None else -1)
+            )
+            sealing = crypto.RowKey(key)
+            page += [_read(sealing, owner, grant, *row) for row in rows]
+    page.sort(key=lambda entry: (entry.at, entry.grant_id, entry.number), reverse=True)
+    if before is not None:
+        page = [entry for entry in page if (int(entry.at.timestamp()), entry.number) < before]
+    return page[:limit]
+
+
+def _read(sealing: crypto.RowKey, owner: bytes, grant: bytes, number: int, day: int, box: bytes) -> Entry:
+    try:
+        content: dict[str, Any] = orjson.loads(sealing.open(about_access(owner, grant, number), box))
+    except crypto.Damaged:
+        return Entry(grant, number, datetime.fromtimestamp(day * 86400, UTC), {}, 0, [], "damaged", "")
+    at = datetime.fromtimestamp(content.pop("at"), UTC)
+    return Entry(grant, number, at, **content)
+
+
+def counts(server: Server, owner: bytes) -> dict[bytes, int]:
+    """How many looks each grant has had."""
+    with server.log.reading() as session:
+        rows = session.execute(select(Counter.grant_id, Counter.number).where(Counter.owner_id == owner))
+        return {grant: number for grant, number in rows}
+
+
+def missing(server: Server, owner: bytes) -> dict[bytes, int]:
+    """Grants whose log has fewer entries than its counter says: how many are missing."""
+    from sqlalchemy import func
+
+    with server.log.reading() as session:
+        rows = session.execute(
+            select(Access.grant_id, func.count()).where(Access.owner_id == owner).group_by(Access.grant_id)
+        )
+        present = {grant: number for grant, number in rows}
+    return {
+        grant: number - present.get(grant, 0)
+        for grant, number in counts(server, owner).items()
+        if number != present.get(grant, 0)
+    }
+
+
+def refusals(server: Server, owner: bytes) -> dict[bytes, int]:
+    """How often strings that opened nothing were tried, by grant."""
+    from sqlalchemy import func
+
+    with server.log.reading() as session:
+        rows = session.execute(
+            select(Refusal.grant_id, func.sum(Refusal.count))
+            .where(Refusal.owner_id == owner)
+            .group_by(Refusal.grant_id)
+        )
+        return {grant: int(number) for grant, number in rows}

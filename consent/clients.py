@@ -1,0 +1,189 @@
+"""Clients: the registrations by which vendors connect, by Client ID Metadata Document or from the command line.
+
+A client_id is the vendor's own address; its document is fetched by `fetching`, kept a day, sealed with the server key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import orjson
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from sqlalchemy import delete, insert, select
+
+from consent.fetching import Unreachable, acceptable, fetch_json
+from consent.models import ClientRow
+from vault import crypto
+from vault.settings import is_loopback
+
+if TYPE_CHECKING:
+    from vault.server import Server
+
+DAY, MINUTE = 86400, 60
+PUBLIC_KTY = {"EC": {"P-256"}, "OKP": {"Ed25519"}, "RSA": None}
+SECRET_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k"}
+
+
+class BadClient(Exception):  # noqa: N818 - told as one refusal
+    """There is no such client, or its document is not acceptable. The reason is for its developer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Client:
+    """A registration: who, where to send her back to, and the keys it signs with (a JWK set)."""
+
+    client_id: str
+    name: str
+    redirect_uris: tuple[str, ...]
+    jwks: Mapping[str, Any]
+    client_uri: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The host its documents were fetched from: what is certain about who asks."""
+        return urlsplit(self.client_id).netloc
+
+    def keys(self) -> KeySet:
+        """Its public keys."""
+        return KeySet.import_key_set(dict(self.jwks))  # type: ignore[arg-type]  # checked by _keys below
+
+    def allows(self, redirect_uri: str) -> bool:
+        """Exact match (RFC 9700 §2.1); only the port of a loopback address may differ (RFC 8252 §7.3)."""
+        if redirect_uri in self.redirect_uris:
+            return True
+        return _loopback_ip(redirect_uri) and any(
+            _loopback_ip(known) and _portless(known) == _portless(redirect_uri) for known in self.redirect_uris
+        )
+
+
+def find(server: Server, client_id: str, *, key_id: str | None = None) -> Client:
+    """A client by its id, fetched when it is not known freshly. Raises BadClient.
+
+    `key_id` names a key that the assertion was signed with: an unknown one fetches anew, at most once a minute.
+    """
+    known = _known(server, client_id)
+    if known is not None:
+        client, fresh_until = known
+        stale = fresh_until <= server.now
+        new_key = key_id is not None and key_id not in {key.get("kid") for key in client.jwks["keys"]}
+        if not stale and not (new_key and fresh_until - DAY + MINUTE <= server.now):
+            return client
+    document = _fetch(server, client_id)
+    client = read_document(server, client_id, document)
+    _keep(server, client, fresh_until=server.now + DAY)
+    return client
+
+
+def register(server: Server, document: Mapping[str, Any]) -> Client:
+    """Register a client without an address of its own, from the command line. Raises BadClient."""
+    client_id = document.get("client_id")
+    if not isinstance(client_id, str) or not 1 <= len(client_id) <= 255 or "://" in client_id:
+        raise BadClient("client_id must be a short name that is not an address")
+    client = read_document(server, client_id, document)
+    _keep(server, client, fresh_until=1 << 40)
+    return client
+
+
+def read_document(server: Server, client_id: str, document: Mapping[str, Any]) -> Client:
+    """Check a metadata document (draft-ietf-oauth-client-id-metadata-document §4). Raises BadClient."""
+    if document.get("client_id") != client_id:
+        raise BadClient("client_id in the document differs from its address")
+    if document.get("token_endpoint_auth_method", "private_key_jwt") != "private_key_jwt":
+        raise BadClient("token_endpoint_auth_method must be private_key_jwt")
+    if any(name.startswith("client_secret") for name in document):
+        raise BadClient("a metadata document holds no secret")
+    name = document.get("client_name")
+    if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80 or not name.isprintable():
+        raise BadClient("client_name is missing or not a name")
+    uris = document.get("redirect_uris")
+    if not isinstance(uris, list) or not 1 <= len(uris) <= 20 or not all(_redirectable(server, uri) for uri in uris):
+        raise BadClient("redirect_uris must be https addresses without a fragment")
+    keys = document.get("jwks")
+    if keys is None and isinstance(document.get("jwks_uri"), str):
+        keys = _fetch(server, document["jwks_uri"])
+    client_uri = document.get("client_uri")
+    return Client(
+        client_id, name.strip(), tuple(uris), _keys(keys), client_uri if isinstance(client_uri, str) else None
+    )
+
+
+def _redirectable(server: Server, uri: Any) -> bool:
+    return isinstance(uri, str) and acceptable(uri, loopback=server.settings.loopback) and "#" not in uri
+
+
+def _keys(raw: Any) -> dict[str, Any]:
+    if not isinstance(raw, dict) or not isinstance(raw.get("keys"), list) or not 1 <= len(raw["keys"]) <= 20:
+        raise BadClient("jwks is missing or not a key set")
+    usable = []
+    for key in raw["keys"]:
+        if not isinstance(key, dict) or key.get("kty") not in PUBLIC_KTY or SECRET_MEMBERS & set(key):
+            continue
+        curves = PUBLIC_KTY[key["kty"]]
+        if curves is None or key.get("crv") in curves:
+            usable.append(key)
+    try:
+        KeySet.import_key_set({"keys": usable})
+    except (JoseError, ValueError, TypeError, KeyError):
+        raise BadClient("jwks holds a key that cannot be read") from None
+    if not usable:
+        raise BadClient("jwks holds no public key of an accepted kind (P-256, Ed25519, RSA)")
+    return {"keys": usable}
+
+
+def _fetch(server: Server, url: str) -> dict[str, Any]:
+    try:
+        return fetch_json(url, loopback=server.settings.loopback)
+    except Unreachable as error:
+        raise BadClient(f"its document cannot be had: {error.reason}") from None
+
+
+def _known(server: Server, client_id: str) -> tuple[Client, int] | None:
+    tag = _tag(server, client_id)
+    with server.main.reading() as session:
+        row = session.execute(
+            select(ClientRow.fresh_until, ClientRow.box).where(ClientRow.tag == tag)
+        ).first()
+    if row is None:
+        return None
+    try:
+        content = orjson.loads(crypto.open_box(server.keys.seal, crypto.identity("vrm/1/client", tag), row.box))
+    except crypto.Damaged:
+        return None
+    content["redirect_uris"] = tuple(content["redirect_uris"])
+    return Client(**content), row.fresh_until
+
+
+def _keep(server: Server, client: Client, *, fresh_until: int) -> None:
+    tag = _tag(server, client.client_id)
+    content = {
+        "client_id": client.client_id,
+        "name": client.name,
+        "redirect_uris": client.redirect_uris,
+        "jwks": client.jwks,
+        "client_uri": client.client_uri,
+    }
+    box = crypto.seal(server.keys.seal, crypto.identity("vrm/1/client", tag), crypto.pad(orjson.dumps(content)))
+    with server.main.transaction() as session:
+        session.execute(delete(ClientRow).where(ClientRow.tag == tag))
+        session.execute(insert(ClientRow).values(tag=tag, fresh_until=fresh_until, box=box))
+
+
+def _tag(server: Server, client_id: str) -> bytes:
+    return crypto.tag(server.keys.tag, "client", client_id)
+
+
+def _loopback_ip(url: str) -> bool:
+    return url.startswith("http://") and is_loopback(url) and (urlsplit(url).hostname or "") in {"127.0.0.1", "::1"}
+
+
+def _portless(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.hostname or "").geturl()

@@ -1,0 +1,181 @@
+"""Writing disclosures: the whole set at consent, and what follows her changes. Runs inside her turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, select, update
+
+from consent.disclosure import about_disclosure, disclose, is_gift, ref
+from consent.models import Disclosure, Grant
+from consent.terms import Terms, VaultData
+from vault import crypto, store
+from vault.stored import Stored
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from consent.grants import GrantView
+    from vault.opened import OpenVault
+    from vault.turn import Change, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One record as an item shows it: its JSON bytes, exactly as the vendor will receive them."""
+
+    number: int
+    item: int
+    data: bytes
+    gift: bool
+    undecided: bool
+
+
+def shown_by(session: Session, vault: OpenVault, terms: Terms, item: VaultData) -> Iterator[Shown]:
+    """What an item shows of the vault as it stands in this session's snapshot, newest first."""
+    today = vault.server.clock().date()
+    for stored in _candidates(session, vault, terms, item):
+        data = disclose(terms, item, stored, today)
+        if data is not None:
+            yield Shown(stored.number, item.number, data, is_gift(stored), bool(stored.proposes))
+
+
+def _candidates(session: Session, vault: OpenVault, terms: Terms, item: VaultData) -> Iterator[Stored]:
+    """Records that may be shown: by the catalogue, then by opening them.
+
+    The catalogue reads what is committed. Within her turn that is everything, because nobody else can commit a change
+    of hers before this turn ends, and a turn that consents changes no record that it shows.
+    """
+    where, values = "collection = ? AND NOT damaged", (item.collection,)
+    if item.this_vendor:
+        found = vault.catalogue.entries(f"{where} AND vendor = ?", *values, terms.vendor)
+    else:
+        found = vault.catalogue.entries(where, *values)
+    yield from store.everything(session, vault, [entry.number for entry in found])
+
+
+def digest_of(session: Session, vault: OpenVault, terms: Terms) -> bytes:
+    """A digest of terms and every byte previewed: consent to one is consent to the other, and to nothing else."""
+    parts: list[bytes | str | int] = [terms.client_id, terms.vendor, terms.alias or "", *map(repr, terms.items)]
+    for item in terms.items:
+        for shown in shown_by(session, vault, terms, item):
+            parts += [shown.item, shown.number, shown.data]
+    return crypto.digest(*parts)
+
+
+def seal_set(turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, version: int) -> None:
+    """Insert the whole set of a grant under one version."""
+    sealing = crypto.RowKey(key)
+    change = _first_change(turn, grant)
+    rows = []
+    for item in terms.items:
+        for shown in shown_by(turn.session, vault, terms, item):
+            change += 1
+            rows.append(_row(vault, grant, sealing, key, shown.item, shown.number, shown.data, version, change))
+    if rows:
+        turn.session.execute(insert(Disclosure), rows)
+    _keep_change(turn, grant, change)
+
+
+def change_set(
+    turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, version: int, changes: Sequence[Change]
+) -> None:
+    """Follow her changes: a new row, a changed one moved to the end, or a tombstone, each with the next change number."""
+    sealing, today = crypto.RowKey(key), vault.server.clock().date()
+    change = first = _first_change(turn, grant)
+    for item in terms.items:
+        for each in changes:
+            before = disclose(terms, item, each.before, today) if each.before else None
+            after = disclose(terms, item, each.after, today) if each.after else None
+            if before == after:
+                continue
+            change += 1
+            row = _row(vault, grant, sealing, key, item.number, each.number, after, version, change)
+            _replace(turn, row)
+    if change > first:
+        _keep_change(turn, grant, change)
+
+
+def refresh_daily(turn: Turn, vault: OpenVault, view: GrantView) -> None:
+    """Give anew the answers that depend on the day, where they have changed."""
+    assert view.key is not None  # noqa: S101 - the caller has checked
+    sealing, today = crypto.RowKey(view.key), vault.server.clock().date()
+    change = first = _first_change(turn, view.grant_id)
+    for item in view.terms.items:
+        if not item.daily:
+            continue
+        for stored in _candidates(turn.session, vault, view.terms, item):
+            data = disclose(view.terms, item, stored, today)
+            if data == _present(turn, vault, view, sealing, item.number, stored.number):
+                continue
+            change += 1
+            _replace(
+                turn,
+                _row(vault, view.grant_id, sealing, view.key, item.number, stored.number, data, view.version, change),
+            )
+    if change > first:
+        _keep_change(turn, view.grant_id, change)
+
+
+def _present(
+    turn: Turn, vault: OpenVault, view: GrantView, sealing: crypto.RowKey, item: int, number: int
+) -> bytes | None:
+    assert view.key is not None  # noqa: S101 - the caller has checked
+    name = ref(view.key, item, number)
+    row = turn.session.execute(
+        select(Disclosure.change, Disclosure.box).where(
+            Disclosure.owner_id == vault.owner_id, Disclosure.grant_id == view.grant_id, Disclosure.ref == name
+        )
+    ).first()
+    if row is None or row.box is None:
+        return None
+    about = about_disclosure(vault.owner_id, view.grant_id, item, name, view.version, row.change)
+    return sealing.open(about, row.box).rstrip(b" ")
+
+
+def _row(
+    vault: OpenVault,
+    grant: bytes,
+    sealing: crypto.RowKey,
+    key: bytes,
+    item: int,
+    number: int,
+    data: bytes | None,
+    version: int,
+    change: int,
+) -> dict[str, object]:
+    name = ref(key, item, number)
+    about = about_disclosure(vault.owner_id, grant, item, name, version, change)
+    box = sealing.seal(about, crypto.pad(data)) if data is not None else None
+    return {
+        "owner_id": vault.owner_id,
+        "grant_id": grant,
+        "change": change,
+        "item": item,
+        "ref": name,
+        "box": box,
+    }
+
+
+def _replace(turn: Turn, row: dict[str, object]) -> None:
+    turn.session.execute(
+        delete(Disclosure).where(
+            Disclosure.owner_id == row["owner_id"],
+            Disclosure.grant_id == row["grant_id"],
+            Disclosure.ref == row["ref"],
+        )
+    )
+    turn.session.execute(insert(Disclosure).values(**row))
+
+
+def _first_change(turn: Turn, grant: bytes) -> int:
+    mine = (Grant.owner_id == turn.owner_id, Grant.grant_id == grant)
+    return turn.session.scalar(select(Grant.change).where(*mine)) or 0
+
+
+def _keep_change(turn: Turn, grant: bytes, change: int) -> None:
+    mine = (Grant.owner_id == turn.owner_id, Grant.grant_id == grant, Grant.state == "live")
+    day = turn.server.now // 86400
+    turn.session.execute(update(Grant).where(*mine).values(change=change, changed_day=day))

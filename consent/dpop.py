@@ -1,0 +1,96 @@
+"""Proofs of possession (RFC 9449 §4.3): every check in the order of the RFC; the answer names the key and the proof."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey
+from joserfc.jws import JWSRegistry
+
+ALGORITHMS = ("ES256", "EdDSA", "Ed25519")
+WINDOW = 60  # seconds a proof's time may differ from ours
+LONGEST = 4096
+
+
+class BadProof(Exception):  # noqa: N818 - the vendor's mistake, told with one code
+    """A proof that proves nothing. The reason is for the vendor's developer and holds nothing secret."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """`thumbprint` of the key (RFC 7638) and the proof's own id."""
+
+    thumbprint: str
+    jti: str
+
+
+def verify(text: str | None, *, method: str, url: str, now: int, access_token: str | None = None) -> Proof:
+    """Check one DPoP header against the request. Raises BadProof. Replay is the caller's to refuse, by `jti`."""
+    if not text or len(text) > LONGEST or "," in text:
+        raise BadProof("one DPoP header is needed")
+    key, token = _decode(text)
+    claims = token.claims
+    if claims.get("htm") != method:
+        raise BadProof("htm differs")
+    if not isinstance(claims.get("htu"), str) or _bare(claims["htu"]) != _bare(url):
+        raise BadProof("htu differs")
+    issued = claims.get("iat")
+    if not isinstance(issued, int) or isinstance(issued, bool) or abs(now - issued) > WINDOW:
+        raise BadProof("iat is too old or in the future")
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not 8 <= len(jti) <= 256:
+        raise BadProof("jti is missing")
+    if access_token is not None and claims.get("ath") != hash_of(access_token):
+        raise BadProof("ath differs")
+    return Proof(key.thumbprint(), jti)
+
+
+def _decode(text: str) -> tuple[ECKey | OKPKey, jwt.Token]:
+    header = _header(text)
+    jwk = header.get("jwk")
+    if header.get("typ") != "dpop+jwt" or header.get("alg") not in ALGORITHMS or not isinstance(jwk, dict):
+        raise BadProof("typ, alg or jwk is not acceptable")
+    if {"d", "k", "p", "q"} & set(jwk) or "crit" in header:
+        raise BadProof("jwk must be a public key")
+    try:
+        key = ECKey.import_key(jwk) if jwk.get("kty") == "EC" else OKPKey.import_key(jwk)
+        if key.curve_name not in {"P-256", "Ed25519"}:
+            raise BadProof("jwk must be P-256 or Ed25519")
+        return key, jwt.decode(text, key, registry=_registry())
+    except (JoseError, ValueError, TypeError, KeyError):
+        raise BadProof("the signature does not verify") from None
+
+
+def _header(text: str) -> dict[str, object]:
+    from joserfc.jws import extract_compact
+
+    try:
+        return dict(extract_compact(text.encode(), registry=_registry()).headers())
+    except (JoseError, ValueError, TypeError):
+        raise BadProof("not a signed token") from None
+
+
+def _registry() -> JWSRegistry:
+    registry = JWSRegistry(algorithms=list(ALGORITHMS))
+    registry.max_header_length = 2048
+    return registry
+
+
+def hash_of(access_token: str) -> str:
+    """The `ath` claim: base64url of SHA-256 (RFC 9449 §4.2)."""
+    return urlsafe_b64encode(hashlib.sha256(access_token.encode()).digest()).rstrip(b"=").decode()
+
+
+def _bare(url: str) -> str:
+    """Without query and fragment, host in lower case (RFC 9449 §4.3-9)."""
+    parts = urlsplit(url)
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"

@@ -1,0 +1,111 @@
+"""Grant locks: codes, access and refresh tokens open a grant's key; a revocation link opens nothing and may only end it.
+
+There is no hash to compare: opening the box with the secret and the grant's pepper is the verification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import delete, insert, text
+from sqlalchemy.engine import Connection
+
+from consent.models import GrantLock
+from vault import bearer, crypto, locks
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.server import Server
+
+CODE_LIFE, ACCESS_LIFE = 60, 600  # seconds
+
+_FIND = text(
+    "SELECT l.grant_id, l.expires_at, l.used_at, l.box, g.state, g.version, g.change, g.changed_day, g.label_box, "
+    "g.terms_box, o.revision "
+    "FROM grant_locks l JOIN grants g ON g.owner_id = l.owner_id AND g.grant_id = l.grant_id "
+    "JOIN owners o ON o.owner_id = l.owner_id "
+    "WHERE l.owner_id = :owner AND l.lock_id = :lock AND l.kind = :kind"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A grant lock's row with its grant, in one snapshot."""
+
+    string: bearer.Bearer
+    grant_id: bytes
+    expires_at: int
+    used_at: int | None
+    box: bytes = field(repr=False)
+    state: str
+    version: int
+    change: int
+    changed_day: int
+    label_box: bytes = field(repr=False)
+    terms_box: bytes | None = field(repr=False)
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a lock wraps: the grant key (none for a link or a spent code) and what the token is bound to."""
+
+    key: bytes | None = field(repr=False)
+    bound: Mapping[str, Any]
+
+
+def find(connection: Connection | Session, server: Server, string: str, kind: bearer.Kind) -> Found | None:
+    """The row that a bearer string names. Says nothing yet about whether the string is right."""
+    wanted = bearer.parse(string, kind, server.keys.route)
+    if wanted is None:
+        return None
+    row = connection.execute(_FIND, {"owner": wanted.owner_id, "lock": wanted.lock_id, "kind": kind}).first()
+    return Found(wanted, *row) if row else None
+
+
+def open_found(found: Found, pepper: bytes) -> Opened:
+    """Verify the string by opening its lock. Raises crypto.Damaged."""
+    string = found.string
+    payload = locks.open_lock(
+        string.kind, string.owner_id, string.lock_id, string.secret, pepper, found.grant_id, found.box
+    )
+    if not payload:
+        return Opened(None, {})
+    return Opened(payload[: crypto.KEY_LENGTH], orjson.loads(payload[crypto.KEY_LENGTH :]))
+
+
+def mint(
+    session: Session,
+    server: Server,
+    kind: bearer.Kind,
+    owner: bytes,
+    grant: bytes,
+    *,
+    pepper: bytes,
+    expires_at: int,
+    key: bytes | None = None,
+    **bound: str,
+) -> str:
+    """Make a lock and return the string that opens it."""
+    string = bearer.mint(kind, owner, crypto.random_bytes(16))
+    payload = key + orjson.dumps(bound) if key else b""
+    box = locks.make(kind, owner, string.lock_id, string.secret, pepper, grant, payload)
+    row = {"owner_id": owner, "lock_id": string.lock_id, "grant_id": grant, "kind": kind, "expires_at": expires_at}
+    session.execute(insert(GrantLock).values(**row, used_at=None, box=box))
+    return string.text(server.keys.route)
+
+
+def box_of_nothing(found: Found, pepper: bytes) -> bytes:
+    """What stands in a spent code: its own string still opens it, to nothing, so a true replay is known for one."""
+    string = found.string
+    return locks.make(string.kind, string.owner_id, string.lock_id, string.secret, pepper, found.grant_id, b"")
+
+
+def drop_expired(session: Session, owner: bytes, grant: bytes, now: int) -> None:
+    """Remove access tokens that have run out."""
+    gone = (GrantLock.owner_id == owner, GrantLock.grant_id == grant, GrantLock.kind == "access")
+    session.execute(delete(GrantLock).where(*gone, GrantLock.expires_at <= now))

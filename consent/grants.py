@@ -1,0 +1,345 @@
+"""Grants: given, narrowed, paused, resumed, ended. The order in each function is the safety; see design §4.
+
+Make: pepper, then rows. Unmake: pepper, then rows. Narrow: rows under the next version, then the floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import delete, insert, select, update
+
+from consent import grant_locks
+from consent.disclosing import change_set, seal_set
+from consent.disclosure import about_terms
+from consent.models import Disclosure, Grant, GrantLock
+from consent.terms import Terms
+from vault import crypto, mail
+from vault.db import taking_away
+from vault.errors import NotFound
+from vault.jobs import enqueue
+from vault.keystore import Held, Standing
+from vault.turn import Turn, her_turn
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.opened import OpenVault
+    from vault.server import Server
+
+
+@dataclass(frozen=True)
+class GrantView:
+    """A grant as her pages show it. `memory` is what stays readable after the end; `key` only lives with the grant."""
+
+    owner_id: bytes
+    grant_id: bytes
+    state: str
+    cause: str | None
+    version: int
+    ended_day: int | None
+    terms: Terms
+    key: bytes | None = field(repr=False)
+    standing: Standing | None
+
+    @property
+    def held(self) -> Held | None:
+        """Paused, or held as an old copy."""
+        return self.standing.held if self.standing else None
+
+    @property
+    def live(self) -> bool:
+        """Can it still show anything, now or after resuming?"""
+        return self.state == "live" and self.standing is not None
+
+    @property
+    def until(self) -> datetime:
+        """When it ends by itself."""
+        return datetime.fromtimestamp(self.terms.until, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What giving a grant brings forth."""
+
+    grant_id: bytes
+    code: str = field(repr=False)
+    link: str = field(repr=False)
+
+
+def vendor_tag(server: Server, owner: bytes, client_id: str) -> bytes:
+    """A client under an owner's own tag: two owners' rows cannot be joined by it."""
+    return crypto.tag(server.keys.tag, "vendor", owner, client_id)
+
+
+def give(turn: Turn, vault: OpenVault, grant: bytes, pepper: bytes, terms: Terms, bound: Mapping[str, str]) -> Given:
+    """Write a new grant within her turn: terms, the set of disclosures, the code's lock, a revocation link.
+
+    `pepper` was made before the turn began. Earlier grants to the same client are replaced: a job ends them.
+    """
+    server, owner, session = vault.server, vault.owner_id, turn.session
+    key, tag = crypto.random_bytes(), vendor_tag(server, owner, terms.client_id)
+    earlier = session.scalars(
+        select(Grant.grant_id).where(Grant.owner_id == owner, Grant.vendor_tag == tag, Grant.state == "live")
+    ).all()
+    version = 1
+    session.execute(
+        insert(Grant).values(
+            owner_id=owner,
+            grant_id=grant,
+            vendor_tag=tag,
+            state="live",
+            cause=None,
+            version=version,
+            change=0,
+            changed_day=server.now // 86400,
+            ended_day=None,
+            label_box=seal_label(server, owner, grant, terms),
+            terms_box=crypto.seal(key, about_terms(owner, grant, version), crypto.pad(terms.to_bytes())),
+            copy_box=crypto.seal(vault.keyring.root, _about(owner, grant, "copy"), key),
+            memory_box=crypto.seal(vault.keyring.root, _about(owner, grant, "memory"), crypto.pad(terms.to_bytes())),
+        )
+    )
+    seal_set(turn, vault, grant, key, terms, version)
+    code = grant_locks.mint(
+        session,
+        server,
+        "code",
+        owner,
+        grant,
+        pepper=pepper,
+        expires_at=server.now + grant_locks.CODE_LIFE,
+        key=key,
+        **bound,
+    )
+    link = make_link(session, server, owner, grant, pepper, terms.until)
+    enqueue(session, server, owner, "expire", {"grant": grant.hex()}, due_at=_rounded(terms.until))
+    for replaced in earlier:
+        enqueue(session, server, owner, "replace", {"grant": replaced.hex()})
+    turn.memory["replaced"] = list(earlier)
+    return Given(grant, code, link)
+
+
+def make_link(session: Session, server: Server, owner: bytes, grant: bytes, pepper: bytes, until: int) -> str:
+    """A revocation link's string. It opens nothing; it can only pause or end this grant."""
+    return grant_locks.mint(session, server, "link", owner, grant, pepper=pepper, expires_at=_rounded(until))
+
+
+def link_address(server: Server, string: str) -> str:
+    """The address to click."""
+    return f"{server.settings.issuer}/r/{string}"
+
+
+def mail_link(session: Session, server: Server, owner: bytes, link: str) -> None:
+    """Mail her the link that stops it. The mail names nobody and nothing."""
+    text = (
+        "You have just let somebody see something in your vault.\n\n"
+        "To pause or stop it, at any time, without unlocking anything:\n"
+        f"{link_address(server, link)}\n\n"
+        f"What everybody can see: {server.settings.issuer}/sharing\n"
+    )
+    mail.queue(session, server, owner, "You let somebody see something in your vault", text)
+
+
+def end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
+    """End a grant for good. Needs no key: first the pepper, and at once nothing of it opens; then the rows."""
+    databases = (server.keystore.database, server.main)
+    taking_away(databases, lambda: server.keystore.take(owner, grant))
+    taking_away(databases, lambda: _erase(server, owner, grant, cause))
+    server.main.checkpoint()
+
+
+def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
+    mine = (Grant.owner_id == owner, Grant.grant_id == grant)
+    with her_turn(server, owner) as turn:
+        turn.session.execute(
+            update(Grant)
+            .where(*mine, Grant.state == "live")
+            .values(state="ended", cause=cause, ended_day=server.now // 86400)
+        )
+        turn.session.execute(update(Grant).where(*mine).values(terms_box=None, copy_box=None))
+        for kind in (GrantLock, Disclosure):
+            turn.session.execute(delete(kind).where(kind.owner_id == owner, kind.grant_id == grant))
+
+
+def pause(server: Server, owner: bytes, grant: bytes) -> None:
+    """Stop it for now. Needs no key, so it works from a link while the vault is locked."""
+    server.keystore.pause(owner, grant)
+
+
+def resume(vault: OpenVault, grant: bytes) -> bool:
+    """Let a paused grant go on. One held as an old copy needs a new consent instead."""
+    return vault.server.keystore.resume(vault.owner_id, grant, seen="paused")
+
+
+def narrow(vault: OpenVault, grant: bytes, number: int) -> None:
+    """Take one item away; the last one ends the grant. Rows under the next version, then the floor, then the answer."""
+    with her_turn(vault.server, vault.owner_id) as turn:
+        view = read(turn.session, vault, grant)
+        terms = view.terms.without(number)
+        if not view.live or len(terms.items) == len(view.terms.items):
+            raise NotFound
+        if terms.items:
+            reseal(turn, vault, view, terms)
+    if not terms.items:
+        end(vault.server, vault.owner_id, grant, "revoked")
+
+
+def reseal(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms) -> None:
+    """Seal terms and the whole set anew under the next version; whatever was sealed before no longer opens."""
+    assert view.key is not None  # noqa: S101 - a live grant has its key
+    assert view.standing is not None  # noqa: S101
+    owner, grant = vault.owner_id, view.grant_id
+    version = max(view.version, view.standing.version) + 1
+    mine = (Grant.owner_id == owner, Grant.grant_id == grant)
+    turn.session.execute(
+        update(Grant)
+        .where(*mine, Grant.state == "live")
+        .values(
+            version=version,
+            label_box=seal_label(vault.server, owner, grant, terms),
+            terms_box=crypto.seal(view.key, about_terms(owner, grant, version), crypto.pad(terms.to_bytes())),
+            memory_box=crypto.seal(
+                vault.keyring.root, _about(owner, grant, "memory"), crypto.pad(terms.to_bytes())
+            ),
+        )
+    )
+    turn.session.execute(delete(Disclosure).where(Disclosure.owner_id == owner, Disclosure.grant_id == grant))
+    seal_set(turn, vault, grant, view.key, terms, version)
+    turn.versions[grant] = version
+    payload = {"grant": grant.hex(), "version": version}
+    enqueue(turn.session, vault.server, owner, "raise_version", payload, due_at=vault.server.now + 60)
+
+
+def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
+    """Resume a grant held because an old copy was put back: a new consent to the set she was just shown.
+
+    `shown` is the digest of that preview; False when it has changed since, and she must look again.
+    """
+    from consent.disclosing import digest_of
+
+    with her_turn(vault.server, vault.owner_id) as turn:
+        view = read(turn.session, vault, grant)
+        if not view.live or view.held != "old copy":
+            raise NotFound
+        if not crypto.same(digest_of(turn.session, vault, view.terms), shown):
+            return False
+        reseal(turn, vault, view, view.terms)
+    return vault.server.keystore.resume(vault.owner_id, grant, seen="old copy")
+
+
+def on_change(turn: Turn, vault: OpenVault, changes: Sequence[Any]) -> None:
+    """Every live grant follows her changes, in the same transaction."""
+    for view in live(turn.session, vault):
+        if view.key is None or view.standing is None:
+            continue
+        alias = _new_alias(view.terms, changes)
+        if alias is not None:
+            reseal(turn, vault, view, replace(view.terms, alias=alias or None))
+        else:
+            change_set(turn, vault, view.grant_id, view.key, view.terms, view.version, changes)
+
+
+def _new_alias(terms: Terms, changes: Sequence[Any]) -> str | None:
+    """The address she now keeps for this grant's vendor, if it has changed; empty when she removed it."""
+    for change in changes:
+        if change.number == terms.vendor:
+            alias = getattr(change.after.record, "alias", None) if change.after else None
+            return (alias or "") if alias != terms.alias else None
+    return None
+
+
+def on_unlock(vault: OpenVault) -> None:
+    """Answers that depend on the day are given anew."""
+    from consent.disclosing import refresh_daily
+
+    with vault.server.main.reading() as session:
+        daily = [view for view in live(session, vault) if any(item.daily for item in view.terms.items)]
+    if daily:
+        with her_turn(vault.server, vault.owner_id) as turn:
+            for view in live(turn.session, vault):
+                if view.key is not None:
+                    refresh_daily(turn, vault, view)
+
+
+def read(session: Session, vault: OpenVault, grant: bytes) -> GrantView:
+    """One of her grants. Raises NotFound."""
+    for view in _views(session, vault, Grant.grant_id == grant):
+        return view
+    raise NotFound
+
+
+def live(session: Session, vault: OpenVault) -> list[GrantView]:
+    """Her grants that have not ended, by id."""
+    return list(_views(session, vault, Grant.state == "live"))
+
+
+def every(session: Session, vault: OpenVault) -> list[GrantView]:
+    """All her grants, also the ended ones."""
+    return list(_views(session, vault, True))
+
+
+def _views(session: Session, vault: OpenVault, where: Any) -> Iterable[GrantView]:
+    alive = vault.server.keystore.alive(vault.owner_id, "grant")
+    rows = session.execute(
+        select(
+            Grant.grant_id, Grant.state, Grant.cause, Grant.version, Grant.ended_day, Grant.copy_box, Grant.memory_box
+        )
+        .where(Grant.owner_id == vault.owner_id, where)
+        .order_by(Grant.grant_id)
+    ).all()
+    for grant, state, cause, version, ended_day, copy_box, memory_box in rows:
+        owner, root = vault.owner_id, vault.keyring.root
+        terms = Terms.from_bytes(crypto.open_box(root, _about(owner, grant, "memory"), memory_box))
+        key = crypto.open_box(root, _about(owner, grant, "copy"), copy_box) if copy_box else None
+        yield GrantView(owner, grant, state, cause, version, ended_day, terms, key, alive.get(grant))
+
+
+def settle_versions(vault: OpenVault, views: Iterable[GrantView]) -> None:
+    """She is never shown terms that the keystore's floor does not cover yet."""
+    for view in views:
+        if view.standing is not None and view.version > view.standing.version:
+            vault.server.keystore.raise_version(vault.owner_id, view.grant_id, view.version)
+
+
+def _about(owner: bytes, grant: bytes, what: str) -> bytes:
+    return crypto.identity(f"vrm/1/grant {what}", owner, grant)
+
+
+def seal_label(server: Server, owner: bytes, grant: bytes, terms: Terms) -> bytes:
+    """What the server must be able to say of a grant while she is away: the vendor's name, what kind of things, when."""
+    content = {
+        "name": terms.client_name,
+        "client_id": terms.client_id,
+        "collections": sorted({item.collection for item in terms.items}),
+        "given_at": terms.given_at,
+        "until": terms.until,
+    }
+    return crypto.seal(server.keys.seal, _about(owner, grant, "label"), crypto.pad(orjson.dumps(content)))
+
+
+def open_label(server: Server, owner: bytes, grant: bytes, box: bytes) -> dict[str, Any]:
+    """The other way. Raises crypto.Damaged."""
+    return dict(orjson.loads(crypto.open_box(server.keys.seal, _about(owner, grant, "label"), box)))
+
+
+def _rounded(at: int) -> int:
+    """Up to the next five minutes: times stand in clear no finer than they must."""
+    return -(-at // 300) * 300
+
+
+def granted_details(terms: Terms) -> list[dict[str, Any]]:
+    """`authorization_details` as granted (RFC 9396 §7), with the day it ends."""
+    until = datetime.fromtimestamp(terms.until, UTC).date().isoformat()
+    return [{**item.to_json(), "until": until} for item in terms.items]
+
+
+def ended_on(view: GrantView) -> date | None:
+    """The day it ended."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + view.ended_day) if view.ended_day is not None else None
+
+

@@ -1,0 +1,142 @@
+"""The rows of consent. A thief sees how many grants and looks there are and on which days; not whose, of what, or why.
+
+Every key of an owner's table begins with `owner_id`; `clients`, `requests` and `seen` belong to the server.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vault.models import Id, Log, Main
+
+Tag = LargeBinary(32)
+
+
+class ClientRow(Main):
+    """A client's metadata as last fetched, sealed with the server key, under a tag of its client_id."""
+
+    __tablename__ = "clients"
+    tag: Mapped[bytes] = mapped_column(Tag, primary_key=True)
+    fresh_until: Mapped[int]
+    box: Mapped[bytes]
+
+
+class PushedRequest(Main):
+    """A pushed authorization request (RFC 9126), sealed under the secret in its request_uri. Gone at the decision."""
+
+    __tablename__ = "requests"
+    tag: Mapped[bytes] = mapped_column(Tag, primary_key=True)
+    expires_at: Mapped[int]
+    opened: Mapped[bool] = mapped_column(default=False)
+    box: Mapped[bytes]
+
+
+class Seen(Main):
+    """Something that may be used once: the jti of an assertion or proof, within the scope of its client."""
+
+    __tablename__ = "seen"
+    scope: Mapped[bytes] = mapped_column(Tag, primary_key=True)
+    tag: Mapped[bytes] = mapped_column(Tag, primary_key=True)
+    expires_at: Mapped[int]
+
+
+class Grant(Main):
+    """A standing permission. `label` opens with the server key, `terms` with the grant key, the rest with her root key.
+
+    `copy_box` holds the grant key; `memory_box` what stays after the end: the log key and what was agreed.
+    """
+
+    __tablename__ = "grants"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    grant_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    vendor_tag: Mapped[bytes] = mapped_column(Tag)
+    state: Mapped[str]  # live or ended
+    cause: Mapped[str | None]
+    version: Mapped[int]
+    change: Mapped[int] = mapped_column(default=0)
+    changed_day: Mapped[int]
+    ended_day: Mapped[int | None]
+    label_box: Mapped[bytes]
+    terms_box: Mapped[bytes | None]
+    copy_box: Mapped[bytes | None]
+    memory_box: Mapped[bytes]
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id"], ["owners.owner_id"], name="grants_owner"),
+        Index("grants_vendor", "owner_id", "vendor_tag"),
+    )
+
+
+class GrantLock(Main):
+    """A code, access token, refresh token or revocation link: what opens, or may end, one grant."""
+
+    __tablename__ = "grant_locks"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    lock_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    grant_id: Mapped[bytes] = mapped_column(Id)
+    kind: Mapped[str]
+    expires_at: Mapped[int]
+    used_at: Mapped[int | None]
+    box: Mapped[bytes]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["owner_id", "grant_id"], ["grants.owner_id", "grants.grant_id"], name="grant_locks_grant"
+        ),
+        Index("grant_locks_grant_index", "owner_id", "grant_id", "kind", "expires_at"),
+    )
+
+
+class Disclosure(Main):
+    """What a vendor can see of one record: the JSON it receives, sealed under the grant key. No box: a tombstone."""
+
+    __tablename__ = "disclosures"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    grant_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    change: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    item: Mapped[int]
+    ref: Mapped[bytes] = mapped_column(Id)
+    box: Mapped[bytes | None]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["owner_id", "grant_id"], ["grants.owner_id", "grants.grant_id"], name="disclosures_grant"
+        ),
+        UniqueConstraint("owner_id", "grant_id", "ref", name="disclosures_ref"),
+        {"sqlite_with_rowid": False},
+    )
+
+
+class Access(Log):
+    """One look, numbered per grant without gaps, sealed under the grant's log key. `proof_tag` makes a proof single-use."""
+
+    __tablename__ = "accesses"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    grant_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    proof_tag: Mapped[bytes | None] = mapped_column(Id)
+    day: Mapped[int]
+    box: Mapped[bytes]
+    __table_args__ = (
+        UniqueConstraint("owner_id", "proof_tag", name="accesses_proof"),
+        {"sqlite_with_rowid": False},
+    )
+
+
+class Counter(Log):
+    """How many looks a grant has had."""
+
+    __tablename__ = "counters"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    grant_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    number: Mapped[int]
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class Refusal(Log):
+    """Calls that named a lock of this grant and did not open it, counted per day."""
+
+    __tablename__ = "refusals"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    grant_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    day: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count: Mapped[int]
+    __table_args__ = ({"sqlite_with_rowid": False},)

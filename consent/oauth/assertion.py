@@ -1,0 +1,111 @@
+"""Client authentication by a signed assertion, `private_key_jwt` (RFC 7523; FAPI 2.0 §5.3.2.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authlib.oauth2.rfc6749.errors import InvalidClientError
+from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry, extract_compact
+
+from consent import clients, pushed
+from consent.oauth.registered import RegisteredClient
+from vault.server import Server
+
+ALGORITHMS = ("ES256", "EdDSA", "Ed25519", "PS256")
+FUTURE, LONGEST = 60, 300  # seconds: clock skew we bear with, and how long an assertion may live
+
+
+class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has no types
+    """Authlib's flow with our keys, algorithms, audiences, times and memory of what was used."""
+
+    CLIENT_AUTH_METHOD = "private_key_jwt"
+
+    def __init__(self, server: Server, audiences: list[str]) -> None:
+        super().__init__(validate_jti=True, leeway=FUTURE)
+        self.server, self.audiences = server, audiences
+
+    def __call__(self, query_client: Any, request: Any) -> Any:
+        """Authenticate, or refuse; `client_id` beside the assertion must agree with it."""
+        form = request.form
+        if "client_secret" in form or form.get("client_assertion_type") != self.CLIENT_ASSERTION_TYPE:
+            raise refuse()
+        header, claims = self.extract_assertion(form.get("client_assertion", ""))
+        client_id = claims.get("sub")
+        if not isinstance(client_id, str) or form.get("client_id", client_id) != client_id:
+            raise refuse()
+        client = _client(self.server, client_id, header.get("kid"))
+        self._verify(form["client_assertion"], client)
+        request.client = RegisteredClient(client)
+        return request.client
+
+    def get_audiences(self) -> list[str]:
+        """Our issuer, or the address that was called (RFC 9126 §2)."""
+        return self.audiences
+
+    def extract_assertion(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Header and claims, before anything is verified: only to learn whose keys to use."""
+        import orjson
+
+        try:
+            token = extract_compact(assertion.encode(), registry=_registry())
+            claims = orjson.loads(token.payload)
+        except (JoseError, ValueError, TypeError):
+            raise refuse() from None
+        if not isinstance(claims, dict) or token.headers().get("alg") not in ALGORITHMS:
+            raise refuse()
+        return dict(token.headers()), claims
+
+    def _verify(self, assertion: str, client: clients.Client) -> None:
+        try:
+            token = jwt.decode(assertion, client.keys(), registry=_registry())
+            self.verify_claims(token.claims)
+        except (JoseError, ValueError, TypeError, KeyError):
+            raise refuse() from None
+        except InvalidClientError:
+            raise refuse() from None
+
+    def verify_claims(self, claims: dict[str, Any]) -> None:
+        """Who, for whom, when, and for the first time; by the server's own clock."""
+        expected = jwt.JWTClaimsRegistry(
+            now=lambda: self.server.now,
+            leeway=FUTURE,
+            iss={"essential": True, "value": claims.get("sub")},
+            sub={"essential": True},
+            aud={"essential": True, "values": self.get_audiences()},
+            exp={"essential": True},
+        )
+        expected.validate(claims)
+        if not self.validate_jti(claims, claims.get("jti")):
+            raise refuse()
+
+    def validate_jti(self, claims: dict[str, Any], jti: Any) -> bool:
+        """Times within reason, and each assertion once; remembered longer than it could be valid."""
+        now, issued, expires = self.server.now, claims.get("iat"), claims["exp"]
+        if not isinstance(jti, str) or not 1 <= len(jti) <= 256 or not isinstance(expires, int):
+            return False
+        if isinstance(issued, int) and issued > now + FUTURE:
+            return False
+        if expires > (issued if isinstance(issued, int) else now) + LONGEST + FUTURE or expires > now + 2 * LONGEST:
+            return False
+        return pushed.once(self.server, f"assertion {claims['sub']}", jti, until=expires + 2 * FUTURE)
+
+
+def refuse() -> InvalidClientError:
+    """One answer for every reason."""
+    return InvalidClientError(description="The client could not be authenticated by private_key_jwt.", status_code=401)
+
+
+def _client(server: Server, client_id: str, key_id: Any) -> clients.Client:
+    try:
+        return clients.find(server, client_id, key_id=key_id if isinstance(key_id, str) else None)
+    except clients.BadClient as error:
+        raise InvalidClientError(description=f"The client is not known: {error.reason}.", status_code=401) from None
+
+
+def _registry() -> JWSRegistry:
+    registry = JWSRegistry(algorithms=list(ALGORITHMS))
+    registry.max_header_length = 2048
+    return registry

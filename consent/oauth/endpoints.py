@@ -1,0 +1,122 @@
+"""The OAuth endpoints as Flask routes: thin, for programs, without cookies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authlib.oauth2.rfc6749.errors import OAuth2Error
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from consent.oauth.engine import AUTHORIZE, PAR, REVOKE, TOKEN, Engine
+from consent.oauth.messages import MOST_BYTES, Answer, error_answer, read_form
+from vault.server import Server
+
+pages = Blueprint("oauth", __name__)
+pages.machine = True  # type: ignore[attr-defined]  # read by vault.pages.session: proofs instead of cookies
+
+
+def engine() -> Engine:
+    """The engine of this application, made at the first use."""
+    extensions = current_app.extensions
+    if "vrm.engine" not in extensions:
+        extensions["vrm.engine"] = Engine(extensions["vrm"])
+    return extensions["vrm.engine"]  # type: ignore[no-any-return]
+
+
+def answer(made: Answer) -> Response:
+    """An Answer as a response that nobody keeps."""
+    response = Response(made.body, made.status, made.headers)
+    if made.body:
+        response.content_type = "application/json"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _form() -> dict[str, str]:
+    request.max_content_length = MOST_BYTES
+    pairs = [(name, value) for name, values in request.form.lists() for value in values]
+    return read_form(pairs, query=request.query_string, headers=dict(request.headers))
+
+
+def _proof() -> str | None:
+    """The one DPoP header; two are as bad as none."""
+    shown = request.headers.getlist("DPoP")
+    return ",".join(shown) if shown else None
+
+
+def _answered(work: Any) -> Response:
+    try:
+        return answer(work(_form()))
+    except OAuth2Error as error:
+        return answer(error_answer(error))
+
+
+@pages.post(PAR)
+def push() -> Response:
+    """Pushed authorization requests."""
+    return _answered(lambda form: engine().push(form, _proof()))
+
+
+@pages.post(TOKEN)
+def token() -> Response:
+    """Codes and refresh tokens into access tokens."""
+    return _answered(lambda form: engine().token(form, _proof()))
+
+
+@pages.post(REVOKE)
+def revoke() -> Response:
+    """Dropping tokens."""
+    return _answered(lambda form: engine().drop(form))
+
+
+@pages.get("/.well-known/oauth-authorization-server")
+def authorization_server() -> Response:
+    """Metadata (RFC 8414)."""
+    issuer = _server().settings.issuer
+    return jsonify(
+        {
+            "issuer": issuer,
+            "authorization_endpoint": issuer + AUTHORIZE,
+            "token_endpoint": issuer + TOKEN,
+            "pushed_authorization_request_endpoint": issuer + PAR,
+            "revocation_endpoint": issuer + REVOKE,
+            "require_pushed_authorization_requests": True,
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "scopes_supported": ["vault"],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
+            "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "revocation_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
+            "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
+            "authorization_details_types_supported": ["vault_data"],
+            "authorization_response_iss_parameter_supported": True,
+            "client_id_metadata_document_supported": True,
+            "request_uri_parameter_supported": False,
+        }
+    )
+
+
+@pages.get("/.well-known/oauth-protected-resource")
+def protected_resource() -> Response:
+    """Metadata (RFC 9728)."""
+    issuer = _server().settings.issuer
+    return jsonify(
+        {
+            "resource": issuer,
+            "authorization_servers": [issuer],
+            "bearer_methods_supported": [],
+            "dpop_bound_access_tokens_required": True,
+            "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
+            "authorization_details_types_supported": ["vault_data"],
+            "vault_api": f"{issuer}/vendor/v1",
+        }
+    )
+
+
+def _server() -> Server:
+    return current_app.extensions["vrm"]  # type: ignore[no-any-return]
+
+

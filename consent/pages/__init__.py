@@ -1,0 +1,12 @@
+"""The owner's pages about who can see what."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+
+def blueprints() -> list[Blueprint]:
+    """Every page of consent."""
+    from consent.pages import activity, authorize, revocation, sharing
+
+    return [authorize.pages, sharing.pages, activity.pages, revocation.pages]

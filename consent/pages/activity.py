@@ -1,0 +1,59 @@
+"""The access log as she reads it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+
+from consent import access, grants
+from consent.purposes import PURPOSES
+from vault.errors import N_
+from vault.pages.session import server, unlocked, vault
+from vault.record import classes_of, collection_paths
+
+pages = Blueprint("activity", __name__, template_folder="../templates")
+PAGE = 50
+OUTCOMES = {
+    "allowed": N_("Allowed"),
+    "paused": N_("Refused: paused"),
+    "not_granted": N_("Refused: not given"),
+    "start_again": N_("Told to start again"),
+    "wrong proof": N_("Refused: could not prove itself"),
+    "replayed proof": N_("Refused: a proof used twice"),
+    "damaged": N_("This entry is damaged"),
+}
+
+
+@pages.get("/activity")
+@unlocked
+def activity() -> str:
+    """Every look, newest first, with the refused ones."""
+    her = vault()
+    with server().main.reading() as session:
+        views = {view.grant_id: view for view in grants.every(session, her)}
+    chosen = request.args.get("vendor", "")
+    keys = {
+        grant: view.terms.log_key for grant, view in views.items() if not chosen or view.terms.client_id == chosen
+    }
+    refused_only = request.args.get("outcome") == "refused"
+    entries = access.entries(server(), her.owner_id, keys, before=_before(request.args.get("before", "")), limit=PAGE + 1)
+    shown = [entry for entry in entries if not refused_only or entry.outcome != "allowed"]
+    return render_template(
+        "activity.html",
+        entries=shown[:PAGE],
+        older=entries[PAGE - 1] if len(entries) > PAGE else None,
+        views=views,
+        vendors={view.terms.client_id: view.terms.client_name for view in views.values()},
+        chosen=chosen,
+        refused_only=refused_only,
+        outcomes=OUTCOMES,
+        purposes=PURPOSES,
+        paths=collection_paths,
+        kinds=classes_of,
+        missing=sum(access.missing(server(), her.owner_id).values()),
+        total=sum(access.counts(server(), her.owner_id).values()),
+    )
+
+
+def _before(text: str) -> tuple[int, int] | None:
+    at, _, number = text.partition(".")
+    return (int(at), int(number)) if at.isdecimal() and number.isdecimal() and len(text) < 30 else None

@@ -1,0 +1,135 @@
+"""The consent screen. Everything about the request comes from what was pushed; the form carries only ticks."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, g, make_response, render_template, request, url_for
+from flask_babel import gettext
+
+from consent import asking, clients, pushed
+from consent.asking import AlreadyDecided, ChangedMeanwhile
+from consent.grants import ended_on
+from consent.oauth.endpoints import answer, engine
+from consent.pushed import Asked
+from consent.purposes import PURPOSES
+from consent.terms import durations
+from vault.errors import NotFound
+from vault.pages.session import server, unlocked, vault
+from vault.record import classes_of
+from vault.stored import Stored
+
+pages = Blueprint("authorize", __name__, template_folder="../templates")
+
+
+@pages.get("/authorize")
+@unlocked
+def ask() -> Response:
+    """Show who asks for what, with the very values."""
+    asked = _asked(request.args.get("request_uri", ""), request.args.get("client_id", ""))
+    pushed.opened(server(), asked)
+    return _screen(asked, request.args.get("vendor"))
+
+
+@pages.post("/authorize")
+@unlocked
+def decide() -> Response:
+    """Her answer, sent on to the vendor."""
+    asked = _asked(request.form.get("request_uri", ""), request.form.get("client_id", ""))
+    said = request.form.get("answer")
+    if said == "no":
+        asking.refuse(vault(), asked)
+        return _sent(asked, answer(engine().decide(asked, None)))
+    if said != "yes":
+        return _screen(asked, request.form.get("vendor"))
+    client = clients.find(server(), asked.client_id)
+    decision = asking.read_decision(asked, request.form, request.form.keys())
+    if not decision.items:
+        return _screen(asked, request.form.get("vendor"), said=gettext("Nothing is ticked, so there is nothing to allow."))
+    number = request.form.get("vendor", "0")
+    shown = _digest(request.form.get("digest", ""))
+
+    def give() -> str:
+        chosen = int(number) if number.isdecimal() and len(number) < 16 else 0
+        return asking.allow(vault(), asked, client, chosen, decision, shown).code
+
+    try:
+        return _sent(asked, answer(engine().decide(asked, give)))
+    except ChangedMeanwhile as changed:
+        return _screen(asked, number, said=gettext(changed.sentence), status=409)
+
+
+def _asked(request_uri: str, client_id: str) -> Asked:
+    found = pushed.find(server(), request_uri, client_id)
+    if found is None:
+        raise AlreadyDecided
+    return found
+
+
+def _digest(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
+
+
+def _sent(asked: Asked, response: Response) -> Response:
+    g.form_targets = [_origin(asked.parameters["redirect_uri"])]
+    return response
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 200) -> Response:
+    try:
+        client = clients.find(server(), asked.client_id)
+    except clients.BadClient:
+        raise AlreadyDecided from None
+    her = vault()
+    known = asking.vendors(her)
+    tied = _tied(known, vendor) if vendor else asking.match_vendor(her, client)
+    terms = asking.widest(her, asked, client, tied)
+    with server().main.reading() as session:
+        shown = asking.previews(session, her, asked, terms)
+        digest = asking.digest(session, her, asked, terms)
+    g.form_targets = [_origin(asked.parameters["redirect_uri"])]
+    page = render_template(
+        "consent.html",
+        asked=asked,
+        client=client,
+        vendor=tied,
+        vendors=known,
+        previews=shown,
+        data_of=asking.data_of,
+        digest=digest.hex(),
+        days=durations(asked.items[0].duration),
+        until=_until,
+        purposes=PURPOSES,
+        kinds=classes_of,
+        present=asking.present_grant(her, client),
+        ended_on=ended_on,
+        said=said,
+        request_uri=request.values.get("request_uri", ""),
+        action=url_for("authorize.decide"),
+    )
+    return make_response(page, status)
+
+
+def _tied(known: list[Stored], vendor: str) -> Stored | None:
+    if vendor == "0":
+        return None
+    for stored in known:
+        if str(stored.number) == vendor:
+            return stored
+    raise NotFound
+
+
+def _until(days: int) -> str:
+    from datetime import timedelta
+
+    return (server().clock() + timedelta(days=days)).date().isoformat()
+
+

@@ -1,0 +1,90 @@
+"""Consent's fragments on the vault's own pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from flask import g, render_template
+from markupsafe import Markup
+from sqlalchemy import select
+
+from consent import grants
+from consent.disclosure import disclose, ref
+from consent.grants import GrantView
+from consent.models import Disclosure
+from vault.opened import OpenVault
+from vault.record import classes_of
+from vault.stored import Stored
+
+
+def panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
+    """The fragment for a place, or nothing."""
+    if place == "unlock" and vault is None:
+        return Markup(render_template("panel_unlock.html"))  # noqa: S704 - our own template, escaped where it prints
+    if vault is None:
+        return None
+    made = _for_owner(place, vault, subject)
+    return Markup(made) if made and made.strip() else None  # noqa: S704 - our own template, escaped where it prints
+
+
+def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
+    views = _live(vault)
+    match place:
+        case "home.sharing":
+            return render_template("panel_sharing.html", views=views)
+        case "home.needs":
+            return render_template("panel_needs.html", held=[view for view in views if view.held == "old copy"])
+        case "purchase.seen" | "purchases.seen":
+            return render_template("panel_seen.html", names=_names(vault, views, list(subject)))
+        case "purchase.detail":
+            return render_template("panel_detail.html", windows=_windows(vault, views, subject))
+        case "vendor.detail":
+            mine = [view for view in views if view.terms.vendor == subject.number]
+            return render_template("panel_vendor.html", views=mine, kinds=classes_of)
+    return None
+
+
+def _live(vault: OpenVault) -> list[GrantView]:
+    """Her living grants, read once per page."""
+    if "grant_views" not in g:
+        with vault.server.main.reading() as session:
+            g.grant_views = [view for view in grants.live(session, vault) if view.live]
+        grants.settle_versions(vault, g.grant_views)
+    found: list[GrantView] = g.grant_views
+    return found
+
+
+def _names(vault: OpenVault, views: list[GrantView], numbers: list[int]) -> list[str]:
+    """Which vendors can see any of these records, by the disclosures that exist."""
+    names = []
+    with vault.server.main.reading() as session:
+        for view in views:
+            if view.key is None or view.held:
+                continue
+            refs = [ref(view.key, item.number, number) for item in view.terms.items for number in numbers]
+            seen = session.scalar(
+                select(Disclosure.change)
+                .where(
+                    Disclosure.owner_id == vault.owner_id,
+                    Disclosure.grant_id == view.grant_id,
+                    Disclosure.ref.in_(refs),
+                    Disclosure.box.is_not(None),
+                )
+                .order_by(Disclosure.change)
+                .limit(1)
+            )
+            if seen is not None:
+                names.append(view.terms.client_name)
+    return names
+
+
+def _windows(vault: OpenVault, views: list[GrantView], stored: Stored) -> list[tuple[GrantView, Any, Any]]:
+    today = vault.server.clock().date()
+    found = []
+    for view in views:
+        for item in view.terms.items:
+            data = None if view.held else disclose(view.terms, item, stored, today)
+            if data is not None:
+                found.append((view, item, orjson.loads(data)))
+    return found

@@ -1,0 +1,225 @@
+"""Who can see what: the matrix, one vendor's window with the values in it, and taking it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from sqlalchemy import func, select
+
+from consent import access, grants
+from consent.disclosing import digest_of, shown_by
+from consent.disclosure import about_disclosure
+from consent.grants import GrantView, ended_on
+from consent.models import Disclosure
+from consent.purposes import PURPOSES
+from vault import crypto
+from vault.errors import NotFound
+from vault.pages.session import server, unlocked, vault
+from vault.record import classes_of
+
+pages = Blueprint("sharing", __name__, template_folder="../templates")
+MOST_SHOWN = 500
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one item shows: the JSON in the disclosures, which is the evidence."""
+
+    item: Any
+    rows: list[dict[str, Any]]
+    more: int
+
+
+@pages.get("/sharing")
+@unlocked
+def sharing() -> str:
+    """Everybody who can see something, and who no longer can."""
+    with server().main.reading() as session:
+        views = grants.every(session, vault())
+        counts = _counts(session)
+    grants.settle_versions(vault(), views)
+    looks = access.counts(server(), vault().owner_id)
+    live = sorted((view for view in views if view.live), key=lambda view: view.terms.client_name.casefold())
+    ended = sorted((view for view in views if not view.live), key=lambda view: view.ended_day or 0, reverse=True)
+    collections = _columns(live)
+    return render_template(
+        "sharing.html",
+        live=live,
+        ended=ended,
+        columns=collections,
+        kinds=classes_of,
+        counts=counts,
+        looks=looks,
+        ended_on=ended_on,
+        soon=server().now + 30 * 86400,
+    )
+
+
+def _columns(live: list[GrantView]) -> list[str]:
+    shown = ["profile", "purchases", "preferences", "notes"]
+    used = {item.collection for view in live for item in view.terms.items}
+    return [*shown, *sorted(used - set(shown))]
+
+
+def _counts(session: Any) -> dict[tuple[bytes, int], int]:
+    rows = session.execute(
+        select(Disclosure.grant_id, Disclosure.item, func.count())
+        .where(Disclosure.owner_id == vault().owner_id, Disclosure.box.is_not(None))
+        .group_by(Disclosure.grant_id, Disclosure.item)
+    )
+    return {(grant, item): number for grant, item, number in rows}
+
+
+@pages.get("/sharing/<grant>")
+@unlocked
+def detail(grant: str) -> str:
+    """One permission: exactly what it shows."""
+    with server().main.reading() as session:
+        view = grants.read(session, vault(), _id(grant))
+        windows = [_window(session, view, item) for item in view.terms.items] if view.live else []
+        again = _again(session, view) if view.held == "old copy" else None
+    grants.settle_versions(vault(), [view])
+    entries = access.entries(server(), vault().owner_id, {view.grant_id: view.terms.log_key}, limit=10)
+    return render_template(
+        "sharing_detail.html",
+        view=view,
+        windows=windows,
+        again=again,
+        entries=entries,
+        refusals=access.refusals(server(), vault().owner_id).get(view.grant_id, 0),
+        missing=access.missing(server(), vault().owner_id).get(view.grant_id, 0),
+        kinds=classes_of,
+        purposes=PURPOSES,
+        ended_on=ended_on,
+        lost=vault().lost,
+    )
+
+
+def _window(session: Any, view: GrantView, item: Any) -> Window:
+    rows = session.execute(
+        select(Disclosure.change, Disclosure.ref, Disclosure.box)
+        .where(
+            Disclosure.owner_id == view.owner_id,
+            Disclosure.grant_id == view.grant_id,
+            Disclosure.item == item.number,
+            Disclosure.box.is_not(None),
+        )
+        .order_by(Disclosure.change)
+    ).all()
+    sealing = crypto.RowKey(view.key or b"")
+    shown = []
+    for change, name, box in rows[:MOST_SHOWN]:
+        about = about_disclosure(view.owner_id, view.grant_id, item.number, name, view.version, change)
+        try:
+            shown.append(orjson.loads(sealing.open(about, box)))
+        except crypto.Damaged:
+            shown.append({})
+    return Window(item, shown, len(rows) - len(shown))
+
+
+def _again(session: Any, view: GrantView) -> dict[str, Any]:
+    """The preview of a new consent after an old copy was put back."""
+    windows = [
+        Window(item, [orjson.loads(each.data) for each in shown_by(session, vault(), view.terms, item)], 0)
+        for item in view.terms.items
+    ]
+    return {"windows": windows, "digest": digest_of(session, vault(), view.terms).hex()}
+
+
+@pages.post("/sharing/<grant>/pause")
+@unlocked
+def pause(grant: str) -> Response:
+    """Stop for now."""
+    grants.pause(server(), vault().owner_id, _mine(grant).grant_id)
+    return _back(grant)
+
+
+@pages.post("/sharing/<grant>/resume")
+@unlocked
+def resume(grant: str) -> Response:
+    """Let it go on; after an old copy that is a new consent to what the page showed."""
+    view = _mine(grant)
+    if view.held == "old copy":
+        try:
+            shown = bytes.fromhex(request.form.get("digest", ""))
+        except ValueError:
+            raise NotFound from None
+        grants.consent_again(vault(), view.grant_id, shown=shown)
+    else:
+        grants.resume(vault(), view.grant_id)
+    return _back(grant)
+
+
+@pages.post("/sharing/<grant>/stop")
+@unlocked
+def stop(grant: str) -> Response:
+    """End it for good."""
+    grants.end(server(), vault().owner_id, _mine(grant).grant_id, "revoked")
+    return redirect(url_for("sharing.sharing", notice="stopped"), 303)  # type: ignore[return-value]
+
+
+@pages.post("/sharing/<grant>/less")
+@unlocked
+def less(grant: str) -> Response:
+    """Take one item away."""
+    number = request.form.get("item", "")
+    if not number.isdecimal():
+        raise NotFound
+    grants.narrow(vault(), _mine(grant).grant_id, int(number))
+    return _back(grant)
+
+
+@pages.post("/sharing/<grant>/link")
+@unlocked
+def link(grant: str) -> str:
+    """A fresh link that stops this, to print or keep. Shown once; the vault keeps nothing that could make it again."""
+    view = _mine(grant)
+    assert view.standing is not None  # noqa: S101 - _mine returns only living ones
+    with server().main.transaction() as session:
+        made = grants.make_link(
+            session, server(), vault().owner_id, view.grant_id, view.standing.pepper, view.terms.until
+        )
+    return render_template("sharing_link.html", view=view, address=grants.link_address(server(), made))
+
+
+@pages.post("/sharing/pause-all")
+@unlocked
+def pause_all() -> Response:
+    """Pause everybody."""
+    for grant in server().keystore.alive(vault().owner_id, "grant"):
+        grants.pause(server(), vault().owner_id, grant)
+    return redirect(url_for("sharing.sharing", notice="paused-all"), 303)  # type: ignore[return-value]
+
+
+@pages.post("/sharing/stop-all")
+@unlocked
+def stop_all() -> Response:
+    """End everything."""
+    for grant in server().keystore.alive(vault().owner_id, "grant"):
+        grants.end(server(), vault().owner_id, grant, "revoked")
+    return redirect(url_for("sharing.sharing", notice="stopped-all"), 303)  # type: ignore[return-value]
+
+
+def _mine(grant: str) -> GrantView:
+    with server().main.reading() as session:
+        view = grants.read(session, vault(), _id(grant))
+    if not view.live:
+        raise NotFound
+    return view
+
+
+def _id(text: str) -> bytes:
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raise NotFound from None
+    if len(raw) != 16:
+        raise NotFound
+    return raw
+
+
+def _back(grant: str) -> Response:
+    return redirect(url_for("sharing.detail", grant=grant), 303)  # type: ignore[return-value]

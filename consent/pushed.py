@@ -1,0 +1,130 @@
+"""Pushed authorization requests (RFC 9126): kept sealed under the secret in their own request_uri, spent at the decision.
+
+Ten minutes unopened, an hour once her session has opened it. Opening the page spends nothing: prefetchers open pages.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import delete, insert, select, update
+
+from consent.models import PushedRequest, Seen
+from consent.terms import VaultData, read_details
+from vault import crypto
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.server import Server
+
+URN = "urn:ietf:params:oauth:request_uri:"
+UNOPENED, OPENED = 590, 3600  # seconds; FAPI 2.0 wants less than 600
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A pushed request as it was validated: its OAuth parameters and what it asks for."""
+
+    parameters: Mapping[str, str] = field(repr=False)
+    jkt: str | None
+    tag: bytes
+
+    @property
+    def client_id(self) -> str:
+        """Who asks."""
+        return self.parameters["client_id"]
+
+    @property
+    def items(self) -> tuple[VaultData, ...]:
+        """What for."""
+        return read_details(self.parameters["authorization_details"])
+
+
+def keep(server: Server, parameters: Mapping[str, str], jkt: str | None) -> str:
+    """Store a validated request; returns its request_uri."""
+    secret = crypto.random_bytes()
+    tag = _tag(server, secret)
+    box = crypto.seal(_key(secret), _about(tag), crypto.pad(orjson.dumps({"parameters": dict(parameters), "jkt": jkt})))
+    with server.main.transaction() as session:
+        session.execute(delete(PushedRequest).where(PushedRequest.expires_at <= server.now))
+        session.execute(insert(PushedRequest).values(tag=tag, expires_at=server.now + UNOPENED, opened=False, box=box))
+    return URN + urlsafe_b64encode(secret).rstrip(b"=").decode()
+
+
+def find(server: Server, request_uri: str, client_id: str) -> Asked | None:
+    """The request behind a request_uri, if it is this client's and still lives. None for whatever is wrong."""
+    secret = _secret(request_uri)
+    if secret is None:
+        return None
+    tag = _tag(server, secret)
+    with server.main.reading() as session:
+        row = session.execute(
+            select(PushedRequest.expires_at, PushedRequest.box).where(PushedRequest.tag == tag)
+        ).first()
+    if row is None or row.expires_at <= server.now:
+        return None
+    try:
+        content: dict[str, Any] = orjson.loads(crypto.open_box(_key(secret), _about(tag), row.box))
+    except crypto.Damaged:
+        return None
+    asked = Asked(content["parameters"], content["jkt"], tag)
+    return asked if asked.client_id == client_id else None
+
+
+def opened(server: Server, asked: Asked) -> None:
+    """Her session has opened it: it lives an hour from the first time."""
+    with server.main.transaction() as session:
+        session.execute(
+            update(PushedRequest)
+            .where(PushedRequest.tag == asked.tag, PushedRequest.opened.is_(False))
+            .values(opened=True, expires_at=server.now + OPENED)
+        )
+
+
+def spend(session: Session, server: Server, asked: Asked) -> bool:
+    """The decision: only one of them finds the row."""
+    mine = (PushedRequest.tag == asked.tag, PushedRequest.expires_at > server.now)
+    spent = session.execute(delete(PushedRequest).where(*mine))
+    return bool(spent.rowcount == 1)  # type: ignore[attr-defined]  # a DELETE's result has a row count
+
+
+def once(server: Server, scope: str, what: str, *, until: int) -> bool:
+    """Is this the first time within its scope? Its own transaction, committed whatever becomes of the request."""
+    from sqlalchemy.exc import IntegrityError
+
+    key = server.keys.tag
+    row = {"scope": crypto.tag(key, "scope", scope), "tag": crypto.tag(key, "seen", what), "expires_at": until}
+    try:
+        with server.main.transaction() as session:
+            session.execute(delete(Seen).where(Seen.expires_at <= server.now))
+            session.execute(insert(Seen).values(**row))
+    except IntegrityError:
+        return False
+    return True
+
+
+def _secret(request_uri: str) -> bytes | None:
+    text = request_uri.removeprefix(URN)
+    if text == request_uri or len(text) != 43:
+        return None
+    try:
+        return urlsafe_b64decode(text + "=")
+    except ValueError:
+        return None
+
+
+def _tag(server: Server, secret: bytes) -> bytes:
+    return crypto.tag(server.keys.tag, "request", secret)
+
+
+def _key(secret: bytes) -> bytes:
+    return crypto.derive(secret, None, b"vrm/1/request")
+
+
+def _about(tag: bytes) -> bytes:
+    return crypto.identity("vrm/1/request", tag)

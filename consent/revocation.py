@@ -1,0 +1,74 @@
+"""The link that can only take away: it names one grant, opens nothing, and works from any mail or paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from consent import grant_locks, grants
+from consent.models import Grant
+from consent.standing import Moved, standing_of
+from vault import attempts, crypto, mail
+
+if TYPE_CHECKING:
+    from vault.server import Server
+
+
+@dataclass(frozen=True)
+class Linked:
+    """The grant behind a link, as far as the server may know it: name, kinds of things, dates."""
+
+    owner_id: bytes
+    grant_id: bytes
+    label: dict[str, Any]
+    held: str | None
+
+
+def find(server: Server, string: str) -> Linked | None:
+    """The living grant behind a link; None for unknown, ended, expired or forged ones alike."""
+    for _attempt in range(5):
+        with server.main.reading() as session:
+            found = grant_locks.find(session, server, string, "link")
+        if found is None or found.state != "live":
+            return None
+        try:
+            standing = standing_of(server, found)
+        except Moved:
+            continue
+        if standing is None:
+            return None
+        try:
+            grant_locks.open_found(found, standing.pepper)
+            label = grants.open_label(server, found.string.owner_id, found.grant_id, found.label_box)
+        except crypto.Damaged:
+            return None
+        return Linked(found.string.owner_id, found.grant_id, label, standing.held)
+    return None
+
+
+def mail_fresh_links(server: Server, owner: bytes | None, *, address: str) -> None:
+    """Mail her a fresh link for everything that is being shared, without unlocking. Slowed down per address.
+
+    Raises TooManyTries. Whether there was anybody to write to is never said.
+    """
+    attempts.admit(server, address=f"links {address}")
+    if owner is None:
+        return
+    alive = server.keystore.alive(owner, "grant")
+    with server.main.transaction() as session:
+        rows = session.execute(
+            select(Grant.grant_id, Grant.label_box)
+            .where(Grant.owner_id == owner, Grant.state == "live")
+            .order_by(Grant.grant_id)
+        ).all()
+        lines = []
+        for grant, box in rows:
+            if grant in alive:
+                label = grants.open_label(server, owner, grant, box)
+                link = grants.make_link(session, server, owner, grant, alive[grant].pepper, label["until"])
+                lines.append(grants.link_address(server, link))
+        if lines:
+            text = "Each of these pauses or stops one of the permissions you gave:\n\n" + "\n\n".join(lines) + "\n"
+            mail.queue(session, server, owner, "Links that stop sharing", text)

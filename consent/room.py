@@ -1,0 +1,59 @@
+"""What consent gives to the house."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from consent import grants, models, sweeping
+from vault.errors import N_
+from vault.rooms import Nav, Room
+
+if TYPE_CHECKING:
+    import click
+    from flask import Blueprint
+    from markupsafe import Markup
+
+    from vault.opened import OpenVault
+    from vault.server import Server
+
+
+def _pages(server: Server) -> Iterable[Blueprint]:
+    from consent import api, pages
+    from consent.oauth import endpoints
+
+    return [endpoints.pages, api.pages, *pages.blueprints()]
+
+
+def _panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
+    from consent.pages.panels import panel
+
+    return panel(place, vault, subject)
+
+
+def _commands() -> Iterable[click.Command]:
+    from consent.cli import commands
+
+    return commands()
+
+
+assert models.Grant  # noqa: S101 - naming the tables is what importing them is for
+
+ROOM = Room(
+    name="consent",
+    pages=_pages,
+    nav=(
+        Nav("sharing.sharing", N_("Who can see what"), "eye", 40, short=True),
+        Nav("activity.activity", N_("Access log"), "clock", 45),
+    ),
+    panel=_panel,
+    on_change=grants.on_change,
+    on_unlock=grants.on_unlock,
+    jobs={
+        "expire": sweeping.expire,
+        "replace": sweeping.replace,
+        "raise_version": sweeping.raise_version,
+    },
+    sweep=sweeping.sweep,
+    commands=_commands,
+)

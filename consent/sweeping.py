@@ -1,0 +1,57 @@
+"""The worker's part of consent: what time ends, what a crash left, what a job repeats. Main is read first, then the keystore."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, select
+
+from consent import grants
+from consent.models import Grant, GrantLock
+from vault.errors import NotFound
+
+if TYPE_CHECKING:
+    from vault.server import Server
+
+
+def expire(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
+    """The job of a grant's last day."""
+    _end(server, owner, bytes.fromhex(payload["grant"]), "expired")
+
+
+def replace(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
+    """The job that ends a grant which a newer one has replaced."""
+    _end(server, owner, bytes.fromhex(payload["grant"]), "replaced")
+
+
+def raise_version(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
+    """The job that repeats raising a grant's version floor."""
+    server.keystore.raise_version(owner, bytes.fromhex(payload["grant"]), int(payload["version"]))
+
+
+def sweep(server: Server) -> None:
+    """Grants whose pepper is gone are ended in main too; tokens that ran out are removed."""
+    with server.main.reading() as session:
+        rows = session.execute(
+            select(Grant.owner_id, Grant.grant_id).where(Grant.state == "live").order_by(Grant.owner_id, Grant.grant_id)
+        ).all()
+        leftovers = session.execute(
+            select(GrantLock.owner_id, GrantLock.grant_id)
+            .join(Grant, (Grant.owner_id == GrantLock.owner_id) & (Grant.grant_id == GrantLock.grant_id))
+            .where(Grant.state == "ended")
+            .distinct()
+            .order_by(GrantLock.owner_id, GrantLock.grant_id)
+        ).all()
+    for owner, grant in {*map(tuple, rows), *map(tuple, leftovers)}:
+        if server.keystore.pepper(owner, grant) is None:
+            _end(server, owner, grant, "ended")
+    with server.main.transaction() as session:
+        session.execute(delete(GrantLock).where(GrantLock.expires_at <= server.now, GrantLock.kind != "link"))
+
+
+def _end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
+    try:
+        grants.end(server, owner, grant, cause)
+    except NotFound:
+        return  # the owner is not in this database any more

@@ -1,0 +1,169 @@
+"""Codes into tokens, refreshes, and dropping them. Everything that mints begins by taking the live grant's row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, update
+
+from consent import grant_locks, grants
+from consent.disclosure import about_terms
+from consent.grant_locks import Found, Opened
+from consent.models import Grant, GrantLock
+from consent.standing import Moved, standing_of
+from consent.terms import Terms
+from vault import bearer, crypto
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.server import Server
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A code or refresh token that opened: its row, its pepper and what it is bound to."""
+
+    found: Found
+    pepper: bytes = field(repr=False)
+    opened: Opened
+
+    @property
+    def client_id(self) -> str:
+        """The client it was made for."""
+        return str(self.opened.bound.get("client", ""))
+
+    @property
+    def spent(self) -> bool:
+        """Does it open to nothing, having been used before?"""
+        return self.opened.key is None
+
+
+def open_credential(server: Server, string: str, kind: bearer.Kind) -> Credential | None:
+    """Open a code or refresh token. None for unknown, revoked, expired, or wrong: they look alike."""
+    for _attempt in range(5):
+        with server.main.reading() as session:
+            found = grant_locks.find(session, server, string, kind)
+        if found is None or found.state != "live" or found.expires_at <= server.now:
+            return None
+        try:
+            standing = standing_of(server, found)
+        except Moved:
+            continue
+        if standing is None:
+            return None
+        try:
+            return Credential(found, standing.pepper, grant_locks.open_found(found, standing.pepper))
+        except crypto.Damaged:
+            return None
+    return None
+
+
+def exchange(server: Server, code: Credential, *, jkt: str) -> dict[str, Any] | None:
+    """Spend a code: exactly one caller wins. None when it was spent meanwhile, which ends the grant.
+
+    Client, proof, PKCE and redirect have been checked before, so that failing one of them burns nothing.
+    """
+    found = code.found
+    nothing = grant_locks.box_of_nothing(found, code.pepper)
+    with server.main.transaction() as session:
+        mine = (GrantLock.owner_id == found.string.owner_id, GrantLock.lock_id == found.string.lock_id)
+        if _take_live(session, found):
+            spent = session.execute(
+                update(GrantLock)
+                .where(*mine, GrantLock.used_at.is_(None))
+                .values(used_at=server.now, box=nothing, expires_at=server.now + grant_locks.ACCESS_LIFE)
+            )
+            if spent.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+                return _token_answer(session, server, code, jkt, with_refresh=True)
+    replayed(server, code)
+    return None
+
+
+def replayed(server: Server, code: Credential) -> None:
+    """A spent code came again with its true secret: somebody else holds it too. The grant ends."""
+    grants.end(server, code.found.string.owner_id, code.found.grant_id, "replay")
+
+
+def refresh(server: Server, token: Credential, *, jkt: str) -> dict[str, Any] | None:
+    """A new access token for the key that just proved itself. The refresh token stays."""
+    with server.main.transaction() as session:
+        if not _take_live(session, token.found):
+            return None
+        return _token_answer(session, server, token, jkt, with_refresh=False)
+
+
+def _take_live(session: Session, found: Found) -> bool:
+    mine = (Grant.owner_id == found.string.owner_id, Grant.grant_id == found.grant_id, Grant.state == "live")
+    taken = session.execute(update(Grant).where(*mine).values(state="live"))
+    return bool(taken.rowcount == 1)  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+
+
+def _token_answer(
+    session: Session, server: Server, credential: Credential, jkt: str, *, with_refresh: bool
+) -> dict[str, Any]:
+    found, key, owner = credential.found, credential.opened.key, credential.found.string.owner_id
+    terms = open_terms(session, found, key or b"")
+    grant_locks.drop_expired(session, owner, found.grant_id, server.now)
+    common = {"pepper": credential.pepper, "key": key}
+    access = grant_locks.mint(
+        session,
+        server,
+        "access",
+        owner,
+        found.grant_id,
+        expires_at=min(server.now + grant_locks.ACCESS_LIFE, terms.until),
+        client=credential.client_id,
+        jkt=jkt,
+        **common,
+    )
+    answer = {
+        "access_token": access,
+        "token_type": "DPoP",
+        "expires_in": min(grant_locks.ACCESS_LIFE, terms.until - server.now),
+        "authorization_details": grants.granted_details(terms),
+        "grant_id": found.grant_id.hex(),
+    }
+    if with_refresh:
+        answer["refresh_token"] = grant_locks.mint(
+            session,
+            server,
+            "refresh",
+            owner,
+            found.grant_id,
+            expires_at=terms.until,
+            client=credential.client_id,
+            **common,
+        )
+    return answer
+
+
+def open_terms(session: Session, found: Found, key: bytes) -> Terms:
+    """The terms as they stand in this transaction. Raises crypto.Damaged."""
+    row = session.execute(
+        Grant.__table__.select()
+        .with_only_columns(Grant.version, Grant.terms_box)
+        .where(Grant.owner_id == found.string.owner_id, Grant.grant_id == found.grant_id)
+    ).one()
+    about = about_terms(found.string.owner_id, found.grant_id, row.version)
+    return Terms.from_bytes(crypto.open_box(key, about, row.terms_box))
+
+
+def drop(server: Server, string: str, client_id: str) -> None:
+    """Drop a token (RFC 7009): the access token alone, or with the refresh token all tokens of the grant.
+
+    The grant itself stays hers; unknown tokens and those of other clients are left alone without a word.
+    """
+    for kind in ("refresh", "access"):
+        token = open_credential(server, string, kind)
+        if token is None or token.client_id != client_id:
+            continue
+        owner, grant = token.found.string.owner_id, token.found.grant_id
+        which = (
+            GrantLock.kind.in_(["refresh", "access"])
+            if kind == "refresh"
+            else GrantLock.lock_id == token.found.string.lock_id
+        )
+        with server.main.transaction() as session:
+            session.execute(delete(GrantLock).where(GrantLock.owner_id == owner, GrantLock.grant_id == grant, which))

@@ -1,0 +1,88 @@
+"""Ada, her vault, the Bookshop, and a clock. Real servers, real files, no stand-ins for our own code."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.people import Ada, Bookshop, Clock, house_in
+from vault import unlock
+from vault.server import Server
+
+PASSPHRASE = "a lamp, a kettle, a map"
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A directory with Ada's vault in it, made once; tests work on copies."""
+    directory = tmp_path_factory.mktemp("furnished") / "house"
+    server = house_in(directory, Clock())
+    unlock.set_up(server, handle="ada", name="Ada", passphrase=PASSPHRASE, notice="ada@home.test", first=True)
+    keyring = unlock.with_passphrase(server, "", PASSPHRASE, address="set-up")
+    vault = unlock.for_command(server, keyring)
+    code = vault.settings["recovery"]
+    unlock.write_settings(vault, {"name": "Ada", "handle": "ada"})
+    server.stop()
+    return directory, code
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The server's time, in the test's hands."""
+    return Clock()
+
+
+@pytest.fixture
+def house(furnished: tuple[Path, str], tmp_path: Path, clock: Clock) -> Iterator[Server]:
+    """A running server on a copy of Ada's vault."""
+    shutil.copytree(furnished[0], tmp_path / "house")
+    server = house_in(tmp_path / "house", clock)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def recovery_code(furnished: tuple[Path, str]) -> str:
+    """What Ada printed."""
+    return furnished[1]
+
+
+@pytest.fixture
+def ada(house: Server) -> Ada:
+    """Ada, with her vault unlocked."""
+    return Ada(house, PASSPHRASE)
+
+
+@pytest.fixture(scope="session")
+def shopfront() -> Iterator[Bookshop]:
+    """The Bookshop's own web server, for its metadata document and keys."""
+    shop = Bookshop("Bookshop", "shop")
+    shop.open()
+    yield shop
+    shop.close()
+
+
+@pytest.fixture
+def bookshop(shopfront: Bookshop, ada: Ada) -> Bookshop:
+    """The Bookshop as a client of Ada's vault."""
+    shopfront.visits(ada)
+    return shopfront
+
+
+@pytest.fixture(scope="session")
+def other_shopfront() -> Iterator[Bookshop]:
+    """Another vendor's web server."""
+    shop = Bookshop("Kettle Lane Coffee", "coffee")
+    shop.open()
+    yield shop
+    shop.close()
+
+
+@pytest.fixture
+def coffee(other_shopfront: Bookshop, ada: Ada) -> Bookshop:
+    """Another vendor as a client of Ada's vault."""
+    other_shopfront.visits(ada)
+    return other_shopfront

@@ -1,0 +1,315 @@
+"""The people of the tests, in words a customer could read: ada.buys(...), ada.lets(bookshop), bookshop.reads("purchases")."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import orjson
+from joserfc import jwt
+from joserfc.jwk import ECKey
+from joserfc.jws import JWSRegistry
+
+from connectors.demo_shop.serving import LoopbackServer
+from connectors.vendor_client import Client, Connection, Pending, Vault, discover, new_key, new_state, public_jwks
+from connectors.vendor_client.proofs import public_jwk, s256
+from flask import Flask, jsonify
+from flask.testing import FlaskClient
+from vault import store, unlock
+from vault.app import create_app, load_rooms
+from vault.collections.purchases import Purchase
+from vault.collections.vendors import Vendor
+from vault.opened import OpenVault
+from vault.record import Record
+from vault.server import Server, start
+from vault.settings import in_directory
+from vault.stored import Stored
+from vault.values import Money, When
+
+ISSUER = "http://localhost:8400"
+START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+PURCHASES: dict[str, Any] = {
+    "type": "vault_data",
+    "collection": "purchases",
+    "fields": ["item", "bought_on"],
+    "optional_fields": ["price", "rating"],
+    "filter": {"vendor": "this", "since": "2025-01-01"},
+    "actions": ["read"],
+    "purpose": "ProvideProductRecommendations",
+    "why": "So that we never recommend a book you already have.",
+    "duration": "P90D",
+}
+TASTE: dict[str, Any] = {
+    "type": "vault_data",
+    "collection": "preferences",
+    "fields": ["topic", "stance"],
+    "purpose": "ProvidePersonalisedRecommendations",
+    "why": "To put the shelves you care about first.",
+    "duration": "P90D",
+    "optional": True,
+}
+BIRTHDAY: dict[str, Any] = {
+    "type": "vault_data",
+    "collection": "profile",
+    "fields": ["birthday.day_month", "birthday.over_18", "address.city"],
+    "purpose": "PersonalisedBenefits",
+    "why": "To send you a voucher.",
+    "duration": "P90D",
+    "optional": True,
+}
+
+
+@dataclass(frozen=True)
+class Raw:
+    """One item of authorization_details, exactly as it will be pushed."""
+
+    asked: dict[str, Any]
+
+    def detail(self) -> dict[str, Any]:
+        """What is sent."""
+        return self.asked
+
+
+class Clock:
+    """Time that stands still until it is told to pass."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def passes(self, **how_long: float) -> None:
+        """Let time pass: seconds, minutes, hours, days."""
+        self.now += timedelta(**how_long)
+
+
+def house_in(directory: Path, clock: Clock | None = None, **settings: Any) -> Server:
+    """A server with all rooms, in one directory."""
+    extra = {"clock": clock} if clock else {}
+    return start(in_directory(directory, ISSUER, **settings), load_rooms(), **extra)
+
+
+class Ada:
+    """The owner, and her browser."""
+
+    def __init__(self, house: Server, passphrase: str) -> None:
+        self.house, self.passphrase = house, passphrase
+        self.app: Flask = create_app(house)
+        self.app.testing = True
+        self.unlocks()
+        self.bookshop_number = self.keeps(Vendor(called="Bookshop", domains=("shop.localhost",))).number
+
+    def unlocks(self) -> None:
+        """Open the vault anew, with a session in a fresh browser."""
+        keyring = unlock.with_passphrase(self.house, "", self.passphrase, address="test")
+        self.session, self.vault = unlock.begin_session(self.house, keyring)
+        self.browser: FlaskClient = self.app.test_client()
+        self.browser.set_cookie("vault", self.session, domain="localhost")
+
+    def locks(self) -> None:
+        """Lock it."""
+        unlock.end_sessions(self.house, self.vault.owner_id, [self.vault.session_id])
+
+    @property
+    def open(self) -> OpenVault:
+        """Her vault as the next request opens it."""
+        return unlock.open_session(self.house, self.session)
+
+    @property
+    def owner_id(self) -> bytes:
+        """Whose it is."""
+        return self.vault.owner_id
+
+    def keeps(self, record: Record) -> Stored:
+        """Add a record."""
+        with store.writing(self.vault, numbers=1) as turn:
+            return store.add(turn, self.vault, record)
+
+    def buys(self, item: str, on: str = "2026-10-22", price: str = "18.50", **more: Any) -> Stored:
+        """A purchase at the Bookshop."""
+        more.setdefault("vendor", self.bookshop_number)
+        return self.keeps(Purchase(item=item, bought_on=When(on), price=Money(price, "EUR"), **more))
+
+    def edits(self, stored: Stored, **edits: Any) -> None:
+        """Change a record."""
+        with store.writing(self.vault) as turn:
+            store.change(turn, self.vault, stored.number, edits)
+
+    def marks_as_gift(self, stored: Stored) -> None:
+        """It was for somebody else."""
+        self.edits(stored, for_whom="gift")
+
+    def removes(self, stored: Stored) -> None:
+        """Throw a record away."""
+        with store.writing(self.vault) as turn:
+            store.remove(turn, self.vault, stored.number)
+
+    def looks_at(self, path: str, status: int = 200) -> str:
+        """A page of hers."""
+        answer = self.browser.get(path)
+        assert answer.status_code == status, answer.text
+        return answer.text
+
+    def presses(self, path: str, status: int = 303, **form: str) -> Any:
+        """Post a form of hers."""
+        answer = self.browser.post(path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.status_code == status, answer.text
+        return answer
+
+    def sees_consent(self, address: str) -> ConsentPage:
+        """Open the consent screen."""
+        return ConsentPage(self, self.looks_at(_path(address)))
+
+    def lets(self, shop: Bookshop, *details: dict[str, Any], ticks: tuple[str, ...] = ()) -> Connection:
+        """The whole way: the shop asks, she ticks and allows, the shop gets its tokens."""
+        pending = shop.asks(*(details or (PURCHASES,)))
+        shop.connection = shop.finishes(pending, self.sees_consent(pending.authorize_url).allows(*ticks))
+        return shop.connection
+
+    def grant(self) -> str:
+        """The id of her newest living grant, as in addresses."""
+        alive = self.house.keystore.alive(self.owner_id, "grant")
+        assert len(alive) == 1, alive
+        return next(iter(alive)).hex()
+
+
+class ConsentPage:
+    """The consent screen as she has it before her."""
+
+    def __init__(self, ada: Ada, html: str) -> None:
+        self.ada, self.html = ada, html
+        found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', html)
+        self.hidden = {name: unescape(value) for name, value in found}
+
+    def answers(self, answer: str, *ticks: str, days: str = "30", status: int = 303) -> Any:
+        """Press a button with some boxes ticked."""
+        form = {**self.hidden, **dict.fromkeys(ticks, "yes"), "answer": answer, "days": days}
+        return self.ada.presses("/authorize", status=status, **form)
+
+    def allows(self, *ticks: str, days: str = "30") -> str:
+        """Allow; returns where the browser is sent."""
+        return str(self.answers("yes", *ticks, days=days).headers["Location"])
+
+    def refuses(self) -> str:
+        """Don't allow; returns where the browser is sent."""
+        return str(self.answers("no").headers["Location"])
+
+
+class Bookshop:
+    """A vendor: a web server with its metadata document, and a client of vaults."""
+
+    connection: Connection
+
+    def __init__(self, name: str, host: str) -> None:
+        self.name, self.host, self.key = name, host, new_key()
+        self.app = Flask(f"shop-{host}")
+        self.app.add_url_rule("/client.json", view_func=lambda: jsonify(self.document()))
+        self.web = LoopbackServer(self.app, 0)
+
+    def open(self) -> None:
+        """Begin to serve."""
+        self.web.start()
+        self.address = f"http://{self.host}.localhost:{self.web.port}"
+        self.client_id = f"{self.address}/client.json"
+        self.redirect_uri = f"{self.address}/callback"
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.web.stop()
+
+    def document(self) -> dict[str, Any]:
+        """Its Client ID Metadata Document."""
+        return {
+            "client_id": self.client_id,
+            "client_name": self.name,
+            "redirect_uris": [self.redirect_uri],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": public_jwks(self.key),
+        }
+
+    def visits(self, ada: Ada) -> None:
+        """Deal with Ada's vault from now on."""
+        self.ada = ada
+        self.transport = httpx.WSGITransport(ada.app)
+        self.client = Client(self.client_id, self.redirect_uri, self.key, ada.house.clock, self.transport)
+        self.http = httpx.Client(transport=self.transport, base_url=ISSUER)
+
+    def asks(self, *details: dict[str, Any]) -> Pending:
+        """Push a request."""
+        return discover(self.client, ISSUER).ask([Raw(each) for each in details or (PURCHASES,)], new_state())  # type: ignore[misc]
+
+    def finishes(self, pending: Pending, location: str) -> Connection:
+        """Take the code from the address her browser was sent to, and exchange it."""
+        return Vault(self.client, pending.endpoints).finish(pending, urlsplit(location).query)
+
+    def reads(self, collection: str = "purchases") -> list[dict[str, Any]]:
+        """What it sees now, from the start."""
+        return [dict(shown.data) for shown in self.connection.read(collection).records]
+
+    # The protocol by hand, for everything a well-behaved client would never do.
+    def asserts(self, *, key: ECKey | None = None, alg: str = "ES256", **claims: Any) -> dict[str, str]:
+        """Form parameters that authenticate it; claims given as None are left out."""
+        now = self._now()
+        usual = {"iss": self.client_id, "sub": self.client_id, "aud": ISSUER, "iat": now, "exp": now + 60}
+        content = {**usual, "jti": secrets.token_urlsafe(16), **claims}
+        signing = key or self.key
+        header = {"alg": alg, "kid": self.key.thumbprint()}
+        signed = sign(header, {name: value for name, value in content.items() if value is not None}, signing)
+        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        return {"client_assertion_type": kind, "client_assertion": signed}
+
+    def posts(self, path: str, form: dict[str, str], *, proof: str | None = None, **options: Any) -> httpx.Response:
+        """A form to an OAuth endpoint."""
+        headers = {"DPoP": proof} if proof else {}
+        return self.http.post(path, data={**self.asserts(), **form}, headers=headers, **options)
+
+    def proves(self, method: str, url: str, *, token: str | None = None, key: ECKey | None = None, **more: Any) -> str:
+        """A DPoP proof; `header_…` members go into the header, members given as None are left out."""
+        signing = key or self.key
+        claims = {"jti": secrets.token_urlsafe(16), "htm": method, "htu": url, "iat": self._now()}
+        if token is not None:
+            claims["ath"] = s256(token)
+        header = {"alg": "ES256", "typ": "dpop+jwt", "jwk": public_jwk(signing)}
+        for name, value in more.items():
+            (header if name.startswith("header_") else claims)[name.removeprefix("header_")] = value
+        content = {name: value for name, value in claims.items() if value is not None}
+        return sign({name: value for name, value in header.items() if value is not None}, content, signing)
+
+    def looks(self, path: str, token: str, *, proof: str | None = None, **options: Any) -> httpx.Response:
+        """One call of the vendors' API, with a good proof unless another is given."""
+        shown = proof or self.proves("GET", f"{ISSUER}{path.partition('?')[0]}", token=token)
+        headers = {"Authorization": f"DPoP {token}", "DPoP": shown, **options.pop("headers", {})}
+        return self.http.get(path, headers=headers, **options)
+
+    def _now(self) -> int:
+        return int(self.ada.house.clock().timestamp())
+
+
+def sign(header: dict[str, Any], claims: dict[str, Any], key: Any) -> str:
+    """A signed token with whatever header and claims a test wants."""
+    registry = JWSRegistry(algorithms=["ES256", "EdDSA", "PS256", "RS256", "HS256", "none"], strict_check_header=False)
+    return jwt.encode(header, claims, key, registry=registry)
+
+
+def _path(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.path}?{parts.query}"
+
+
+def query(address: str) -> dict[str, str]:
+    """The query of an address as a mapping."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+
+
+def details(*items: dict[str, Any]) -> str:
+    """authorization_details as it is pushed."""
+    return orjson.dumps(list(items)).decode()

@@ -1,0 +1,112 @@
+"""The composition root: three rooms, loaded by name, become one web application."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+from flask import Flask, g, request
+from flask.wrappers import Response
+from flask_babel import Babel
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from vault.logs import configure, log
+from vault.rooms import Nav, Room
+from vault.server import Server, start
+from vault.settings import Settings, from_environment
+
+ROOMS = ("vault", "consent", "connectors")
+
+
+def load_rooms() -> tuple[Room, ...]:
+    """The rooms in their order."""
+    return tuple(import_module(f"{name}.room").ROOM for name in ROOMS)
+
+
+def build(settings: Settings, *, clock: Callable[[], datetime] | None = None) -> Server:
+    """A running server with all rooms."""
+    return start(settings, load_rooms(), **({"clock": clock} if clock else {}))
+
+
+def create_app(server: Server) -> Flask:
+    """The pages and the vendors' API of one server."""
+    from vault.pages import errors, session, shown
+
+    app = Flask("vault.pages", static_folder="static", static_url_path="/static")
+    app.config.update(MAX_CONTENT_LENGTH=1 << 20, MAX_FORM_MEMORY_SIZE=1 << 20, MAX_FORM_PARTS=500)
+    app.json.sort_keys = False  # type: ignore[attr-defined] - the default provider has it
+    app.extensions["vrm"] = server
+    app.jinja_options = {"extensions": ["jinja2.ext.i18n", "jinja2.ext.do"], "trim_blocks": True, "lstrip_blocks": True}
+    Babel(app, default_translation_directories="translations", default_locale="en")
+    for room in server.rooms:
+        for blueprint in room.pages(server):
+            app.register_blueprint(blueprint)
+    session.install(app)
+    shown.install(app)
+    errors.install(app)
+    app.after_request(_guard)
+    app.context_processor(lambda: {"nav": _nav(server.rooms), "panel": _panels(server)})
+    if server.settings.proxies:
+        hops = server.settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app
+
+
+def create() -> Any:
+    """What the web server serves: settings from the environment, the worker beside it."""
+    from vault.worker import begin
+
+    configure()
+    server = build(from_environment())
+    app = create_app(server)
+    begin(server)
+    served: Any = app
+    for room in server.rooms:
+        if room.dispatch is not None:
+            served = room.dispatch(server, app)
+    log.info("serving", issuer=server.settings.issuer)
+    return served
+
+
+def _nav(rooms: Sequence[Room]) -> list[Nav]:
+    return sorted((entry for room in rooms for entry in room.nav), key=lambda entry: entry.place)
+
+
+def _panels(server: Server) -> Callable[[str, Any], list[Any]]:
+    """For templates: every room's fragment for a place on this page."""
+
+    def panel(place: str, subject: Any = None) -> list[Any]:
+        vault = getattr(g, "vault", None)
+        found = [room.panel(place, vault, subject) for room in server.rooms if room.panel is not None]
+        return [fragment for fragment in found if fragment]
+
+    return panel
+
+
+def _guard(response: Response) -> Response:
+    """Headers of every answer: nothing from elsewhere, nothing kept, nothing framed."""
+    headers = response.headers
+    form_action = " ".join(("'self'", *getattr(g, "form_targets", ())))
+    headers.setdefault(
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        f"form-action {form_action}; base-uri 'none'; frame-ancestors 'none'",
+    )
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["X-Frame-Options"] = "DENY"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if request.endpoint != "static":
+        headers.setdefault("Cache-Control", "no-store")
+    if request.is_secure:
+        headers["Strict-Transport-Security"] = "max-age=63072000"
+    return response
+
+
+def new_request_id() -> str:
+    """A short id that joins an answer, its log line and its entry in the access log."""
+    return secrets.token_hex(8)

@@ -1,0 +1,57 @@
+"""Tries at a passphrase, slowed down per address and per vault name *before* anything is derived.
+
+An address waits up to a quarter of an hour; a name at most half a minute, so that a stranger cannot lock her out.
+Sessions, recovery codes and revocation links do not pass through here: 160 bits cannot be guessed.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from vault import crypto
+from vault.errors import TooManyTries
+from vault.models import Attempt
+
+if TYPE_CHECKING:
+    from vault.server import Server
+
+FREE = 5
+LONGEST = {"address": 900, "handle": 30}  # seconds
+FORGOTTEN = 3600
+
+
+def admit(server: Server, **who: str) -> None:
+    """Count one try by `address` and `handle`. Raises TooManyTries; its own transaction, so a refusal stays counted."""
+    longest_wait = 0
+    with server.main.transaction() as session:
+        for kind, value in sorted(who.items()):
+            known = _tag(server, kind, value)
+            row = session.execute(select(Attempt.count, Attempt.until).where(Attempt.tag == known)).first()
+            if row is not None and row.until > server.now:
+                longest_wait = max(longest_wait, row.until - server.now)
+                continue
+            count = row.count + 1 if row is not None and row.until > server.now - FORGOTTEN else 1
+            until = server.now + _delay(count, LONGEST[kind])
+            values = {"count": count, "until": until}
+            session.execute(insert(Attempt).values(tag=known, **values).on_conflict_do_update(["tag"], set_=values))
+    if longest_wait:
+        raise TooManyTries(timedelta(seconds=longest_wait))
+
+
+def forget(server: Server, **who: str) -> None:
+    """After a success the counting starts anew."""
+    tags = [_tag(server, kind, value) for kind, value in who.items()]
+    with server.main.transaction() as session:
+        session.execute(delete(Attempt).where(Attempt.tag.in_(tags)))
+
+
+def _delay(count: int, longest: int) -> int:
+    return 0 if count <= FREE else min(longest, 2 ** min(count - FREE, 12))
+
+
+def _tag(server: Server, kind: str, value: str) -> bytes:
+    return crypto.tag(server.keys.tag, "attempt", kind, value)

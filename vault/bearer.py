@@ -1,0 +1,59 @@
+"""Bearer strings: `vrm_<kind>_` and base64url(route 16, lock id 16, secret 32, CRC-32 4).
+
+The route is one AES block under the server's route key over `owner id XOR lock id`. It differs in every string, so
+two vendors cannot find out that they deal with one person, and yet every look-up knows whose rows it wants.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass, field
+from typing import Literal
+from zlib import crc32
+
+from vault import crypto
+
+Kind = Literal["session", "code", "access", "refresh", "link"]
+PREFIX: dict[Kind, str] = {"session": "se", "code": "ac", "access": "at", "refresh": "rt", "link": "rv"}
+KIND: dict[str, Kind] = {short: kind for kind, short in PREFIX.items()}
+ID_LENGTH = 16
+LENGTH = 68
+SHAPE = re.compile(r"vrm_([a-z]{2})_([A-Za-z0-9_-]{91})")
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """What a bearer string says: whose lock it is for, and the secret that opens it. Its repr hides the secret."""
+
+    kind: Kind
+    owner_id: bytes
+    lock_id: bytes
+    secret: bytes = field(repr=False)
+
+    def text(self, route_key: bytes) -> str:
+        """The string to hand out."""
+        raw = crypto.route(route_key, _xor(self.owner_id, self.lock_id)) + self.lock_id + self.secret
+        raw += crc32(raw).to_bytes(4, "big")
+        return f"vrm_{PREFIX[self.kind]}_{urlsafe_b64encode(raw).rstrip(b'=').decode()}"
+
+
+def mint(kind: Kind, owner_id: bytes, lock_id: bytes) -> Bearer:
+    """A new bearer with a fresh secret for a lock that is being made."""
+    return Bearer(kind, owner_id, lock_id, crypto.random_bytes())
+
+
+def parse(text: str, kind: Kind, route_key: bytes) -> Bearer | None:
+    """Read a string of the kind expected; None for anything else, whatever is wrong with it."""
+    shape = SHAPE.fullmatch(text)
+    if shape is None or KIND.get(shape[1]) != kind:
+        return None
+    raw = urlsafe_b64decode(shape[2] + "=")
+    if len(raw) != LENGTH or crc32(raw[:-4]).to_bytes(4, "big") != raw[-4:]:
+        return None
+    lock_id, secret = raw[16:32], raw[32:64]
+    return Bearer(kind, _xor(crypto.route(route_key, raw[:16], back=True), lock_id), lock_id, secret)
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))

@@ -1,0 +1,259 @@
+"""The catalogue: what is in the vault and when, so that no page opens rows to find out which to show.
+
+A small SQLite image in memory while she is unlocked, put away sealed in a cache folder, never in the database or a
+backup. It carries her revision and catches up by it; when it is missing it is rebuilt. Because it remembers each
+record's revision, it notices at unlock when an older row was put back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import select
+
+from vault import crypto
+from vault.models import Owner, RecordRow
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.opened import OpenVault
+    from vault.server import Server
+
+SHAPE = 1
+SCHEMA = f"""
+CREATE TABLE meta (revision INTEGER NOT NULL);
+INSERT INTO meta VALUES (0);
+CREATE TABLE entries (
+  number INTEGER PRIMARY KEY, revision INTEGER NOT NULL, collection TEXT NOT NULL, part TEXT NOT NULL,
+  day TEXT NOT NULL, vendor INTEGER NOT NULL, title TEXT NOT NULL, facet TEXT NOT NULL, bundle TEXT NOT NULL,
+  proposes INTEGER NOT NULL, damaged INTEGER NOT NULL
+);
+CREATE INDEX by_day ON entries (collection, part, day DESC, number DESC);
+CREATE INDEX by_vendor ON entries (vendor, day DESC);
+CREATE INDEX by_bundle ON entries (bundle) WHERE bundle <> '';
+CREATE INDEX by_proposal ON entries (number) WHERE proposes;
+CREATE INDEX by_damage ON entries (number) WHERE damaged;
+PRAGMA user_version = {SHAPE};
+"""
+COLUMNS = "number, revision, collection, part, day, vendor, title, facet, bundle, proposes, damaged"
+
+
+class Entry(NamedTuple):
+    """One line of the catalogue."""
+
+    number: int
+    revision: int
+    collection: str
+    part: str
+    day: str
+    vendor: int
+    title: str
+    facet: str
+    bundle: str
+    proposes: int
+    damaged: int
+
+
+class Catalogue:
+    """One owner's catalogue, for use by several threads."""
+
+    def __init__(self, image: bytes | None = None) -> None:
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        if image is None:
+            self._db.executescript(SCHEMA)
+        else:
+            self._db.deserialize(image)
+            if self._db.execute("PRAGMA user_version").fetchone()[0] != SHAPE:
+                raise sqlite3.DatabaseError("another shape")
+        self.checked = False
+        self.saved = self.revision if image is not None else -1
+
+    @property
+    def revision(self) -> int:
+        """Her revision up to which it is complete."""
+        with self._lock:
+            return int(self._db.execute("SELECT revision FROM meta").fetchone()[0])
+
+    def entries(self, where: str, *values: Any, order: str = "day DESC, number DESC", limit: int = -1) -> list[Entry]:
+        """Lines that satisfy a condition on the columns. `where` and `order` are written in code, values are bound."""
+        statement = f"SELECT {COLUMNS} FROM entries WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
+        with self._lock:
+            return [Entry(*row) for row in self._db.execute(statement, (*values, limit))]
+
+    def count(self, where: str, *values: Any) -> int:
+        """How many lines satisfy a condition."""
+        with self._lock:
+            found = self._db.execute(f"SELECT count(*) FROM entries WHERE {where}", values)  # noqa: S608
+            return int(found.fetchone()[0])
+
+    def tally(self, column: str, where: str, *values: Any) -> dict[Any, int]:
+        """How many lines for each value of a column."""
+        statement = f"SELECT {column}, count(*) FROM entries WHERE {where} GROUP BY {column}"  # noqa: S608
+        with self._lock:
+            return dict(self._db.execute(statement, values).fetchall())
+
+    def titles(self, numbers: Iterable[int]) -> dict[int, str]:
+        """Titles by number."""
+        wanted = sorted(set(numbers))
+        found: dict[int, str] = {}
+        with self._lock:
+            for at in range(0, len(wanted), 500):
+                part = wanted[at : at + 500]
+                marks = ",".join("?" * len(part))
+                found.update(self._db.execute(f"SELECT number, title FROM entries WHERE number IN ({marks})", part))  # noqa: S608
+        return found
+
+    def catch_up(self, session: Session, vault: OpenVault) -> None:
+        """Take over every row written since this image's revision, in one snapshot."""
+        with self._lock:
+            now = session.scalar(select(Owner.revision).where(Owner.owner_id == vault.owner_id)) or 0
+            if now <= self.revision:
+                return
+            rows = session.execute(
+                select(RecordRow.number, RecordRow.revision, RecordRow.box)
+                .where(RecordRow.owner_id == vault.owner_id, RecordRow.revision > self.revision)
+                .execution_options(yield_per=1000)
+            )
+            self._db.execute("BEGIN")
+            for number, revision, box in rows:
+                self._take(vault, number, revision, box)
+            self._db.execute("UPDATE meta SET revision = ?", (now,))
+            self._db.execute("COMMIT")
+
+    def _take(self, vault: OpenVault, number: int, revision: int, box: bytes | None) -> None:
+        if box is None:
+            self._db.execute("DELETE FROM entries WHERE number = ?", (number,))
+            return
+        self._db.execute(
+            f"INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+            _line(vault, number, revision, box),
+        )
+
+    def check(self, session: Session, vault: OpenVault) -> None:
+        """Compare every row's revision with what is remembered; a row that went back, or is missing, is damaged."""
+        rows = session.execute(
+            select(RecordRow.number, RecordRow.revision).where(RecordRow.owner_id == vault.owner_id)
+        )
+        with self._lock:
+            remembered = dict(self._db.execute("SELECT number, revision FROM entries").fetchall())
+            present = {number: revision for number, revision in rows}
+            wrong = [(number,) for number, revision in remembered.items() if present.get(number, -1) < revision]
+            self._db.executemany("UPDATE entries SET damaged = 1 WHERE number = ?", wrong)
+            self.checked = True
+
+    @property
+    def size(self) -> int:
+        """Bytes of the image."""
+        with self._lock:
+            pages = self._db.execute("PRAGMA page_count").fetchone()[0]
+            return int(pages * self._db.execute("PRAGMA page_size").fetchone()[0])
+
+    def image(self) -> bytes:
+        """The image, to be sealed and put away."""
+        with self._lock:
+            return self._db.serialize()
+
+
+def _line(vault: OpenVault, number: int, revision: int, box: bytes) -> Entry:
+    from vault.store import unseal
+
+    try:
+        stored = unseal(vault, number, revision, box)
+    except crypto.Damaged:
+        return Entry(number, revision, "", "", "", 0, "", "", "", 0, 1)
+    record = stored.record
+    return Entry(
+        number,
+        revision,
+        record.collection,
+        record.part,
+        record.day(),
+        record.of_vendor(),
+        record.name(),
+        record.facet(),
+        record.bundle(),
+        int(bool(stored.proposes)),
+        0,
+    )
+
+
+class Catalogues:
+    """The catalogues of the vaults that are open in this process, within a budget of bytes."""
+
+    def __init__(self, budget: int = 1 << 28) -> None:
+        self.budget = budget
+        self._open: dict[bytes, tuple[Catalogue, OpenVault]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, vault: OpenVault) -> Catalogue:
+        """Her catalogue, opened or built if need be, caught up and checked."""
+        with self._lock:
+            known = self._open.pop(vault.owner_id, None)
+            catalogue = known[0] if known else _fetch(vault)
+            self._open[vault.owner_id] = catalogue, vault
+            while len(self._open) > 1 and sum(each.size for each, _ in self._open.values()) > self.budget:
+                self._open.pop(next(iter(self._open)))
+        with vault.server.main.reading() as session:
+            catalogue.catch_up(session, vault)
+            if not catalogue.checked:
+                catalogue.check(session, vault)
+        return catalogue
+
+    def rebuild(self, server: Server, owner: bytes) -> None:
+        """Forget a catalogue that describes what an old copy no longer holds."""
+        with self._lock:
+            self._open.pop(owner, None)
+        _file(server, owner).unlink(missing_ok=True)
+
+    def put_away(self, server: Server, owner: bytes | None = None) -> None:
+        """Seal catalogues into the cache folder and forget them: one owner's, or all."""
+        with self._lock:
+            leaving = [owner] if owner else list(self._open)
+            known = [self._open.pop(each) for each in leaving if each in self._open]
+        for catalogue, vault in known:
+            _save(catalogue, vault)
+
+    def tidy(self, server: Server) -> None:
+        """Put away the catalogues of owners who have no session left."""
+        with self._lock:
+            owners = list(self._open)
+        for owner in owners:
+            if not server.keystore.alive(owner, "session"):
+                self.put_away(server, owner)
+
+
+def _file(server: Server, owner: bytes) -> Path:
+    name = crypto.tag(server.keys.tag, "catalogue", owner)[:16].hex()
+    return server.settings.cache_dir / f"{name}.catalogue"
+
+
+def _about(vault: OpenVault) -> bytes:
+    return crypto.identity("vrm/1/catalogue", vault.owner_id)
+
+
+def _fetch(vault: OpenVault) -> Catalogue:
+    """Open the sealed image; whatever is wrong with it or too new for this database, build from the rows instead."""
+    try:
+        catalogue = Catalogue(crypto.open_box(vault.keyring["catalogue"], _about(vault), _file(vault.server, vault.owner_id).read_bytes()))
+    except (OSError, crypto.Damaged, sqlite3.DatabaseError):
+        return Catalogue()
+    with vault.server.main.reading() as session:
+        now = session.scalar(select(Owner.revision).where(Owner.owner_id == vault.owner_id)) or 0
+    return catalogue if catalogue.revision <= now else Catalogue()
+
+
+def _save(catalogue: Catalogue, vault: OpenVault) -> None:
+    if catalogue.saved == catalogue.revision:
+        return
+    file = _file(vault.server, vault.owner_id)
+    box = crypto.seal(vault.keyring["catalogue"], _about(vault), catalogue.image())
+    fresh = file.with_suffix(f".{crypto.random_bytes(4).hex()}")
+    fresh.write_bytes(box)
+    fresh.replace(file)
+    catalogue.saved = catalogue.revision

@@ -1,0 +1,28 @@
+"""Whatever else she wants to keep."""
+
+from __future__ import annotations
+
+from vault.errors import N_
+from vault.record import Record, labelled
+from vault.values import When
+
+
+class Note(Record, collection="notes", title=N_("Notes"), one=N_("a note"), icon="note"):
+    """A note of hers."""
+
+    heading: str = labelled(N_("Heading"))
+    text: str = labelled(N_("Text"), long=True)
+    written_on: When | None = labelled(N_("Day"), default=None)
+    vendor: int | None = labelled(N_("About"), refers="vendors", default=None)
+
+    def name(self) -> str:
+        """The heading."""
+        return self.heading
+
+    def day(self) -> str:
+        """Its day."""
+        return self.written_on.text if self.written_on else ""
+
+    def of_vendor(self) -> int:
+        """Whom it is about."""
+        return self.vendor or 0

@@ -1,0 +1,180 @@
+"""All cryptography of the product: bytes in, bytes out.
+
+This module alone imports `cryptography`. The rest of the program speaks of boxes, keys and locks.
+The bytes are specified in docs/format.md; known answers stand in tests/vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import unicodedata
+from dataclasses import dataclass
+
+from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_LENGTH = 32
+PRECIOUS, ROW = b"\x01", b"\x02"  # the two suites; the kind of a box decides, nothing is negotiated
+HEADER = 5  # suite byte and key id
+NONCE, TAG = 12, 16
+SMALLEST_BUCKET = 64
+
+
+class Damaged(Exception):  # noqa: N818 - a finding about a row, not a programming error
+    """A box did not open. There is one failure for every reason, so that nobody learns which it was."""
+
+    def __init__(self) -> None:
+        super().__init__("a box does not open")
+
+
+def random_bytes(length: int = KEY_LENGTH) -> bytes:
+    """Bytes from the operating system's generator."""
+    return os.urandom(length)
+
+
+def identity(kind: str, *parts: bytes | int | str) -> bytes:
+    """An injective encoding of what a box is: each part with its length in front, integers as 8 bytes big-endian."""
+    encoded = bytearray()
+    for part in (kind, *parts):
+        raw = part.to_bytes(8, "big") if isinstance(part, int) else part.encode() if isinstance(part, str) else part
+        encoded += len(raw).to_bytes(4, "big") + raw
+    return bytes(encoded)
+
+
+def seal(key: bytes, about: bytes, plaintext: bytes, *, key_id: int = 0) -> bytes:
+    """Seal what is few and precious (locks, keys, terms, files) in suite 0x01, Cobblestone-256 (C2SP).
+
+    The recipe draws its own salt and commits to the key; `about` is its context, so a box moved elsewhere
+    does not open. Safe for 2**55 boxes under one key.
+    """
+    header = PRECIOUS + key_id.to_bytes(4, "big")
+    sealing = Cobblestone256Encryptor(key, header + about)
+    return header + sealing.update(plaintext) + sealing.finalize()
+
+
+def open_box(key: bytes, about: bytes, box: bytes | None) -> bytes:
+    """Open a box of suite 0x01. Raises Damaged, and only that; nothing is released before the last chunk verified."""
+    if not box or box[:1] != PRECIOUS:
+        raise Damaged
+    opening = Cobblestone256Decryptor(key, box[:HEADER] + about)
+    try:
+        return opening.update(box[HEADER:]) + opening.finalize()
+    except InvalidTag:
+        raise Damaged from None
+
+
+def key_id_of(box: bytes) -> int:
+    """The id of the key that seals a box."""
+    return int.from_bytes(box[1:HEADER], "big")
+
+
+class RowKey:
+    """Seals and opens rows (records, disclosures, accesses) in suite 0x02: AES-256-GCM with a random nonce.
+
+    The key itself came out of a committing box. One key must seal fewer than 2**32 rows; rotation turns it over
+    long before that. Making one costs an HKDF, so make it once per page, not once per row.
+    """
+
+    __slots__ = ("_cipher", "_header")
+
+    def __init__(self, key: bytes, *, key_id: int = 0) -> None:
+        self._cipher = AESGCM(derive(key, None, b"rows"))
+        self._header = ROW + key_id.to_bytes(4, "big")
+
+    def seal(self, about: bytes, plaintext: bytes) -> bytes:
+        """Seal one row; `about` is bound to it."""
+        nonce = os.urandom(NONCE)
+        return self._header + nonce + self._cipher.encrypt(nonce, plaintext, self._header + about)
+
+    def open(self, about: bytes, box: bytes | None) -> bytes:
+        """Open one row. Raises Damaged, and only that."""
+        if box is None or len(box) < HEADER + NONCE + TAG or box[:HEADER] != self._header:
+            raise Damaged
+        try:
+            return self._cipher.decrypt(box[HEADER : HEADER + NONCE], box[HEADER + NONCE :], self._header + about)
+        except InvalidTag:
+            raise Damaged from None
+
+
+def derive(secret: bytes, salt: bytes | None, info: bytes, length: int = KEY_LENGTH) -> bytes:
+    """HKDF-SHA256 (RFC 5869). The secret must be uniformly random, or come out of `stretch`."""
+    return HKDF(algorithm=SHA256(), length=length, salt=salt, info=info).derive(secret)
+
+
+def tag(key: bytes, *parts: bytes | str | int) -> bytes:
+    """A keyed tag, HMAC-SHA256 over an injective encoding: for look-ups that must tell a thief nothing."""
+    return hmac.digest(key, identity("vrm/1/tag", *parts), "sha256")
+
+
+def digest(*parts: bytes | str | int) -> bytes:
+    """SHA-256 over an injective encoding of the parts."""
+    return hashlib.sha256(identity("vrm/1/digest", *parts)).digest()
+
+
+def same(one: bytes, other: bytes) -> bool:
+    """Compare two secrets in constant time."""
+    return hmac.compare_digest(one, other)
+
+
+def route(key: bytes, block: bytes, *, back: bool = False) -> bytes:
+    """One AES-256 block (16 bytes): a permutation that only the holder of the route key can turn either way.
+
+    Safe without a nonce because each block is an owner id XOR a fresh random lock id, hence never repeats by design.
+    """
+    cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - a single block is a permutation, not a mode
+    turning = cipher.decryptor() if back else cipher.encryptor()
+    return turning.update(block) + turning.finalize()
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one guess at a passphrase costs: memory in KiB, passes over it, lanes (RFC 9106)."""
+
+    memory: int
+    passes: int
+    lanes: int
+
+    def to_bytes(self) -> bytes:
+        """Three 4-byte integers."""
+        return b"".join(value.to_bytes(4, "big") for value in (self.memory, self.passes, self.lanes))
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Cost:
+        """Read a stored cost. Refused above the ceiling, so that a hostile file cannot exhaust the machine."""
+        cost = cls(*(int.from_bytes(raw[at : at + 4], "big") for at in (0, 4, 8)))
+        if len(raw) != 12 or not (FLOOR.memory <= cost.memory <= 1 << 20 and 1 <= cost.passes <= 32):
+            raise Damaged
+        if not 1 <= cost.lanes <= 16 or cost.memory * cost.passes < FLOOR.memory * FLOOR.passes:
+            raise Damaged
+        return cost
+
+
+FLOOR = Cost(64 * 1024, 3, 1)  # about 0.15 s and 64 MiB; never less, and a ceiling of 1 GiB and 32 passes
+LADDER = (FLOOR, Cost(128 * 1024, 3, 2), Cost(256 * 1024, 3, 2), Cost(512 * 1024, 3, 2), Cost(1 << 20, 3, 4))
+
+
+def stretch(passphrase: str, salt: bytes, cost: Cost) -> bytes:
+    """Argon2id (RFC 9106) over the NFKC form of a passphrase. Releases the interpreter lock while it works."""
+    deriving = Argon2id(
+        salt=salt, length=KEY_LENGTH, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory
+    )
+    return deriving.derive(unicodedata.normalize("NFKC", passphrase).encode())
+
+
+def pad(plaintext: bytes) -> bytes:
+    """Pad JSON with spaces, which every parser ignores, to a Padmé bucket of at least 64 bytes.
+
+    Padmé (Nikitin et al., PETS 2019) keeps the growth under 12 % and tells only the order of magnitude.
+    """
+    length = max(len(plaintext), SMALLEST_BUCKET)
+    exponent = length.bit_length() - 1
+    low_bits = exponent - exponent.bit_length()
+    bucket = -(-length >> low_bits) << low_bits
+    return plaintext.ljust(bucket, b" ")

@@ -1,0 +1,80 @@
+"""Jobs: rows written in the same transaction as what they announce, done by whichever worker leases them first.
+
+A payload carries ids or is secret; either way it is sealed with the server key. Work is idempotent, a lease is fenced
+by its id, and correctness never depends on a job: the job only repeats what a crash may have left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import delete, insert, select, update
+
+from vault import crypto
+from vault.models import Job
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.server import Server
+
+LEASE = 120  # seconds
+GIVE_UP = 12  # attempts; with doubling pauses about three days
+
+
+def enqueue(
+    session: Session, server: Server, owner: bytes, kind: str, payload: Mapping[str, Any], *, due_at: int | None = None
+) -> bytes:
+    """Write a job. `due_at` is seconds since 1970; at once when None."""
+    job = crypto.random_bytes(16)
+    box = crypto.seal(server.keys.seal, _about(owner, job, kind), crypto.pad(orjson.dumps(payload)))
+    row = {"owner_id": owner, "job_id": job, "kind": kind, "due_at": due_at or server.now, "box": box}
+    session.execute(insert(Job).values(**row))
+    return job
+
+
+def finish(session: Session, owner: bytes, job: bytes) -> None:
+    """The work is done; nothing is left to repeat."""
+    session.execute(delete(Job).where(Job.owner_id == owner, Job.job_id == job))
+
+
+def run_due(server: Server, *, limit: int = 50) -> int:
+    """Do what is due. Returns how many jobs were done. A job that fails comes back later."""
+    with server.main.reading() as session:
+        due = session.execute(
+            select(Job.owner_id, Job.job_id)
+            .where(Job.due_at <= server.now, Job.lease_until <= server.now)
+            .order_by(Job.due_at, Job.owner_id, Job.job_id)
+            .limit(limit)
+        ).all()
+    return sum(_run(server, owner, job) for owner, job in due)
+
+
+def _run(server: Server, owner: bytes, job: bytes) -> bool:
+    lease = crypto.random_bytes(16)
+    mine = (Job.owner_id == owner, Job.job_id == job)
+    with server.main.transaction() as session:
+        taken = session.execute(
+            update(Job)
+            .where(*mine, Job.lease_until <= server.now)
+            .values(lease_id=lease, lease_until=server.now + LEASE, attempts=Job.attempts + 1)
+        )
+        if taken.rowcount != 1:  # type: ignore[attr-defined] - an UPDATE's result has a row count
+            return False
+        row = session.execute(select(Job.kind, Job.attempts, Job.box).where(*mine)).one()
+    payload = orjson.loads(crypto.open_box(server.keys.seal, _about(owner, job, row.kind), row.box))
+    done = server.jobs[row.kind](server, owner, payload)
+    with server.main.transaction() as session:
+        still_mine = (*mine, Job.lease_id == lease)
+        if done is not False or row.attempts >= GIVE_UP:
+            session.execute(delete(Job).where(*still_mine))
+        else:
+            pause = server.now + 60 * 2 ** row.attempts
+            session.execute(update(Job).where(*still_mine).values(due_at=pause, lease_until=0))
+    return done is not False
+
+
+def _about(owner: bytes, job: bytes, kind: str) -> bytes:
+    return crypto.identity("vrm/1/job", owner, job, kind)

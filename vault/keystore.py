@@ -1,0 +1,169 @@
+"""The keystore: a second tiny database in another directory, never in the same backup.
+
+It decides what lives; the main database is only the content. Each call commits at once, may be repeated without harm,
+and is made outside every transaction of the main database. Floors and `held` are changed by UPDATE, never by upsert, so
+nothing that has died comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, select, text, update
+
+from vault import crypto
+from vault.db import Database
+from vault.models import Floor, KeystoreInstance, Pepper, ServerKey
+
+Held = Literal["paused", "old copy"]
+Kind = Literal["lock", "session", "grant"]
+Purpose = Literal["seal", "tag", "route"]
+
+
+class Standing(NamedTuple):
+    """What the keystore says of a grant: its pepper, version floor and hold, and its owner's revision floor."""
+
+    pepper: bytes
+    version: int
+    held: Held | None
+    revision: int
+
+    def __repr__(self) -> str:
+        return f"Standing(version={self.version}, held={self.held!r}, revision={self.revision})"
+
+
+_STANDING = text(
+    "SELECT p.secret, p.version, p.held, f.revision FROM peppers p JOIN floors f ON f.owner_id = p.owner_id "
+    "WHERE p.owner_id = :owner AND p.subject_id = :subject"
+)
+
+
+@dataclass(frozen=True)
+class ServerKeys:
+    """The server's own keys: `seal` for what it must read while she is locked, `tag` for look-ups, `route` for strings."""
+
+    seal: bytes = field(repr=False)
+    tag: bytes = field(repr=False)
+    route: bytes = field(repr=False)
+
+
+class Keystore:
+    """Calls on the keystore. Ids are 16 bytes; `subject` is a lock's or a grant's id."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def make(self, owner: bytes, subject: bytes, kind: Kind, *, version: int = 0) -> bytes:
+        """A new pepper. Made before the rows that need it; an orphan is harmless."""
+        secret = crypto.random_bytes()
+        row = {"owner_id": owner, "subject_id": subject, "kind": kind, "secret": secret, "version": version}
+        with self.database.writing() as connection:
+            connection.execute(insert(Pepper).values(**row, held=None))
+        return secret
+
+    def pepper(self, owner: bytes, subject: bytes) -> bytes | None:
+        """The pepper, or None when it has died."""
+        mine = (Pepper.owner_id == owner, Pepper.subject_id == subject)
+        with self.database.engine.connect() as connection:
+            return connection.execute(select(Pepper.secret).where(*mine)).scalar()
+
+    def take(self, owner: bytes, *subjects: bytes) -> None:
+        """Take peppers away, for good: from here nothing opens those locks or grants."""
+        chosen = (Pepper.owner_id == owner, Pepper.subject_id.in_(subjects))
+        with self.database.writing() as connection:
+            connection.execute(delete(Pepper).where(*chosen))
+        self.database.checkpoint()
+
+    def alive(self, owner: bytes, kind: str) -> dict[bytes, Standing]:
+        """Every subject of one kind that still has its pepper."""
+        with self.database.engine.connect() as connection:
+            rows = connection.execute(
+                select(Pepper.subject_id, Pepper.secret, Pepper.version, Pepper.held, Floor.revision)
+                .join(Floor, Floor.owner_id == Pepper.owner_id)
+                .where(Pepper.owner_id == owner, Pepper.kind == kind)
+            )
+            return {row[0]: Standing(*row[1:]) for row in rows}
+
+    def standing(self, owner: bytes, grant: bytes) -> Standing | None:
+        """Pepper, floors and hold of a grant in one statement; None when it has died."""
+        with self.database.engine.connect() as connection:
+            row = connection.execute(_STANDING, {"owner": owner, "subject": grant}).first()
+        return Standing(*row) if row else None
+
+    def raise_version(self, owner: bytes, grant: bytes, version: int) -> None:
+        """Nothing of this grant below `version` opens any more."""
+        with self.database.writing() as connection:
+            connection.execute(
+                update(Pepper)
+                .where(Pepper.owner_id == owner, Pepper.subject_id == grant, Pepper.version < version)
+                .values(version=version)
+            )
+
+    def pause(self, owner: bytes, grant: bytes) -> None:
+        """Hold a grant. An 'old copy' hold is stronger and stays."""
+        self._hold(owner, grant, seen=None, held="paused")
+
+    def resume(self, owner: bytes, grant: bytes, *, seen: Held) -> bool:
+        """Let a grant go on, if it is still held the way her page showed."""
+        return self._hold(owner, grant, seen=seen, held=None)
+
+    def _hold(self, owner: bytes, grant: bytes, *, seen: Held | None, held: Held | None) -> bool:
+        mine = (Pepper.owner_id == owner, Pepper.subject_id == grant, Pepper.held.is_not_distinct_from(seen))
+        with self.database.writing() as connection:
+            return connection.execute(update(Pepper).where(*mine).values(held=held)).rowcount == 1
+
+    def hold_old_copy(self, owner: bytes, versions: dict[bytes, int]) -> None:
+        """Hold those of her grants whose version floor has not moved since it was read: an old copy was found."""
+        if not versions:
+            return
+        statement = (
+            update(Pepper)
+            .where(Pepper.owner_id == owner, Pepper.kind == "grant")
+            .where(Pepper.subject_id == bindparam("grant"), Pepper.version == bindparam("seen"))
+            .values(held="old copy")
+        )
+        with self.database.writing() as connection:
+            connection.execute(statement, [{"grant": grant, "seen": seen} for grant, seen in versions.items()])
+
+    def welcome(self, owner: bytes) -> None:
+        """Begin an owner's floor."""
+        with self.database.writing() as connection:
+            connection.execute(insert(Floor).values(owner_id=owner, revision=0))
+
+    def floor(self, owner: bytes) -> int:
+        """Her revision floor; 0 for nobody."""
+        with self.database.engine.connect() as connection:
+            return connection.execute(select(Floor.revision).where(Floor.owner_id == owner)).scalar() or 0
+
+    def raise_floor(self, owner: bytes, revision: int) -> None:
+        """No content of hers below `revision` counts any more."""
+        with self.database.writing() as connection:
+            connection.execute(
+                update(Floor).where(Floor.owner_id == owner, Floor.revision < revision).values(revision=revision)
+            )
+
+    def set_up(self) -> bytes:
+        """Make the server's keys and the instance id where they are missing; returns the id."""
+        with self.database.writing() as connection:
+            known = connection.execute(select(KeystoreInstance.id)).scalar()
+            if known is not None:
+                return known
+            made = crypto.random_bytes(16)
+            connection.execute(insert(KeystoreInstance).values(id=made))
+            purposes: Iterable[Purpose] = ("seal", "tag", "route")
+            rows = [
+                {"key_id": number, "purpose": purpose, "secret": crypto.random_bytes()}
+                for number, purpose in enumerate(purposes, start=1)
+            ]
+            connection.execute(insert(ServerKey), rows)
+            return made
+
+    @cached_property
+    def keys(self) -> ServerKeys:
+        """The server's keys, read once per process."""
+        with self.database.engine.connect() as connection:
+            rows = connection.execute(select(ServerKey.purpose, ServerKey.secret).order_by(ServerKey.key_id))
+            return ServerKeys(**{purpose: secret for purpose, secret in rows})

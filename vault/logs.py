@@ -1,0 +1,37 @@
+"""Logs by allow-list: a line holds an event and a few named facts, never a path, a query, a body or a value."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+ALLOWED = frozenset(
+    {"event", "level", "timestamp", "method", "route", "status", "ms", "request_id", "code", "reason", "issuer", "count"}
+    | {"kind", "address"}
+)
+
+log = structlog.get_logger("vrm")
+
+
+def only_allowed(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop whatever is not on the list."""
+    return {name: value for name, value in event.items() if name in ALLOWED}
+
+
+def configure() -> None:
+    """JSON lines on stderr; other libraries speak only from warnings up, and without their arguments."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s", stream=sys.stderr, force=True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            only_allowed,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,76 @@
+"""Mail to the owner's notice address: her address and a revocation string, nothing else of hers."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Mapping
+from email.message import EmailMessage
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import structlog
+
+from vault import crypto
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.server import Server
+
+log = structlog.get_logger()
+
+
+def seal_notice(server: Server, owner: bytes, address: str | None) -> bytes | None:
+    """Her notice address as a box the server can open while she is away."""
+    if not address:
+        return None
+    return crypto.seal(server.keys.seal, crypto.identity("vrm/1/notice", owner), crypto.pad(address.encode()))
+
+
+def open_notice(server: Server, owner: bytes, box: bytes | None) -> str | None:
+    """The other way."""
+    if box is None:
+        return None
+    return crypto.open_box(server.keys.seal, crypto.identity("vrm/1/notice", owner), box).decode().strip()
+
+
+def queue(session: Session, server: Server, owner: bytes, subject: str, text: str) -> None:
+    """Send her a mail after this transaction, if she left an address and the server can send at all."""
+    from vault.jobs import enqueue
+    from vault.models import Owner
+
+    box = session.get_one(Owner, owner).notice_box
+    if box is not None and server.settings.smtp_url:
+        enqueue(session, server, owner, "mail", {"subject": subject, "text": text})
+
+
+def deliver(server: Server, owner: bytes, payload: Mapping[str, Any]) -> bool:
+    """The job: one SMTP delivery. False means try again later."""
+    from vault.models import Owner
+
+    with server.main.reading() as session:
+        found = session.get(Owner, owner)
+        address = open_notice(server, owner, found.notice_box) if found else None
+    if address is None or not server.settings.smtp_url:
+        return True
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = server.settings.mail_from, address, payload["subject"]
+    message.set_content(payload["text"])
+    try:
+        _send(server.settings.smtp_url, message)
+    except (OSError, smtplib.SMTPException) as error:
+        log.warning("mail_not_sent", reason=type(error).__name__)
+        return False
+    return True
+
+
+def _send(url: str, message: EmailMessage) -> None:
+    """`smtp://host:port`, `smtps://user:password@host:port`; STARTTLS whenever it is offered."""
+    parts = urlsplit(url)
+    kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+    with kind(parts.hostname or "localhost", parts.port or 0, timeout=20) as server:
+        if parts.scheme != "smtps" and server.has_extn("starttls"):
+            server.starttls()
+        if parts.username:
+            server.login(unquote(parts.username), unquote(parts.password or ""))
+        server.send_message(message)

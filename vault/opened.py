@@ -1,0 +1,54 @@
+"""An open vault: what a request holds between unlock and answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from vault import crypto
+from vault.keyring import Keyring
+
+if TYPE_CHECKING:
+    from vault.catalogue import Catalogue
+    from vault.server import Server
+
+
+@dataclass(frozen=True)
+class OpenVault:
+    """Her keys and where her rows are. `opened_by` is the kind of lock that opened this session."""
+
+    server: Server = field(repr=False)
+    keyring: Keyring = field(repr=False)
+    session_id: bytes = b""
+    opened_by: str = "passphrase"
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
+    lost: int = 0
+
+    @property
+    def owner_id(self) -> bytes:
+        """Whose vault it is."""
+        return self.keyring.owner_id
+
+    @property
+    def name(self) -> str:
+        """What she asked to be called."""
+        return str(self.settings.get("name", ""))
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The list of what is in the vault, caught up to now."""
+        return self.server.catalogues.of(self)
+
+
+def seal_settings(keyring: Keyring, settings: dict[str, Any]) -> bytes:
+    """Her settings as a box: her name, and her recovery code until she has confirmed that she has it."""
+    about = crypto.identity("vrm/1/settings", keyring.owner_id)
+    return crypto.seal(keyring["files"], about, crypto.pad(orjson.dumps(settings)), key_id=keyring.keys["files"][0])
+
+
+def open_settings(keyring: Keyring, box: bytes) -> dict[str, Any]:
+    """The other way. Raises crypto.Damaged."""
+    raw = crypto.open_box(keyring["files"], crypto.identity("vrm/1/settings", keyring.owner_id), box)
+    return dict(orjson.loads(raw))

@@ -1,0 +1,75 @@
+"""Home: what needs her, what came lately, who can see something, and whether the vault is in good order."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask_babel import gettext
+from sqlalchemy import update
+
+from vault import unlock
+from vault.errors import N_
+from vault.models import Owner
+from vault.pages import purchases, session, shown
+from vault.pages.vendors import BOUGHT
+from vault.turn import her_turn
+
+pages = Blueprint("home", __name__)
+
+GREETINGS = ((5, N_("Good night, %(name)s.")), (12, N_("Good morning, %(name)s.")), (18, N_("Good day, %(name)s.")))
+EVENING = N_("Good evening, %(name)s.")
+LATELY = 5
+
+
+@pages.get("/")
+@session.unlocked
+def home() -> str:
+    """The first page after unlocking; while the vault is empty, three ways to begin."""
+    vault = session.vault()
+    catalogue = vault.catalogue
+    has_any = catalogue.count("collection IN ('purchases', 'vendors') OR damaged") > 0
+    welcome = {"notice": gettext(shown.NOTICES["welcome"])} if "welcome" in request.args else {}
+    if not has_any and not vault.lost:
+        return render_template("empty.html", **welcome)
+    return render_template(
+        "home.html",
+        greeting=_greeting(vault.name),
+        proposed=catalogue.count(f"{BOUGHT} AND proposes"),
+        damaged=catalogue.count("damaged"),
+        lost=vault.lost,
+        lately=purchases.latest(vault, LATELY),
+        purchases=catalogue.count(BOUGHT),
+        vendors=catalogue.count("collection = 'vendors'"),
+        sessions=len(unlock.sessions(vault)),
+        **welcome,
+    )
+
+
+def _greeting(name: str) -> str:
+    hour = shown.now().hour
+    sentence = next((words for until, words in GREETINGS if hour < until), EVENING)
+    return gettext(sentence, name=name)
+
+
+@pages.get("/more")
+@session.unlocked
+def more() -> str:
+    """The rest of the menu, for a phone."""
+    return render_template("more.html")
+
+
+@pages.get("/damaged")
+@session.unlocked
+def damaged() -> str:
+    """Records that do not open, or that went back to an older state."""
+    entries = session.vault().catalogue.entries("damaged", order="number", limit=200)
+    return render_template("damaged.html", entries=entries, here="home.home")
+
+
+@pages.post("/old-copy/seen")
+@session.unlocked
+def old_copy_seen() -> Response:
+    """She has read that an old copy was put back and changes were lost."""
+    vault = session.vault()
+    with her_turn(vault.server, vault.owner_id) as turn:
+        turn.session.execute(update(Owner).where(Owner.owner_id == vault.owner_id).values(lost=0))
+    return make_response(redirect(url_for("home.home", notice="seen"), 303))

@@ -1,0 +1,148 @@
+"""The browser's session: its cookie, who may post, and what happens before and after every page."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
+
+from vault import unlock
+from vault.app import new_request_id
+from vault.errors import Locked
+from vault.logs import log
+from vault.opened import OpenVault
+from vault.server import Server
+from vault.turn import settle
+
+P = ParamSpec("P")
+R = TypeVar("R")
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def server() -> Server:
+    """The server of this application."""
+    return cast(Server, current_app.extensions["vrm"])
+
+
+def install(app: Flask) -> None:
+    """Hook into every request."""
+    app.before_request(_begin)
+    app.after_request(_settle)
+    app.teardown_request(_note)
+
+
+def cookie_name() -> str:
+    """`__Host-` wherever TLS is; browsers refuse that prefix on plain http, which is for this machine only."""
+    return "__Host-vault" if server().settings.secure else "vault"
+
+
+def keep(response: Response, string: str) -> Response:
+    """Give the browser its session string."""
+    response.set_cookie(
+        cookie_name(), string, httponly=True, samesite="Lax", secure=server().settings.secure, path="/"
+    )
+    return response
+
+
+def drop(response: Response) -> Response:
+    """Take the session string back, with whatever the browser may have kept."""
+    response.delete_cookie(cookie_name(), path="/", secure=server().settings.secure, httponly=True, samesite="Lax")
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+def vault() -> OpenVault:
+    """The open vault of this request. Raises Locked."""
+    found = peek()
+    if found is None:
+        raise Locked
+    return found
+
+
+def peek() -> OpenVault | None:
+    """The open vault of this request, or None."""
+    if "vault" not in g:
+        string = request.cookies.get(cookie_name())
+        try:
+            g.vault = unlock.open_session(server(), string) if string else None
+        except Locked:
+            g.vault = None
+    return cast("OpenVault | None", g.vault)
+
+
+def unlocked(view: Callable[P, R]) -> Callable[P, R | Response]:
+    """For pages behind the lock: leads to the unlock page and back, or first to the recovery kit."""
+
+    @functools.wraps(view)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R | Response:
+        found = peek()
+        if found is None:
+            back = request.full_path.rstrip("?") if request.method == "GET" else None
+            return cast(Response, redirect(url_for("unlock.unlock_page", next=back), 303))
+        if "recovery" in found.settings and request.endpoint != "setup.kit":
+            return cast(Response, redirect(url_for("setup.kit"), 303))
+        return view(*args, **kwargs)
+
+    return wrapped
+
+
+def safe_next(raw: str | None) -> str:
+    """A path of this vault to go back to, or the home page. Never another site."""
+    if not raw or not raw.startswith("/") or raw.startswith(("//", "/\\")):
+        return "/"
+    parts = urlsplit(raw)
+    return raw if not parts.scheme and not parts.netloc and "\\" not in raw else "/"
+
+
+def address() -> str:
+    """The network address of whoever asks."""
+    return request.remote_addr or "unknown"
+
+
+def _begin() -> None:
+    g.began, g.request_id = time.perf_counter(), new_request_id()
+    if request.method not in SAFE and not _machine():
+        _same_origin()
+
+
+def _machine() -> bool:
+    """Routes for vendors' programs: they carry proofs, not cookies."""
+    return bool(request.blueprint) and getattr(current_app.blueprints[request.blueprint], "machine", False)
+
+
+def _same_origin() -> None:
+    """Only this vault's own pages may post. Another port of localhost is `same-site`, and that is not enough."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        if site not in {"same-origin", "none"}:
+            abort(403)
+        return
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != server().settings.issuer:
+        abort(403)
+
+
+def _settle(response: Response) -> Response:
+    """She is answered only after the floors cover what she is shown."""
+    found = g.get("vault")
+    if found is not None:
+        settle(server(), found.owner_id)
+    return response
+
+
+def _note(error: BaseException | None) -> None:
+    """One line per request: the route's pattern, never its path."""
+    route = request.url_rule.rule if request.url_rule else "-"
+    taken = round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 1)
+    log.info("request", method=request.method, route=route, ms=taken, request_id=g.get("request_id", ""))
+    if error is not None:
+        log.error("request_failed", reason=type(error).__name__, request_id=g.get("request_id", ""))
+
+
+def step_back(default: str) -> Any:
+    """After a form: to where it says, within this vault."""
+    return redirect(safe_next(request.form.get("next")) if request.form.get("next") else default, 303)

@@ -1,0 +1,204 @@
+"""How values look on pages: days as precisely as they are known, exact amounts, and the sentences after an act.
+
+Babel formats in the page's language. Times are in the server's own zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from babel import Locale
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta
+from babel.numbers import format_currency, format_decimal
+from flask import Flask, g, request, url_for
+from flask_babel import get_locale, gettext
+
+from vault.errors import N_
+from vault.pages.session import server
+from vault.record import Field
+from vault.rooms import Nav
+from vault.unlock import IDLE
+from vault.values import When
+
+# What a page says after an act; the code travels in the query string, so that no session has to carry the sentence.
+NOTICES = {
+    "added": N_("Added."),
+    "saved": N_("Saved."),
+    "unchanged": N_("Nothing was different, so nothing was changed."),
+    "removed": N_("Removed. Its last version stays in the history, and no import brings it back."),
+    "gift": N_("Marked as a gift. Nobody but you sees that, or the thing itself."),
+    "no-gift": N_("No longer a gift."),
+    "decided": N_("Decided. You will not be asked again."),
+    "welcome": N_("You have both ways in: your passphrase and your recovery code."),
+    "locked": N_("Locked. Nothing can be opened from this browser."),
+    "recovered": N_("Unlocked with the recovery code. Set a new passphrase now."),
+    "passphrase": N_("Your passphrase is changed, and every other session has ended."),
+    "ended": N_("Ended. That session opens nothing any more."),
+    "seen": N_("Noted."),
+    "stopped": N_("Stopped. It can see nothing any more."),
+    "stopped-all": N_("Stopped. Nobody can see anything any more."),
+    "paused-all": N_("Paused. Nobody sees anything until you let it go on."),
+}
+
+
+def install(app: Flask) -> None:
+    """Filters for templates, and what every page says about itself."""
+    app.jinja_env.filters.update(
+        day=day, short_day=short_day, month=month, money=money, moment=moment, ago=ago, value=value, total=total
+    )
+    app.jinja_env.globals.update(door=door)
+    app.context_processor(_about_this_page)
+
+
+def locale() -> Locale:
+    """The page's language; plain English puts the day first, as everywhere but in one country."""
+    found = get_locale() or Locale("en")
+    return Locale("en", "GB") if found.language == "en" and not found.territory else found
+
+
+def now() -> datetime:
+    """The present moment in the server's zone."""
+    return server().clock().astimezone()
+
+
+def today() -> date:
+    """Today in the server's zone."""
+    return now().date()
+
+
+def day(known: When | str | None) -> str:
+    """18 November 2026, November 2026 or 2026: what is known and no more. A minute is shown if there is one."""
+    if not known:
+        return ""
+    text = str(known)
+    if len(text) == 4:
+        return text
+    first = date.fromisoformat((text + "-01")[:10])
+    if len(text) == 7:
+        return str(format_skeleton("yMMMM", first, locale=locale()))
+    words = str(format_date(first, "long", locale=locale()))
+    return f"{words}, {text[11:16]}" if len(text) > 10 else words
+
+
+def short_day(known: When | str | None) -> str:
+    """18 Nov, with the year if it is another one."""
+    text = str(known or "")
+    if len(text) < 7:
+        return text
+    first = date.fromisoformat((text + "-01")[:10])
+    month_and_day = "MMM" if len(text) == 7 else "MMMd"
+    year = "" if first.year == today().year else "y"
+    return str(format_skeleton(year + month_and_day, first, locale=locale()))
+
+
+def month(known: str) -> str:
+    """November, with the year if it is another one; a whole year where no month is known."""
+    if len(known) < 7:
+        return known or gettext("Day not known")
+    first = date.fromisoformat(f"{known[:7]}-01")
+    return str(format_skeleton("MMMM" if first.year == today().year else "yMMMM", first, locale=locale())).capitalize()
+
+
+def money(amount: Any) -> str:
+    """€18.50, from a Money or its JSON: every digit of it, none more."""
+    if not amount:
+        return ""
+    plain = amount if isinstance(amount, dict) else {"amount": amount.amount, "currency": amount.currency}
+    return str(
+        format_currency(Decimal(plain["amount"]), plain["currency"], locale=locale(), decimal_quantization=False)
+    )
+
+
+def total(amounts: Iterable[Any]) -> str:
+    """Amounts added up, each currency by itself: €61.30 + CHF 5.00. Empty if there is none."""
+    sums: dict[str, Decimal] = {}
+    for each in amounts:
+        if each is not None:
+            sums[each.currency] = sums.get(each.currency, Decimal(0)) + each.decimal
+    return " + ".join(money({"amount": str(number), "currency": currency}) for currency, number in sums.items())
+
+
+def moment(seconds: int) -> str:
+    """today, 18:12, or 18 November 2026, 18:12."""
+    then = datetime.fromtimestamp(seconds).astimezone()
+    clock = format_time(then, "HH:mm", locale=locale())
+    days = (today() - then.date()).days
+    if days in (0, 1):
+        word = gettext("today") if days == 0 else gettext("yesterday")
+        return f"{word}, {clock}"
+    return f"{format_date(then.date(), 'long', locale=locale())}, {clock}"
+
+
+def ago(known: date | str) -> str:
+    """today, yesterday, in 11 days, 3 weeks ago."""
+    then = known if isinstance(known, date) else date.fromisoformat(known[:10])
+    days = (then - today()).days
+    if days == 0:
+        return gettext("today")
+    if days == 1:
+        return gettext("tomorrow")
+    size = "day" if abs(days) < 60 else "month"
+    return str(
+        format_timedelta(timedelta(days=days), granularity=size, threshold=9, add_direction=True, locale=locale())
+    )
+
+
+def value(plain: Any, field: Field) -> str:
+    """Words for a field's JSON value; references are the caller's, who knows the titles."""
+    if plain is None:
+        return ""
+    match field.kind:
+        case "when":
+            return day(plain)
+        case "money":
+            return money(plain)
+        case "choice":
+            return gettext(field.choices.get(plain, plain))
+        case "flag":
+            return gettext("Yes") if plain else gettext("No")
+        case "words":
+            return ", ".join(plain)
+        case "number":
+            return str(format_decimal(Decimal(plain), locale=locale(), decimal_quantization=False))
+    return str(plain)
+
+
+def door(path: str) -> bool:
+    """Does any room's menu lead to this path? Pages link to other rooms only where there is one."""
+    return any(url_for(entry.endpoint) == path for entry in _entries())
+
+
+def _entries() -> list[Nav]:
+    return [entry for room in server().rooms for entry in room.nav]
+
+
+def _here() -> str:
+    """The menu's entry to which this page belongs: itself, its collection, or the only entry of its blueprint."""
+    endpoint, entries = request.endpoint or "", [entry.endpoint for entry in _entries()]
+    if endpoint in entries:
+        return endpoint
+    arguments = request.view_args or {}
+    blueprint = request.blueprint or ""
+    if (wanted := f"collection.{arguments.get('collection', blueprint)}") in entries:
+        return wanted
+    same = [each for each in entries if each.split(".")[0] == blueprint]
+    return same[0] if len(same) == 1 else endpoint
+
+
+def _about_this_page() -> dict[str, Any]:
+    vault, moment_now = g.get("vault"), now()
+    name = vault.name if vault is not None else ""
+    code = request.args.get("notice", "")
+    return {
+        "lang": str(get_locale() or "en").replace("_", "-"),
+        "you": name,
+        "vault_name": gettext("%(name)s’s vault", name=name) if name else gettext("Vault"),
+        "here": _here(),
+        "notice": gettext(NOTICES[code]) if code in NOTICES else "",
+        "today_in_words": str(format_date(moment_now.date(), "full", locale=locale())),
+        "zone": moment_now.tzname() or "UTC",
+        "idle_minutes": IDLE // 60,
+    }

@@ -1,0 +1,39 @@
+"""What the vault itself gives to the house."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vault.errors import N_
+from vault.mail import deliver
+from vault.rooms import Nav, Room
+from vault.unlock import sweep_locks, unmake_lock
+
+if TYPE_CHECKING:
+    from flask import Blueprint
+
+    from vault.server import Server
+
+
+def _pages(server: Server) -> Iterable[Blueprint]:
+    from vault.pages import blueprints
+
+    return blueprints()
+
+
+ROOM = Room(
+    name="vault",
+    pages=_pages,
+    nav=(
+        Nav("home.home", N_("Home"), "home", 10, short=True),
+        Nav("collection.purchases", N_("Purchases"), "bag", 20, short=True),
+        Nav("collection.vendors", N_("Vendors"), "shop", 30, short=True),
+        Nav("collection.profile", N_("Profile"), "person", 60),
+        Nav("collection.preferences", N_("Preferences"), "sliders", 70),
+        Nav("collection.notes", N_("Notes"), "note", 80),
+        Nav("security.security", N_("Security"), "key", 95),
+    ),
+    jobs={"mail": deliver, "unmake_lock": unmake_lock},
+    sweep=sweep_locks,
+)

@@ -1,0 +1,57 @@
+"""What a room gives to the house. `vault/app.py` loads the three rooms by name; there is no other registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import click
+    from flask import Blueprint, Flask
+    from markupsafe import Markup
+
+    from vault.opened import OpenVault
+    from vault.server import Server
+    from vault.turn import Change, Turn
+
+Job = Callable[["Server", bytes, Mapping[str, Any]], "bool | None"]  # False: try again later
+
+
+@dataclass(frozen=True, slots=True)
+class Nav:
+    """An entry of the menu: endpoint, words, icon; `short` ones also stand in the bar of a phone."""
+
+    endpoint: str
+    label: str
+    icon: str
+    place: int
+    short: bool = False
+
+
+def _nothing(*_args: Any) -> tuple[()]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One package's offers, all empty by default.
+
+    `pages` makes its blueprints; `panel(place, vault, subject)` a fragment for somebody else's page (`vault` is None where it is locked);
+    `on_change` runs inside her turn, before it is committed; `on_unlock` after an unlock; `on_erase` before an owner
+    is erased; `jobs` by kind; `sweep` is the worker's look for unfinished things; `checks` are doctor's sentences.
+    """
+
+    name: str
+    pages: Callable[[Server], Iterable[Blueprint]] = _nothing
+    nav: Sequence[Nav] = ()
+    panel: Callable[[str, OpenVault | None, Any], Markup | None] | None = None
+    on_change: Callable[[Turn, OpenVault, Sequence[Change]], None] | None = None
+    on_unlock: Callable[[OpenVault], None] | None = None
+    on_erase: Callable[[Server, bytes], None] | None = None
+    jobs: Mapping[str, Job] | None = None
+    sweep: Callable[[Server], None] | None = None
+    commands: Callable[[], Iterable[click.Command]] = _nothing
+    checks: Callable[[Server], Iterable[str]] = _nothing
+    export: Callable[[OpenVault], Mapping[str, Any]] | None = None
+    dispatch: Callable[[Server, Flask], Callable[..., Any]] | None = None

@@ -1,0 +1,126 @@
+"""The running server: settings, clock, the three databases and the rooms, put together once per process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import insert, select
+
+from vault.catalogue import Catalogues
+from vault.db import Database
+from vault.errors import Unsafe
+from vault.keystore import Keystore, ServerKeys
+from vault.models import Instance, LogInstance
+from vault.rooms import Job, Room
+from vault.settings import Settings
+
+FORMAT = 1
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Everything that code below the surface needs; passed by hand, never global."""
+
+    settings: Settings
+    main: Database
+    log: Database
+    keystore: Keystore
+    rooms: Sequence[Room] = ()
+    clock: Callable[[], datetime] = _now
+    catalogues: Catalogues = field(default_factory=Catalogues)
+
+    @property
+    def keys(self) -> ServerKeys:
+        """The server's own keys."""
+        return self.keystore.keys
+
+    @property
+    def now(self) -> int:
+        """Seconds since 1970."""
+        return int(self.clock().timestamp())
+
+    @cached_property
+    def jobs(self) -> dict[str, Job]:
+        """What does each kind of job, from every room."""
+        return {kind: work for room in self.rooms for kind, work in (room.jobs or {}).items()}
+
+    @property
+    def databases(self) -> tuple[Database, Database, Database]:
+        """Main, keystore, log."""
+        return self.main, self.keystore.database, self.log
+
+    def stop(self) -> None:
+        """Put the catalogues away and close the databases."""
+        self.catalogues.put_away(self)
+        for database in self.databases:
+            database.dispose()
+
+
+def start(
+    settings: Settings, rooms: Sequence[Room] = (), *, clock: Callable[[], datetime] = _now, migrate: bool = True
+) -> Server:
+    """Open the databases, bring them up to date, and refuse a keystore that belongs to another main database."""
+    from vault.migrations import upgrade
+
+    os.umask(0o077)
+    main, log, keys = (
+        Database(url) for url in (settings.database_url, settings.log_url, settings.keystore_url)
+    )
+    settings.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if migrate:
+        with _one_at_a_time(main.file.parent / "migrate.turn"):
+            upgrade(main, log, keys)
+            _marry(main, log, Keystore(keys))
+    return Server(
+        settings, main, log, Keystore(keys), tuple(rooms), clock, Catalogues(settings.catalogue_budget)
+    )
+
+
+class _one_at_a_time:  # noqa: N801 - reads as a verb where it is used
+    """A file lock around what several starting processes must not do at once."""
+
+    def __init__(self, file: Path) -> None:
+        self.handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self.handle, fcntl.LOCK_EX)
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self.handle)
+
+
+def _marry(main: Database, log: Database, keystore: Keystore) -> None:
+    """The three databases carry one id. A stranger's keystore would make every grant look dead."""
+    with main.reading() as session:
+        known = session.scalar(select(Instance.id))
+    if known is not None and not _has_instance(keystore):
+        raise Unsafe("The keystore is empty, but the main database belongs to another one. Nothing was changed.")
+    instance = keystore.set_up()
+    if known is None:
+        with main.transaction() as session:
+            session.execute(insert(Instance).values(id=instance, format=FORMAT, claimed=False))
+    elif known != instance:
+        raise Unsafe("The keystore belongs to another main database. Nothing was changed.")
+    with log.transaction() as session:
+        logged = session.scalar(select(LogInstance.id))
+        if logged is None:
+            session.execute(insert(LogInstance).values(id=instance))
+        elif logged != instance:
+            raise Unsafe("The access log belongs to another vault. Nothing was changed.")
+
+
+def _has_instance(keystore: Keystore) -> bool:
+    from vault.models import KeystoreInstance
+
+    with keystore.database.reading() as session:
+        return session.scalar(select(KeystoreInstance.id)) is not None

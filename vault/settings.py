@@ -1,0 +1,138 @@
+"""Settings come from the environment (`VRM_*`), are read once at start, and a bad one stops the start."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from environs import Env, EnvError
+
+from vault.errors import Unsafe
+
+SignUp = Literal["closed", "open"]
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where things are and who this server is. `issuer` has no trailing slash; sizes are bytes."""
+
+    database_url: str
+    keystore_url: str
+    log_url: str
+    cache_dir: Path
+    issuer: str
+    smtp_url: str | None = None
+    mail_from: str = "vault@localhost"
+    sign_up: SignUp = "closed"
+    proxies: int = 0
+    upload_limit: int = 512 * MEBIBYTE
+    catalogue_budget: int = 256 * MEBIBYTE
+
+    @property
+    def loopback(self) -> bool:
+        """Is the issuer an http address on this very machine (RFC 8252 §7.3, RFC 6761 §6.3)?"""
+        return is_loopback(self.issuer)
+
+    @property
+    def secure(self) -> bool:
+        """Does the browser reach this server over TLS?"""
+        return self.issuer.startswith("https://")
+
+
+def is_loopback(url: str) -> bool:
+    """Does a URL name this machine: localhost, a name under it, or a loopback address?"""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def in_directory(directory: Path, issuer: str, **others: object) -> Settings:
+    """Settings for one directory that holds everything, each part in a folder of its own."""
+    return Settings(
+        database_url=f"sqlite:///{directory / 'vault' / 'vault.db'}",
+        keystore_url=f"sqlite:///{directory / 'keystore' / 'keystore.db'}",
+        log_url=f"sqlite:///{directory / 'vault' / 'log.db'}",
+        cache_dir=directory / "cache",
+        issuer=issuer,
+        **others,  # type: ignore[arg-type] - the names are checked by the dataclass itself
+    )
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The variables that make another process read the same settings."""
+    values = {
+        "VRM_DATABASE_URL": settings.database_url,
+        "VRM_KEYSTORE_URL": settings.keystore_url,
+        "VRM_LOG_URL": settings.log_url,
+        "VRM_CACHE_DIR": str(settings.cache_dir),
+        "VRM_ISSUER": settings.issuer,
+        "VRM_SMTP_URL": settings.smtp_url or "",
+        "VRM_MAIL_FROM": settings.mail_from,
+        "VRM_SIGN_UP": settings.sign_up,
+        "VRM_PROXIES": str(settings.proxies),
+        "VRM_UPLOAD_LIMIT": str(settings.upload_limit),
+        "VRM_CATALOGUE_BUDGET": str(settings.catalogue_budget),
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def from_environment() -> Settings:
+    """Read the settings. Raises Unsafe with a sentence that names the setting."""
+    env = Env()
+    data = Path.home() / ".local" / "share" / "vrm"
+    keystore = Path.home() / ".local" / "state" / "vrm-keystore"
+    try:
+        settings = Settings(
+            database_url=env.str("VRM_DATABASE_URL", f"sqlite:///{data / 'vault.db'}"),
+            keystore_url=env.str("VRM_KEYSTORE_URL", f"sqlite:///{keystore / 'keystore.db'}"),
+            log_url=env.str("VRM_LOG_URL", f"sqlite:///{data / 'log.db'}"),
+            cache_dir=env.path("VRM_CACHE_DIR", Path.home() / ".cache" / "vrm"),
+            issuer=env.str("VRM_ISSUER", "http://localhost:8400").rstrip("/"),
+            smtp_url=env.str("VRM_SMTP_URL", "") or None,
+            mail_from=env.str("VRM_MAIL_FROM", "vault@localhost"),
+            sign_up=env.str("VRM_SIGN_UP", "closed"),  # type: ignore[arg-type] - checked below
+            proxies=env.int("VRM_PROXIES", 0),
+            upload_limit=env.int("VRM_UPLOAD_LIMIT", 512 * MEBIBYTE),
+            catalogue_budget=env.int("VRM_CATALOGUE_BUDGET", 256 * MEBIBYTE),
+        )
+    except EnvError as error:
+        raise Unsafe(f"A setting cannot be read: {error}") from error
+    return checked(settings)
+
+
+def checked(settings: Settings) -> Settings:
+    """Refuse combinations that would break a promise."""
+    parts = urlsplit(settings.issuer)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or parts.fragment:
+        raise Unsafe("VRM_ISSUER must be the vault's address, like https://vault.example, without a path.")
+    if parts.scheme == "http" and not settings.loopback:
+        raise Unsafe("VRM_ISSUER must begin with https://; plain http is for this machine (localhost) only.")
+    if settings.sign_up not in {"closed", "open"}:
+        raise Unsafe("VRM_SIGN_UP must be closed or open.")
+    for name, url in (
+        ("VRM_DATABASE_URL", settings.database_url),
+        ("VRM_KEYSTORE_URL", settings.keystore_url),
+        ("VRM_LOG_URL", settings.log_url),
+    ):
+        if not url.startswith("sqlite:///"):
+            raise Unsafe(f"{name} must begin with sqlite:/// and name a file.")
+    if len({settings.database_url, settings.keystore_url, settings.log_url}) < 3:
+        raise Unsafe("VRM_DATABASE_URL, VRM_KEYSTORE_URL and VRM_LOG_URL must name three different files.")
+    if file_of(settings.database_url).parent == file_of(settings.keystore_url).parent:
+        raise Unsafe("VRM_KEYSTORE_URL must lie in another directory than VRM_DATABASE_URL.")
+    if not 0 <= settings.proxies <= 5:
+        raise Unsafe("VRM_PROXIES must be the number of proxies in front of this server, 0 to 5.")
+    return settings
+
+
+def file_of(url: str) -> Path:
+    """The file of an embedded database."""
+    return Path(url.removeprefix("sqlite:///"))

@@ -1,0 +1,151 @@
+"""The repository of records: add, change, remove, read, history. Functions here never commit; her turn does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from vault.errors import NotFound
+from vault.models import RecordRow, Version
+from vault.opened import OpenVault
+from vault.record import Record
+from vault.stored import Stored, about_record, from_bytes, to_bytes
+from vault.turn import Change, Turn, her_turn
+
+
+@contextmanager
+def writing(vault: OpenVault, *, numbers: int = 0) -> Iterator[Turn]:
+    """Her turn for changing records. Before it is committed every room hears of the changes, in the same transaction."""
+    with her_turn(vault.server, vault.owner_id, numbers=numbers) as turn:
+        yield turn
+        for room in vault.server.rooms:
+            if room.on_change is not None and turn.changes:
+                room.on_change(turn, vault, turn.changes)
+
+
+def add(turn: Turn, vault: OpenVault, record: Record) -> Stored:
+    """A new record made by hand: everything in it is her edit."""
+    stored = Stored(turn.number(), turn.revision, type(record), {}, record.dump())
+    insert_all(turn, vault, [(stored, None)])
+    return stored
+
+
+def insert_all(
+    turn: Turn, vault: OpenVault, new: Sequence[tuple[Stored, bytes | None]], *, import_id: bytes | None = None
+) -> None:
+    """Insert new records with their marks (None for what was made by hand)."""
+    rows = [
+        {
+            "owner_id": vault.owner_id,
+            "number": stored.number,
+            "revision": stored.revision,
+            "mark": mark,
+            "import_id": import_id,
+            "box": seal(vault, stored),
+        }
+        for stored, mark in new
+    ]
+    if rows:
+        turn.session.execute(insert(RecordRow), rows)
+        turn.changes += [Change(stored.number, None, stored) for stored, _ in new]
+
+
+def change(turn: Turn, vault: OpenVault, number: int, edits: Mapping[str, Any]) -> Stored:
+    """Lay her edits (JSON by field name, None to clear) over a record. Raises Invalid, NotFound, Damaged."""
+    before = read(turn.session, vault, number)
+    return put(turn, vault, before, before.edited(edits))
+
+
+def decide(turn: Turn, vault: OpenVault, number: int, *, accept: bool) -> Stored:
+    """Settle what an import proposed for a record: take it over as her own edit, or drop it."""
+    before = read(turn.session, vault, number)
+    after = before.edited(before.proposes) if accept else before
+    return put(turn, vault, before, after.decided())
+
+
+def put(turn: Turn, vault: OpenVault, before: Stored, after: Stored) -> Stored:
+    """Replace a record by its next version; the earlier box goes to its history. No change writes nothing."""
+    if to_bytes(before) == to_bytes(after):
+        return before
+    after = replace(after, revision=turn.revision)
+    assert isinstance(after.record, Record)  # noqa: S101 - reading it validates it before anything is written
+    _keep_version(turn, vault, before)
+    _update(turn, vault, after.number, box=seal(vault, after))
+    turn.changes.append(Change(after.number, before, after))
+    return after
+
+
+def remove(turn: Turn, vault: OpenVault, number: int) -> None:
+    """Remove a record. Its mark stays, so an import does not bring it back; its history keeps the last version."""
+    before = read(turn.session, vault, number)
+    _keep_version(turn, vault, before)
+    _update(turn, vault, number, box=None)
+    turn.changes.append(Change(number, before, None))
+
+
+def read(session: Session, vault: OpenVault, number: int) -> Stored:
+    """One record. Raises NotFound, or crypto.Damaged if its row has been tampered with."""
+    found = read_many(session, vault, [number])
+    if not found:
+        raise NotFound
+    return found[0]
+
+
+def read_many(session: Session, vault: OpenVault, numbers: Sequence[int]) -> list[Stored]:
+    """Records by number, in the order asked for; removed ones are left out."""
+    found: dict[int, Stored] = {}
+    for at in range(0, len(numbers), 500):
+        rows = session.execute(
+            select(RecordRow.number, RecordRow.revision, RecordRow.box).where(
+                RecordRow.owner_id == vault.owner_id,
+                RecordRow.number.in_(numbers[at : at + 500]),
+                RecordRow.box.is_not(None),
+            )
+        )
+        found.update((row[0], unseal(vault, *row)) for row in rows)
+    return [found[number] for number in numbers if number in found]
+
+
+def history(session: Session, vault: OpenVault, number: int) -> list[Stored]:
+    """Earlier versions of a record, newest first."""
+    rows = session.execute(
+        select(Version.number, Version.revision, Version.box)
+        .where(Version.owner_id == vault.owner_id, Version.number == number)
+        .order_by(Version.revision.desc())
+    )
+    return [unseal(vault, *row) for row in rows]
+
+
+def everything(session: Session, vault: OpenVault, numbers: Iterable[int]) -> Iterator[Stored]:
+    """Records one after another, opened in batches, for walking through a whole vault."""
+    wanted = list(numbers)
+    for at in range(0, len(wanted), 500):
+        yield from read_many(session, vault, wanted[at : at + 500])
+
+
+def seal(vault: OpenVault, stored: Stored) -> bytes:
+    """A record's box."""
+    about = about_record(vault.owner_id, stored.number, stored.revision)
+    return vault.keyring.rows.seal(about, to_bytes(stored))
+
+
+def unseal(vault: OpenVault, number: int, revision: int, box: bytes) -> Stored:
+    """The other way. Raises crypto.Damaged."""
+    raw = vault.keyring.rows.open(about_record(vault.owner_id, number, revision), box)
+    return from_bytes(number, revision, raw)
+
+
+def _keep_version(turn: Turn, vault: OpenVault, before: Stored) -> None:
+    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == before.number)
+    source = select(RecordRow.owner_id, RecordRow.number, RecordRow.revision, RecordRow.box).where(*mine)
+    turn.session.execute(insert(Version).from_select(["owner_id", "number", "revision", "box"], source))
+
+
+def _update(turn: Turn, vault: OpenVault, number: int, *, box: bytes | None) -> None:
+    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number)
+    turn.session.execute(update(RecordRow).where(*mine).values(revision=turn.revision, box=box))

@@ -1,0 +1,120 @@
+"""Her turn: the one way to change an owner's records, terms or disclosures. And what to do with an old copy.
+
+A turn reads her floor from the keystore, begins with an UPDATE of her row that refuses to run below it, works, commits,
+and raises the floors before anybody is answered. The order was model-checked; changing it needs a new argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
+
+from vault.errors import NotFound
+from vault.models import Owner
+
+if TYPE_CHECKING:
+    from vault.server import Server
+    from vault.stored import Stored
+
+_BEGIN = text(
+    "UPDATE owners SET revision = revision + 1, last_record = last_record + :numbers "
+    "WHERE owner_id = :owner AND revision >= :floor RETURNING revision, last_record"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One record before and after; None where it did not exist or was removed."""
+
+    number: int
+    before: Stored | None
+    after: Stored | None
+
+
+@dataclass
+class Turn:
+    """A turn under way: the session to work in, its revision, and what it has changed so far."""
+
+    server: Server
+    owner_id: bytes
+    session: Session
+    revision: int
+    next_number: int
+    changes: list[Change] = field(default_factory=list)
+    versions: dict[bytes, int] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def number(self) -> int:
+        """The next record number; `numbers` of them were reserved when the turn began."""
+        self.next_number += 1
+        return self.next_number
+
+
+@contextmanager
+def her_turn(server: Server, owner: bytes, *, numbers: int = 0) -> Iterator[Turn]:
+    """Begin her turn with `numbers` new record numbers. Committed when the block ends; then the floors are raised."""
+    with ExitStack() as stack:
+        turn = _begin(server, owner, numbers, stack)
+        yield turn
+    for grant, version in turn.versions.items():
+        server.keystore.raise_version(owner, grant, version)
+    server.keystore.raise_floor(owner, turn.revision)
+
+
+def _begin(server: Server, owner: bytes, numbers: int, stack: ExitStack) -> Turn:
+    for _attempt in range(5):
+        floor = server.keystore.floor(owner)
+        session = stack.enter_context(server.main.transaction())
+        row = session.execute(_BEGIN, {"owner": owner, "numbers": numbers, "floor": floor}).first()
+        if row is not None:
+            return Turn(server, owner, session, row[0], row[1] - numbers)
+        stack.close()
+        if not recover_old_copy(server, owner):
+            break
+    raise NotFound
+
+
+def revision_of(server: Server, owner: bytes) -> int | None:
+    """Her revision in a fresh snapshot; None if she is not in this database."""
+    with server.main.reading() as session:
+        return session.scalar(select(Owner.revision).where(Owner.owner_id == owner))
+
+
+def settle(server: Server, owner: bytes) -> None:
+    """Before she is answered: she is never shown what the floor does not cover."""
+    revision, floor = revision_of(server, owner), server.keystore.floor(owner)
+    if revision is None or revision == floor:
+        return
+    if revision > floor:
+        server.keystore.raise_floor(owner, revision)
+    else:
+        recover_old_copy(server, owner)
+
+
+def recover_old_copy(server: Server, owner: bytes) -> bool:
+    """Her revision was found below the floor: believe it only after reading both again, then hold and lift.
+
+    First her grants whose version floor has not moved are held, then her revision is lifted. Returns whether she is in
+    this database at all. Safe to run in any number of processes at once.
+    """
+    floor = server.keystore.floor(owner)
+    versions = {grant: standing.version for grant, standing in server.keystore.alive(owner, "grant").items()}
+    revision = revision_of(server, owner)
+    if revision is None:
+        return False
+    if revision >= floor:
+        return True
+    server.keystore.hold_old_copy(owner, versions)
+    with server.main.transaction() as session:
+        session.execute(
+            update(Owner)
+            .where(Owner.owner_id == owner, Owner.revision < floor)
+            .values(revision=floor, lost=Owner.lost + (floor - Owner.revision))
+        )
+    server.catalogues.rebuild(server, owner)
+    return True

@@ -1,0 +1,48 @@
+"""The worker: does due jobs, finishes what a crash left, puts unused catalogues away. A thread, or `vrm worker`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from vault.jobs import run_due
+from vault.logs import log
+
+if TYPE_CHECKING:
+    from vault.server import Server
+
+PAUSE, SWEEP = 1.0, 60.0  # seconds
+
+
+def tick(server: Server, *, sweep: bool) -> int:
+    """One round. Returns the number of jobs done."""
+    done = run_due(server)
+    if sweep:
+        server.catalogues.tidy(server)
+        for room in server.rooms:
+            if room.sweep is not None:
+                room.sweep(server)
+        for database in server.databases:
+            database.keep_ballast()
+    return done
+
+
+def run(server: Server, stopped: threading.Event) -> None:
+    """Round after round. A round that fails is logged by its kind and tried again; the worker itself goes on."""
+    swept = 0.0
+    while not stopped.wait(PAUSE):
+        due = time.monotonic() - swept >= SWEEP
+        try:
+            tick(server, sweep=due)
+        except Exception as error:  # noqa: BLE001 - the last line of defence of a thread nobody waits for
+            log.error("worker_round_failed", reason=type(error).__name__)
+        if due:
+            swept = time.monotonic()
+
+
+def begin(server: Server) -> threading.Event:
+    """Start the worker as a daemon thread; set the event to stop it."""
+    stopped = threading.Event()
+    threading.Thread(target=run, args=(server, stopped), name="worker", daemon=True).start()
+    return stopped
