@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -82,6 +83,12 @@ def to_environment(settings: Settings) -> dict[str, str]:
         "VRM_CATALOGUE_BUDGET": str(settings.catalogue_budget),
     }
     return {name: value for name, value in values.items() if value}
+
+
+def for_process(settings: Settings) -> dict[str, str]:
+    """This process's environment with the settings laid over it, for a server started beside it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VRM_")}
+    return {**kept, **to_environment(settings)}
 
 
 def from_environment() -> Settings:

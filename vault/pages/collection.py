@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
@@ -71,7 +72,7 @@ def detail(collection: str, number: int) -> str:
         stored=stored,
         record=stored.record,
         rows=rows(vault, stored.record),
-        changes=[differences(vault, old, newer) for newer, old in zip(earlier, earlier[1:], strict=False)],
+        changes=[differences(vault, old, newer) for newer, old in pairwise(earlier)],
         **more,
     )
 

@@ -7,19 +7,22 @@ from flask_babel import gettext
 from werkzeug.exceptions import HTTPException
 
 from vault.crypto import Damaged
-from vault.errors import Busy, Locked, N_, TooManyTries, VaultError
+from vault.errors import N_, Busy, Locked, TooManyTries, VaultError
 from vault.logs import log
 
 Told = tuple[str, str]  # a heading and what to do
 
 HEADINGS: dict[int, Told] = {
     400: (N_("That could not be read."), N_("Go back, look at what was sent, and try again.")),
-    403: (N_("That is not allowed from here."), N_("Forms of this vault work only on its own pages. Go back and reload.")),
+    403: (N_("That is not allowed from here."), N_("Forms of this vault work on its own pages only. Go back, reload.")),
     404: (N_("There is nothing here."), N_("It may have been removed, or the address has a slip in it.")),
     405: (N_("That does not work this way."), N_("Use the buttons on the page instead of its address.")),
     413: (N_("That is too much at once."), N_("Send less, or a smaller file.")),
     429: (N_("Too many tries."), N_("Wait a little, then try again.")),
-    500: (N_("The vault stumbled."), N_("Nothing you had saved is lost. If it happens again, look at the server’s log.")),
+    500: (
+        N_("The vault stumbled."),
+        N_("What you had saved is safe. If it happens again, look into the server’s log."),
+    ),
     503: (N_("The vault is busy just now."), N_("Try again in a moment.")),
 }
 DAMAGED: Told = (

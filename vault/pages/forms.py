@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 from flask_babel import gettext
 
@@ -15,6 +15,7 @@ from vault.errors import Invalid
 from vault.record import Field, Record, plain
 
 FEW = 6  # up to so many choices stand side by side
+LONG_FORM, FIRST = 9, 4  # a form of more controls than that folds all but the first away
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 GROUPED = re.compile(r"(?<=\d)[\s’'](?=\d{3}(\D|$))")
 COMMA = re.compile(r"(-?\d+),(\d+)")
@@ -56,6 +57,30 @@ class Draft:
         return [self._slot(each) for each in self.kind.fields]
 
     @property
+    def front(self) -> list[Slot]:
+        """What a form shows at once: everything, or of a long one the needed, the first and the choices."""
+        slots = self.slots
+        if len(slots) <= LONG_FORM:
+            return slots
+        return [each for at, each in enumerate(slots) if at < FIRST or each.field.required or each.field.choices]
+
+    @property
+    def rest(self) -> list[Slot]:
+        """What a long form folds away."""
+        shown = {each.id for each in self.front}
+        return [each for each in self.slots if each.id not in shown]
+
+    @property
+    def unfolded(self) -> bool:
+        """Does the folded part say something or need another look?"""
+        return self.loose or any(each.text or each.errors for each in self.rest)
+
+    @property
+    def needed(self) -> str:
+        """The labels of what must be filled in."""
+        return ", ".join(str(gettext(each.label)) for each in self.kind.fields if each.required)
+
+    @property
     def wrong(self) -> list[tuple[str, str, str]]:
         """Control, label and sentence of every refusal, for the summary."""
         return [
@@ -91,7 +116,7 @@ class Draft:
 
 def default(kind: type[Record], each: Field) -> str:
     """What a field begins with: its choice by default, or empty."""
-    found = {one.name: one.default for one in dataclasses.fields(kind)}[each.name]
+    found = {one.name: one.default for one in dataclasses.fields(cast(Any, kind))}[each.name]
     return found if isinstance(found, str) else ""
 
 

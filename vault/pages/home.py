@@ -15,8 +15,8 @@ from vault.turn import her_turn
 
 pages = Blueprint("home", __name__)
 
-GREETINGS = ((5, N_("Good night, %(name)s.")), (12, N_("Good morning, %(name)s.")), (18, N_("Good day, %(name)s.")))
 EVENING = N_("Good evening, %(name)s.")
+GREETINGS = ((5, EVENING), (12, N_("Good morning, %(name)s.")), (18, N_("Good afternoon, %(name)s.")))
 LATELY = 5
 
 
@@ -47,14 +47,14 @@ def home() -> str:
 def _greeting(name: str) -> str:
     hour = shown.now().hour
     sentence = next((words for until, words in GREETINGS if hour < until), EVENING)
-    return gettext(sentence, name=name)
+    return str(gettext(sentence, name=name))
 
 
 @pages.get("/more")
 @session.unlocked
 def more() -> str:
     """The rest of the menu, for a phone."""
-    return render_template("more.html")
+    return render_template("more.html", here="home.more")
 
 
 @pages.get("/damaged")

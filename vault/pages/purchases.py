@@ -98,7 +98,7 @@ class Filter:
 
     def link(self, **other: Any) -> str:
         """The list narrowed likewise, but for what is given."""
-        mine = {"for": self.whom, "vendor": self.vendor, "from": self.begin, "to": self.end} | other
+        mine: dict[str, Any] = {"for": self.whom, "vendor": self.vendor, "from": self.begin, "to": self.end} | other
         return url_for("collection.purchases", **{name: value for name, value in mine.items() if value})
 
 
@@ -154,7 +154,8 @@ def _grouped(entries: Iterable[Entry], found: dict[int, Stored], titles: dict[in
             groups[-1].append(entry)
         else:
             groups.append([entry])
-    return [Row(group, vendor_name(group[0].vendor, titles), _paid(group, found)) for group in groups]
+    ordered = [sorted(group, key=lambda entry: entry.number) for group in groups]
+    return [Row(group, vendor_name(group[0].vendor, titles), _paid(group, found)) for group in ordered]
 
 
 def _paid(group: list[Entry], found: dict[int, Stored]) -> str:
@@ -164,10 +165,10 @@ def _paid(group: list[Entry], found: dict[int, Stored]) -> str:
 
 def latest(vault: OpenVault, count: int) -> list[Row]:
     """The newest purchases as rows, for home."""
-    entries = vault.catalogue.entries(f"{BOUGHT} AND NOT damaged", limit=count)
+    entries = vault.catalogue.entries(f"{BOUGHT} AND NOT damaged", limit=3 * count)
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, [entry.number for entry in entries])}
-    return _grouped(entries, found, vault.catalogue.titles(entry.vendor for entry in entries))
+    return _grouped(entries, found, vault.catalogue.titles(entry.vendor for entry in entries))[:count]
 
 
 def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:

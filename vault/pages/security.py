@@ -8,11 +8,11 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext
 
 from vault import unlock
-from vault.errors import Busy, N_, TooManyTries, VaultError, WrongSecret
+from vault.errors import N_, Busy, TooManyTries, VaultError, WrongSecret
 from vault.pages import session
 from vault.pages.errors import wait_for
 from vault.pages.setup import vault_number
-from vault.pages.strength import Strength, strength
+from vault.strength import Strength, strength
 
 pages = Blueprint("security", __name__)
 

@@ -11,13 +11,13 @@ from flask_babel import gettext
 from werkzeug.exceptions import NotFound
 
 from vault import crypto, unlock
-from vault.errors import Busy, Invalid, N_, VaultError
+from vault.errors import N_, Busy, Invalid, VaultError
 from vault.locks import GROUPS, LOOKALIKES
 from vault.opened import OpenVault
 from vault.pages import session
 from vault.pages.errors import wait_for
 from vault.pages.session import server
-from vault.pages.strength import Strength, strength
+from vault.strength import Strength, strength
 
 pages = Blueprint("setup", __name__)
 
@@ -107,9 +107,7 @@ def _check(found: Strength) -> None:
         raise Invalid(wrong)
 
 
-def _form(
-    address: str, token: str, error: VaultError | None = None, found: Strength | None = None
-) -> Response:
+def _form(address: str, token: str, error: VaultError | None = None, found: Strength | None = None) -> Response:
     fields = error.fields if isinstance(error, Invalid) else {}
     wrong = [(name, gettext(LABELS[name]), gettext(each)) for name in fields for each in fields[name]]
     shown = render_template(

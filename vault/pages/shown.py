@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
@@ -97,9 +97,10 @@ def short_day(known: When | str | None) -> str:
 def month(known: str) -> str:
     """November, with the year if it is another one; a whole year where no month is known."""
     if len(known) < 7:
-        return known or gettext("Day not known")
+        return known or str(gettext("Day not known"))
     first = date.fromisoformat(f"{known[:7]}-01")
-    return str(format_skeleton("MMMM" if first.year == today().year else "yMMMM", first, locale=locale())).capitalize()
+    words = str(format_date(first, "LLLL" if first.year == today().year else "LLLL y", locale=locale()))
+    return words[:1].upper() + words[1:]
 
 
 def money(amount: Any) -> str:
@@ -125,11 +126,9 @@ def moment(seconds: int) -> str:
     """today, 18:12, or 18 November 2026, 18:12."""
     then = datetime.fromtimestamp(seconds).astimezone()
     clock = format_time(then, "HH:mm", locale=locale())
-    days = (today() - then.date()).days
-    if days in (0, 1):
-        word = gettext("today") if days == 0 else gettext("yesterday")
-        return f"{word}, {clock}"
-    return f"{format_date(then.date(), 'long', locale=locale())}, {clock}"
+    days = (then.date() - today()).days
+    near = {-1: gettext("yesterday"), 0: gettext("today"), 1: gettext("tomorrow")}
+    return f"{near.get(days) or format_date(then.date(), 'long', locale=locale())}, {clock}"
 
 
 def ago(known: date | str) -> str:
@@ -137,13 +136,12 @@ def ago(known: date | str) -> str:
     then = known if isinstance(known, date) else date.fromisoformat(known[:10])
     days = (then - today()).days
     if days == 0:
-        return gettext("today")
+        return str(gettext("today"))
     if days == 1:
-        return gettext("tomorrow")
-    size = "day" if abs(days) < 60 else "month"
-    return str(
-        format_timedelta(timedelta(days=days), granularity=size, threshold=9, add_direction=True, locale=locale())
-    )
+        return str(gettext("tomorrow"))
+    size: Literal["day", "month"] = "day" if abs(days) < 60 else "month"
+    apart = timedelta(days=days)
+    return str(format_timedelta(apart, granularity=size, threshold=9, add_direction=True, locale=locale()))
 
 
 def value(plain: Any, field: Field) -> str:
@@ -156,9 +154,9 @@ def value(plain: Any, field: Field) -> str:
         case "money":
             return money(plain)
         case "choice":
-            return gettext(field.choices.get(plain, plain))
+            return str(gettext(field.choices.get(plain, plain)))
         case "flag":
-            return gettext("Yes") if plain else gettext("No")
+            return str(gettext("Yes") if plain else gettext("No"))
         case "words":
             return ", ".join(plain)
         case "number":
@@ -199,6 +197,7 @@ def _about_this_page() -> dict[str, Any]:
         "here": _here(),
         "notice": gettext(NOTICES[code]) if code in NOTICES else "",
         "today_in_words": str(format_date(moment_now.date(), "full", locale=locale())),
+        "weekday": str(format_skeleton("MMMMEEEEd", moment_now.date(), locale=locale())),
         "zone": moment_now.tzname() or "UTC",
         "idle_minutes": IDLE // 60,
     }

@@ -65,9 +65,7 @@ def _handle() -> str:
 
 
 def _with_passphrase() -> Keyring:
-    return unlock.with_passphrase(
-        server(), _handle(), request.form.get("passphrase", ""), address=session.address()
-    )
+    return unlock.with_passphrase(server(), _handle(), request.form.get("passphrase", ""), address=session.address())
 
 
 def _with_code() -> Keyring:

@@ -9,7 +9,7 @@ from flask import render_template, request
 from sqlalchemy.orm import Session
 
 from vault import store
-from vault.errors import Invalid, N_
+from vault.errors import N_, Invalid
 from vault.opened import OpenVault
 from vault.pages.listing import readable, rows
 from vault.record import CLASSES, Record

@@ -1,0 +1,171 @@
+"""The command `vrm`. Heavy things are imported inside the commands that need them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from vault.keyring import Keyring
+    from vault.server import Server
+
+
+class Command(click.Group):
+    """`vrm`: its own commands and those of every room. An error is one sentence on stderr and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of them, by name."""
+        return sorted({*super().list_commands(ctx), *_of_rooms()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them."""
+        return super().get_command(ctx, cmd_name) or _of_rooms().get(cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, and turn what can be told into a sentence."""
+        from vault.errors import VaultError
+
+        try:
+            return super().invoke(ctx)
+        except VaultError as error:
+            raise click.ClickException(error.sentence) from error
+
+
+def _of_rooms() -> dict[str, click.Command]:
+    from vault.app import load_rooms
+
+    return {command.name or "": command for room in load_rooms() for command in room.commands()}
+
+
+@click.command(cls=Command)
+@click.version_option(package_name="vrm")
+def main() -> None:
+    """A personal data vault: the customer's side of customer relations."""
+
+
+@main.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on.  [default: that of VRM_ISSUER]")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes.  [default: one per core]")
+@click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Threads per process.")
+def serve_command(host: str, port: int | None, workers: int | None, threads: int) -> None:
+    """Serve the vault. On a new server it prints the one-time address where the first vault is set up."""
+    from vault.app import build
+    from vault.doctor import dangers
+    from vault.serving import port_of, serve
+    from vault.settings import from_environment
+    from vault.unlock import set_up_address
+
+    settings = from_environment()
+    server = build(settings)
+    for database in server.databases:
+        database.keep_ballast()
+    for danger in dangers(server):
+        raise click.ClickException(danger)
+    path = set_up_address(server)
+    server.stop()
+    click.echo(f"Vault  {settings.issuer}")
+    if path is not None:
+        click.echo(f"Set up your vault here; this address works once:\n  {settings.issuer}{path}")
+    serve(host, port or port_of(settings), workers=workers, threads=threads)
+
+
+@main.command("worker")
+def worker_command() -> None:
+    """Do what is due (mail, endings, clean-up) until interrupted. `vrm serve` does this by itself."""
+    import threading
+
+    from vault.app import build
+    from vault.logs import configure
+    from vault.settings import from_environment
+    from vault.worker import run
+
+    configure()
+    server = build(from_environment())
+    try:
+        run(server, threading.Event())
+    except KeyboardInterrupt:
+        server.stop()
+
+
+@main.command("init")
+@click.option("--name", prompt="What should we call you", help="Your name.")
+@click.option("--handle", prompt="A short name for this vault", help="The vault's short name.")
+@click.option("--notice", default="", help="E-mail address for links that stop sharing.")
+@click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
+def init_command(name: str, handle: str, notice: str, passphrase_stdin: bool) -> None:
+    """Set up a vault from the terminal and print its recovery code."""
+    from vault import unlock
+    from vault.app import build
+    from vault.kit import vault_number
+    from vault.settings import from_environment
+    from vault.strength import strength
+
+    server = build(from_environment())
+    passphrase = read_passphrase(passphrase_stdin, confirm=True)
+    judged = strength(passphrase, [name, handle, notice])
+    if not judged.good:
+        raise click.ClickException(judged.sentence)
+    keyring = unlock.set_up(
+        server, handle=handle, name=name, passphrase=passphrase, notice=notice or None, first=False
+    )
+    vault = unlock.for_command(server, keyring)
+    code = vault.settings["recovery"]
+    unlock.write_settings(vault, {key: value for key, value in vault.settings.items() if key != "recovery"})
+    click.echo(f"Vault number   {vault_number(keyring.owner_id)}")
+    click.echo(f"Recovery code  {code}")
+    click.echo("Write both down and keep them safe. The code is shown this once; it opens your vault without the passphrase.")
+    server.stop()
+
+
+@main.command("export")
+@click.option("--output", type=click.File("wb"), default="-", help="Where to write.  [default: standard output]")
+@click.option("--handle", default="", help="The vault's short name, if there is more than one.")
+@click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
+def export_command(output: Any, handle: str, passphrase_stdin: bool) -> None:
+    """Write everything in the vault as plain JSON. The file is not encrypted: keep it where nobody else reads."""
+    from vault import unlock
+    from vault.app import build
+    from vault.export import export
+    from vault.settings import from_environment
+
+    server = build(from_environment())
+    keyring = open_by_passphrase(server, handle, from_stdin=passphrase_stdin)
+    for part in export(unlock.for_command(server, keyring)):
+        output.write(part)
+    server.stop()
+
+
+@main.command("doctor")
+def doctor_command() -> None:
+    """Look for what would break a promise, and say so. Exit code 1 when something must be mended."""
+    from vault.app import build
+    from vault.doctor import advice, dangers
+    from vault.settings import from_environment
+
+    server = build(from_environment())
+    found = list(dangers(server))
+    for sentence in found:
+        click.echo(f"mend    {sentence}")
+    for sentence in advice(server):
+        click.echo(f"better  {sentence}")
+    server.stop()
+    if found:
+        sys.exit(1)
+    click.echo("Nothing dangerous found.")
+
+
+def read_passphrase(from_stdin: bool, *, confirm: bool = False) -> str:
+    """A passphrase from standard input (one line) or from the terminal, without showing it."""
+    if from_stdin:
+        return click.get_text_stream("stdin").readline().rstrip("\r\n")
+    return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm))
+
+
+def open_by_passphrase(server: Server, handle: str, *, from_stdin: bool) -> Keyring:
+    """Open a vault for one command."""
+    from vault import unlock
+
+    return unlock.with_passphrase(server, handle, read_passphrase(from_stdin), address="terminal")

@@ -1,0 +1,38 @@
+"""Serving the application with granian: one process per core, eight threads each."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from vault.settings import Settings
+
+THREADS = 8
+
+
+def port_of(settings: Settings) -> int:
+    """The port in the issuer, or the scheme's own."""
+    parts = urlsplit(settings.issuer)
+    return parts.port or (443 if settings.secure else 80)
+
+
+def serve(host: str, port: int, *, workers: int | None = None, threads: int = THREADS) -> None:
+    """Serve until a signal says stop; requests under way are finished first. Settings come from the environment."""
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
+
+    Granian(
+        "vault.app:create",
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers or os.cpu_count() or 1,
+        blocking_threads=threads,
+        workers_kill_timeout=10,
+        websockets=False,
+        log_enabled=False,
+        http1_settings=HTTP1Settings(header_read_timeout=15_000),
+        respawn_failed_workers=True,
+    ).serve()
