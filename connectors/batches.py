@@ -131,6 +131,7 @@ class Plan:
     changed: list[tuple[Stored, Ready]] = field(default_factory=list)
     same: int = 0
     removed: int = 0
+    refused: int = 0
     lines: list[ReportLine] = field(default_factory=list)
     vendors: dict[VendorHint, int] = field(default_factory=dict)  # 0: has to be made
 
@@ -138,6 +139,11 @@ class Plan:
     def numbers(self) -> int:
         """Record numbers it needs."""
         return len(self.new) + sum(1 for number in self.vendors.values() if not number)
+
+    @property
+    def replaced(self) -> list[Ready]:
+        """What is known already, and said otherwise now."""
+        return [each for _, each in self.changed]
 
     @property
     def rows(self) -> int:
@@ -153,7 +159,7 @@ def plan(session: Session, vault: OpenVault, batch: Sequence[Ready], vendors: Ve
     made = Plan(revision)
     for each in batch:
         _sort(made, vault, each, known.get(each.mark))
-    hints = {ready.found.vendor for ready in made.new} | {ready.found.vendor for _, ready in made.changed}
+    hints = {each.found.vendor for each in made.new} | {each.found.vendor for each in made.replaced}
     for hint in hints:
         if hint is not None and (hint.domain or hint.name):
             made.vendors[hint] = vendors.number(hint) or _once_made(session, vault, hint)
@@ -172,7 +178,8 @@ def _known(session: Session, vault: OpenVault, marks: list[bytes]) -> dict[bytes
 def _once_made(session: Session, vault: OpenVault, hint: VendorHint) -> int:
     """A vendor that an import made before, and that she renamed or removed since: it stays what she made of it."""
     mark = vendor_mark(vault, hint)
-    return _known(session, vault, [mark])[mark][0] if _known(session, vault, [mark]) else 0
+    row = _known(session, vault, [mark]).get(mark)
+    return row[0] if row else 0
 
 
 def _sort(made: Plan, vault: OpenVault, each: Ready, row: tuple[int, int, bytes | None] | None) -> None:
@@ -186,6 +193,7 @@ def _sort(made: Plan, vault: OpenVault, each: Ready, row: tuple[int, int, bytes 
         return
     before = opened(vault, number, revision, box)
     if before is None or before.kind is not each.kind:
+        made.refused += each.found.units
         made.lines.append(ReportLine(each.place, DAMAGED if before is None else NOT_A_RECORD, refused=True))
     elif _source(each, before.source.get(vendor_field(each.kind), 0)) == before.source:
         made.same += each.found.units

@@ -26,9 +26,7 @@ SECONDS = 30
 @click.option("--host", default="127.0.0.1", help="A loopback address to listen on.")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when everything is ready.")
-def command(
-    port: int, shop_port: int, directory: Path | None, host: str, no_browser: bool, as_json: bool
-) -> None:
+def command(port: int, shop_port: int, directory: Path | None, host: str, no_browser: bool, as_json: bool) -> None:
     """Try it: Ada's vault with 18 months of purchases, and a bookshop that asks to see some of it."""
     from connectors.demo_mail import Mailbox
     from connectors.demo_shop.serving import LoopbackServer, refuse_the_open_net
@@ -138,5 +136,3 @@ def _say(ready: dict[str, str], directory: Path, *, as_json: bool) -> None:
         f"Unlock the vault, then visit the Bookshop and give it the vault's address: {ready['vault']}\n"
         "This is a demo: do not keep anything real in it. Ctrl-C stops it.\n"
     )
-
-

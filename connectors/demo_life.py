@@ -64,9 +64,7 @@ NOTE_ON_THE_GIFT = (
 def live(directory: Path, issuer: str, smtp_url: str, passphrase: str) -> str:
     """Furnish a new directory with Ada's vault; returns her recovery code."""
     server = start(in_directory(directory, issuer, smtp_url=smtp_url), load_rooms())
-    unlock.set_up(
-        server, handle="ada", name="Ada", passphrase=passphrase, notice="ada@porthaven.example", first=True
-    )
+    unlock.set_up(server, handle="ada", name="Ada", passphrase=passphrase, notice="ada@porthaven.example", first=True)
     vault = unlock.for_command(server, unlock.with_passphrase(server, "", passphrase, address="demo"))
     code = str(vault.settings["recovery"])
     unlock.write_settings(vault, {name: value for name, value in vault.settings.items() if name != "recovery"})
@@ -115,15 +113,15 @@ def _purchases(vendors: dict[str, int], today: date) -> list[Record]:
                 **details,  # type: ignore[arg-type]  # text fields of a purchase, by name
             )
         )
-    for cup in range(COFFEES):
-        bought.append(
-            Purchase(
-                item="House roast, 1 kg",
-                bought_on=_when(today, 8 + cup * COFFEE_EVERY),
-                vendor=vendors["Kettle Lane Coffee"],
-                price=Money("24.00" if cup < 9 else "22.50", "EUR"),
-            )
+    bought.extend(
+        Purchase(
+            item="House roast, 1 kg",
+            bought_on=_when(today, 8 + cup * COFFEE_EVERY),
+            vendor=vendors["Kettle Lane Coffee"],
+            price=Money("24.00" if cup < 9 else "22.50", "EUR"),
         )
+        for cup in range(COFFEES)
+    )
     bought.append(
         Order(order="BK-20418", vendor=vendors["Bookshop"], placed_on=_when(today, 4), postage=Money("4.90", "EUR"))
     )

@@ -1,5 +1,45 @@
-"""What connectors give to the house."""
+"""What the connectors give to the house."""
 
-from vault.rooms import Room
+from __future__ import annotations
 
-ROOM = Room(name="connectors")
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from connectors import models, resuming, uploads
+from vault.errors import N_
+from vault.rooms import Nav, Room
+
+if TYPE_CHECKING:
+    import click
+    from flask import Blueprint
+
+    from vault.server import Server
+
+
+def _pages(server: Server) -> Iterable[Blueprint]:
+    from connectors.pages import pages
+
+    return [pages]
+
+
+def _commands() -> Iterable[click.Command]:
+    from connectors.cli import import_files
+
+    yield import_files
+    if find_spec("connectors.demo") is not None:
+        from connectors.demo import command
+
+        yield command
+
+
+assert models.Import  # noqa: S101 - naming the tables is what importing them is for
+
+ROOM = Room(
+    name="connectors",
+    pages=_pages,
+    nav=(Nav("imports.imports", N_("Imports"), "upload", 50),),
+    on_unlock=resuming.resume,
+    on_erase=uploads.erase,
+    commands=_commands,
+)

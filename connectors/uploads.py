@@ -223,10 +223,11 @@ class SealedUpload:
         self._vault, self._import_id, self._chunks = vault, import_id, course.chunks
         self.name, self.size = course.name, course.size
         self._piece = lru_cache(maxsize=2)(self._open)
+        self.reached = 0  # the byte up to which the last reading came
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset` on; fewer only at the end."""
-        end = min(offset + length, self.size)
+        self.reached = end = max(offset, min(offset + length, self.size))
         first, last = offset // PIECE, -(-end // PIECE)
         together = b"".join(self._piece(n) for n in range(first, last)) if offset < end else b""
         return together[offset - first * PIECE : end - first * PIECE]

@@ -35,7 +35,7 @@ _REFUSED = text(
 )
 
 
-class Replayed(Exception):  # noqa: N818 - a finding, told with one code
+class Replayed(Exception):
     """This proof has been used before."""
 
 
@@ -110,9 +110,14 @@ def about_access(owner: bytes, grant: bytes, number: int) -> bytes:
 
 
 def entries(
-    server: Server, owner: bytes, log_keys: Mapping[bytes, bytes], *, before: tuple[int, int] | None = None, limit: int = 50
+    server: Server,
+    owner: bytes,
+    log_keys: Mapping[bytes, bytes],
+    *,
+    before: tuple[int, int] | None = None,
+    limit: int = 50,
 ) -> list[Entry]:
-    """Her looks, newest first. `log_keys` by grant; an entry that does not open is shown as 'damaged', never left out."""
+    """Her looks, newest first. `log_keys` by grant; an entry that does not open is 'damaged', never left out."""
     page: list[Entry] = []
     with server.log.reading() as session:
         for grant, key in log_keys.items():

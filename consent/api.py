@@ -83,9 +83,7 @@ def problem(code: Code | str, detail: str = "", *, challenge: bool = True) -> Re
     if status == 401:
         error = f'error="{code}", ' if challenge else ""
         metadata = f"{issuer}/.well-known/oauth-protected-resource"
-        response.headers["WWW-Authenticate"] = (
-            f'DPoP {error}algs="ES256 EdDSA", resource_metadata="{metadata}"'
-        )
+        response.headers["WWW-Authenticate"] = f'DPoP {error}algs="ES256 EdDSA", resource_metadata="{metadata}"'
     if status == 503:
         response.headers["Retry-After"] = "2"
     return response

@@ -50,7 +50,7 @@ class ChangedMeanwhile(VaultError):
 
 @dataclass(frozen=True)
 class Preview:
-    """One item with every record it could show. `shown` holds the very JSON; gifts and undecided ones only if she adds them."""
+    """One item with every record it could show, as the very JSON; gifts and undecided ones only if she adds them."""
 
     item: VaultData
     shown: list[Shown]
@@ -100,7 +100,8 @@ def match_vendor(vault: OpenVault, client: Client) -> Stored | None:
 
 def vendors(vault: OpenVault) -> list[Stored]:
     """Her vendors by name."""
-    numbers = [entry.number for entry in vault.catalogue.entries("collection = 'vendors' AND NOT damaged", order="title")]
+    found = vault.catalogue.entries("collection = 'vendors' AND NOT damaged", order="title")
+    numbers = [entry.number for entry in found]
     with vault.server.main.reading() as session:
         return store.read_many(session, vault, numbers)
 
@@ -123,9 +124,7 @@ def widest(vault: OpenVault, asked: Asked, client: Client, vendor: Stored | None
 def previews(session: Session, vault: OpenVault, asked: Asked, terms: Terms) -> list[Preview]:
     """Every item as asked, with all it could show."""
     whole = {item.number: item for item in terms.items}
-    return [
-        Preview(item, list(shown_by(session, vault, terms, whole[item.number]))) for item in asked.items
-    ]
+    return [Preview(item, list(shown_by(session, vault, terms, whole[item.number]))) for item in asked.items]
 
 
 def digest(session: Session, vault: OpenVault, asked: Asked, terms: Terms) -> bytes:
@@ -141,9 +140,7 @@ def read_decision(asked: Asked, form: Mapping[str, Any], ticked: Iterable[str]) 
     return Decision(
         items=frozenset(item.number for item in items if not item.optional or f"item-{item.number}" in chosen),
         fields={
-            item.number: frozenset(
-                path for path in item.optional_fields if f"field-{item.number}-{path}" in chosen
-            )
+            item.number: frozenset(path for path in item.optional_fields if f"field-{item.number}-{path}" in chosen)
             for item in items
         },
         gifts=frozenset(item.number for item in items if f"gifts-{item.number}" in chosen),

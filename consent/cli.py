@@ -27,15 +27,15 @@ def list_grants(everything: bool) -> None:
     server = build(from_environment())
     with server.main.reading() as session:
         rows = session.execute(
-            select(Grant.owner_id, Grant.grant_id, Grant.state, Grant.cause, Grant.label_box).order_by(
-                Grant.owner_id, Grant.grant_id
-            )
+            select(
+                Grant.owner_id, Grant.grant_id, Grant.version, Grant.state, Grant.cause, Grant.label_box
+            ).order_by(Grant.owner_id, Grant.grant_id)
         ).all()
-    for owner, grant, state, cause, box in rows:
+    for owner, grant, version, state, cause, box in rows:
         standing = server.keystore.standing(owner, grant)
         if not everything and (state != "live" or standing is None):
             continue
-        label = grants.open_label(server, owner, grant, box)
+        label = grants.open_label(server, owner, grant, version, box)
         until = datetime.fromtimestamp(label["until"], UTC).date().isoformat()
         status = (standing.held or "live") if standing and state == "live" else f"ended ({cause or 'ended'})"
         click.echo(f"{grant.hex()}  {label['name']}  {', '.join(label['collections'])}  until {until}  {status}")

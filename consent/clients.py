@@ -28,7 +28,7 @@ PUBLIC_KTY = {"EC": {"P-256"}, "OKP": {"Ed25519"}, "RSA": None}
 SECRET_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k"}
 
 
-class BadClient(Exception):  # noqa: N818 - told as one refusal
+class BadClient(Exception):
     """There is no such client, or its document is not acceptable. The reason is for its developer."""
 
     def __init__(self, reason: str) -> None:
@@ -148,13 +148,11 @@ def _fetch(server: Server, url: str) -> dict[str, Any]:
 def _known(server: Server, client_id: str) -> tuple[Client, int] | None:
     tag = _tag(server, client_id)
     with server.main.reading() as session:
-        row = session.execute(
-            select(ClientRow.fresh_until, ClientRow.box).where(ClientRow.tag == tag)
-        ).first()
+        row = session.execute(select(ClientRow.fresh_until, ClientRow.box).where(ClientRow.tag == tag)).first()
     if row is None:
         return None
     try:
-        content = orjson.loads(crypto.open_box(server.keys.seal, crypto.identity("vrm/1/client", tag), row.box))
+        content = orjson.loads(crypto.open_box(server.keys.seal, _about(tag, row.fresh_until), row.box))
     except crypto.Damaged:
         return None
     content["redirect_uris"] = tuple(content["redirect_uris"])
@@ -170,10 +168,15 @@ def _keep(server: Server, client: Client, *, fresh_until: int) -> None:
         "jwks": client.jwks,
         "client_uri": client.client_uri,
     }
-    box = crypto.seal(server.keys.seal, crypto.identity("vrm/1/client", tag), crypto.pad(orjson.dumps(content)))
+    box = crypto.seal(server.keys.seal, _about(tag, fresh_until), crypto.pad(orjson.dumps(content)))
     with server.main.transaction() as session:
         session.execute(delete(ClientRow).where(ClientRow.tag == tag))
         session.execute(insert(ClientRow).values(tag=tag, fresh_until=fresh_until, box=box))
+
+
+def _about(tag: bytes, fresh_until: int) -> bytes:
+    """Identity of a client's box. With its date in it, nobody lengthens the life of keys that were withdrawn."""
+    return crypto.identity("vrm/1/client", tag, fresh_until)
 
 
 def _tag(server: Server, client_id: str) -> bytes:

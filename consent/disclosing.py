@@ -82,7 +82,7 @@ def seal_set(turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Term
 def change_set(
     turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, version: int, changes: Sequence[Change]
 ) -> None:
-    """Follow her changes: a new row, a changed one moved to the end, or a tombstone, each with the next change number."""
+    """Follow her changes: a new row, a changed one moved to the end, or a tombstone, each with the next number."""
     sealing, today = crypto.RowKey(key), vault.server.clock().date()
     change = first = _first_change(turn, grant)
     for item in terms.items:

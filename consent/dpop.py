@@ -17,7 +17,7 @@ WINDOW = 60  # seconds a proof's time may differ from ours
 LONGEST = 4096
 
 
-class BadProof(Exception):  # noqa: N818 - the vendor's mistake, told with one code
+class BadProof(Exception):
     """A proof that proves nothing. The reason is for the vendor's developer and holds nothing secret."""
 
     def __init__(self, reason: str) -> None:

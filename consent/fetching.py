@@ -20,7 +20,7 @@ from vault.settings import is_loopback
 MOST_BYTES, SECONDS = 32 * 1024, 5.0
 
 
-class Unreachable(Exception):  # noqa: N818 - told as one refusal
+class Unreachable(Exception):
     """The document cannot be had. The reason is for the client's developer."""
 
     def __init__(self, reason: str) -> None:
@@ -46,9 +46,7 @@ def acceptable(url: str, *, loopback: bool) -> bool:
     return parts.scheme == "https"
 
 
-def fetch_json(
-    url: str, *, loopback: bool, resolve: Callable[[str, int], list[str]] | None = None
-) -> dict[str, Any]:
+def fetch_json(url: str, *, loopback: bool, resolve: Callable[[str, int], list[str]] | None = None) -> dict[str, Any]:
     """A JSON object from a client's address. Raises Unreachable."""
     if not acceptable(url, loopback=loopback):
         raise Unreachable("the address is not acceptable")

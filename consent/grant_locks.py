@@ -1,4 +1,4 @@
-"""Grant locks: codes, access and refresh tokens open a grant's key; a revocation link opens nothing and may only end it.
+"""Grant locks: codes, access and refresh tokens open a grant's key; a revocation link opens nothing and can end it.
 
 There is no hash to compare: opening the box with the secret and the grant's pepper is the verification.
 """

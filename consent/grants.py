@@ -57,6 +57,11 @@ class GrantView:
         return self.state == "live" and self.standing is not None
 
     @property
+    def old(self) -> bool:
+        """Does its row lie below the keystore's floor? Then it is an old copy, and nothing may follow from it."""
+        return self.standing is not None and self.version < self.standing.version
+
+    @property
     def until(self) -> datetime:
         """When it ends by itself."""
         return datetime.fromtimestamp(self.terms.until, UTC)
@@ -98,10 +103,10 @@ def give(turn: Turn, vault: OpenVault, grant: bytes, pepper: bytes, terms: Terms
             change=0,
             changed_day=server.now // 86400,
             ended_day=None,
-            label_box=seal_label(server, owner, grant, terms),
+            label_box=seal_label(server, owner, grant, version, terms),
             terms_box=crypto.seal(key, about_terms(owner, grant, version), crypto.pad(terms.to_bytes())),
             copy_box=crypto.seal(vault.keyring.root, _about(owner, grant, "copy"), key),
-            memory_box=crypto.seal(vault.keyring.root, _about(owner, grant, "memory"), crypto.pad(terms.to_bytes())),
+            memory_box=_seal_memory(vault, grant, version, terms),
         )
     )
     seal_set(turn, vault, grant, key, terms, version)
@@ -178,9 +183,13 @@ def resume(vault: OpenVault, grant: bytes) -> bool:
 
 def narrow(vault: OpenVault, grant: bytes, number: int) -> None:
     """Take one item away; the last one ends the grant. Rows under the next version, then the floor, then the answer."""
+    with vault.server.main.reading() as session:
+        settle_versions(vault, [read(session, vault, grant)])
     with her_turn(vault.server, vault.owner_id) as turn:
         view = read(turn.session, vault, grant)
         terms = view.terms.without(number)
+        if view.old and view.held != "old copy":
+            raise NotFound
         if not view.live or len(terms.items) == len(view.terms.items):
             raise NotFound
         if terms.items:
@@ -201,11 +210,9 @@ def reseal(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms) -> None:
         .where(*mine, Grant.state == "live")
         .values(
             version=version,
-            label_box=seal_label(vault.server, owner, grant, terms),
+            label_box=seal_label(vault.server, owner, grant, version, terms),
             terms_box=crypto.seal(view.key, about_terms(owner, grant, version), crypto.pad(terms.to_bytes())),
-            memory_box=crypto.seal(
-                vault.keyring.root, _about(owner, grant, "memory"), crypto.pad(terms.to_bytes())
-            ),
+            memory_box=_seal_memory(vault, grant, version, terms),
         )
     )
     turn.session.execute(delete(Disclosure).where(Disclosure.owner_id == owner, Disclosure.grant_id == grant))
@@ -235,7 +242,7 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
 def on_change(turn: Turn, vault: OpenVault, changes: Sequence[Any]) -> None:
     """Every live grant follows her changes, in the same transaction."""
     for view in live(turn.session, vault):
-        if view.key is None or view.standing is None:
+        if view.key is None or view.standing is None or view.old:
             continue
         alias = _new_alias(view.terms, changes)
         if alias is not None:
@@ -262,7 +269,7 @@ def on_unlock(vault: OpenVault) -> None:
     if daily:
         with her_turn(vault.server, vault.owner_id) as turn:
             for view in live(turn.session, vault):
-                if view.key is not None:
+                if view.key is not None and not view.old:
                     refresh_daily(turn, vault, view)
 
 
@@ -294,24 +301,35 @@ def _views(session: Session, vault: OpenVault, where: Any) -> Iterable[GrantView
     ).all()
     for grant, state, cause, version, ended_day, copy_box, memory_box in rows:
         owner, root = vault.owner_id, vault.keyring.root
-        terms = Terms.from_bytes(crypto.open_box(root, _about(owner, grant, "memory"), memory_box))
+        terms = Terms.from_bytes(crypto.open_box(root, _about(owner, grant, "memory", version), memory_box))
         key = crypto.open_box(root, _about(owner, grant, "copy"), copy_box) if copy_box else None
         yield GrantView(owner, grant, state, cause, version, ended_day, terms, key, alive.get(grant))
 
 
 def settle_versions(vault: OpenVault, views: Iterable[GrantView]) -> None:
-    """She is never shown terms that the keystore's floor does not cover yet."""
+    """She is never shown terms that the keystore's floor does not cover yet; a row below its floor is held."""
+    from consent.standing import version_now
+
+    server, owner = vault.server, vault.owner_id
     for view in views:
         if view.standing is not None and view.version > view.standing.version:
-            vault.server.keystore.raise_version(vault.owner_id, view.grant_id, view.version)
+            server.keystore.raise_version(owner, view.grant_id, view.version)
+        elif view.standing is not None and view.old and version_now(server, owner, view.grant_id) == view.version:
+            server.keystore.hold_old_copy(owner, {view.grant_id: view.standing.version})
 
 
-def _about(owner: bytes, grant: bytes, what: str) -> bytes:
-    return crypto.identity(f"vrm/1/grant {what}", owner, grant)
+def _about(owner: bytes, grant: bytes, what: str, *version: int) -> bytes:
+    """Identity of a grant's box; what follows its terms also carries the version, or an older one could come back."""
+    return crypto.identity(f"vrm/1/grant {what}", owner, grant, *version)
 
 
-def seal_label(server: Server, owner: bytes, grant: bytes, terms: Terms) -> bytes:
-    """What the server must be able to say of a grant while she is away: the vendor's name, what kind of things, when."""
+def _seal_memory(vault: OpenVault, grant: bytes, version: int, terms: Terms) -> bytes:
+    about = _about(vault.owner_id, grant, "memory", version)
+    return crypto.seal(vault.keyring.root, about, crypto.pad(terms.to_bytes()))
+
+
+def seal_label(server: Server, owner: bytes, grant: bytes, version: int, terms: Terms) -> bytes:
+    """What the server must be able to say of a grant while she is away: vendor's name, kinds of things, dates."""
     content = {
         "name": terms.client_name,
         "client_id": terms.client_id,
@@ -319,12 +337,13 @@ def seal_label(server: Server, owner: bytes, grant: bytes, terms: Terms) -> byte
         "given_at": terms.given_at,
         "until": terms.until,
     }
-    return crypto.seal(server.keys.seal, _about(owner, grant, "label"), crypto.pad(orjson.dumps(content)))
+    about = _about(owner, grant, "label", version)
+    return crypto.seal(server.keys.seal, about, crypto.pad(orjson.dumps(content)))
 
 
-def open_label(server: Server, owner: bytes, grant: bytes, box: bytes) -> dict[str, Any]:
+def open_label(server: Server, owner: bytes, grant: bytes, version: int, box: bytes) -> dict[str, Any]:
     """The other way. Raises crypto.Damaged."""
-    return dict(orjson.loads(crypto.open_box(server.keys.seal, _about(owner, grant, "label"), box)))
+    return dict(orjson.loads(crypto.open_box(server.keys.seal, _about(owner, grant, "label", version), box)))
 
 
 def _rounded(at: int) -> int:
@@ -341,5 +360,3 @@ def granted_details(terms: Terms) -> list[dict[str, Any]]:
 def ended_on(view: GrantView) -> date | None:
     """The day it ended."""
     return date.fromordinal(date(1970, 1, 1).toordinal() + view.ended_day) if view.ended_day is not None else None
-
-

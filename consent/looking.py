@@ -194,24 +194,23 @@ def _rows(
     connection: Connection, asking: Asking, opening: Opening, items: tuple[VaultData, ...]
 ) -> list[tuple[int, int, bytes, bytes | None]]:
     """The next rows in order of change. Raises crypto.Damaged when one does not open."""
+    owner, grant = opening.found.string.owner_id, opening.found.grant_id
     numbers = [item.number for item in items]
     names = dict(zip("abcdef", (numbers + [-1] * 6)[:6], strict=True))
     values = {
-        "owner": opening.found.string.owner_id,
-        "grant": opening.found.grant_id,
+        "owner": owner,
+        "grant": grant,
         "after": _after(asking, opening) or 0,
         "limit": asking.limit,
     }
     sealing, rows = crypto.RowKey(opening.key), []
     for change, item, name, box in connection.execute(_RANGE, {**values, **names}):
-        about = about_disclosure(values["owner"], values["grant"], item, name, opening.found.version, change)
+        about = about_disclosure(owner, grant, item, name, opening.found.version, change)
         rows.append((change, item, name, sealing.open(about, box) if box is not None else None))
     return rows
 
 
-def _page(
-    opening: Opening, asking: Asking, rows: list[tuple[int, int, bytes, bytes | None]], number: int
-) -> bytes:
+def _page(opening: Opening, asking: Asking, rows: list[tuple[int, int, bytes, bytes | None]], number: int) -> bytes:
     """The answer, its rows spliced in as the bytes they were sealed as."""
     shown = b",".join(
         b'{"ref":"%s","change":%d,"data":%s}' % (_name(name), change, data.rstrip(b" "))

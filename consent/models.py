@@ -106,7 +106,7 @@ class Disclosure(Main):
 
 
 class Access(Log):
-    """One look, numbered per grant without gaps, sealed under the grant's log key. `proof_tag` makes a proof single-use."""
+    """One look, numbered per grant without gaps, under the grant's log key. `proof_tag` makes a proof single-use."""
 
     __tablename__ = "accesses"
     owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)

@@ -1,4 +1,4 @@
-"""Pushed authorization requests (RFC 9126): kept sealed under the secret in their own request_uri, spent at the decision.
+"""Pushed authorization requests (RFC 9126): sealed under the secret in their own request_uri, spent at the decision.
 
 Ten minutes unopened, an hour once her session has opened it. Opening the page spends nothing: prefetchers open pages.
 """

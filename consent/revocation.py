@@ -41,7 +41,9 @@ def find(server: Server, string: str) -> Linked | None:
             return None
         try:
             grant_locks.open_found(found, standing.pepper)
-            label = grants.open_label(server, found.string.owner_id, found.grant_id, found.label_box)
+            label = grants.open_label(
+                server, found.string.owner_id, found.grant_id, found.version, found.label_box
+            )
         except crypto.Damaged:
             return None
         return Linked(found.string.owner_id, found.grant_id, label, standing.held)
@@ -59,14 +61,14 @@ def mail_fresh_links(server: Server, owner: bytes | None, *, address: str) -> No
     alive = server.keystore.alive(owner, "grant")
     with server.main.transaction() as session:
         rows = session.execute(
-            select(Grant.grant_id, Grant.label_box)
+            select(Grant.grant_id, Grant.version, Grant.label_box)
             .where(Grant.owner_id == owner, Grant.state == "live")
             .order_by(Grant.grant_id)
         ).all()
         lines = []
-        for grant, box in rows:
+        for grant, version, box in rows:
             if grant in alive:
-                label = grants.open_label(server, owner, grant, box)
+                label = grants.open_label(server, owner, grant, version, box)
                 link = grants.make_link(session, server, owner, grant, alive[grant].pepper, label["until"])
                 lines.append(grants.link_address(server, link))
         if lines:

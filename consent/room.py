@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from consent import grants, models, sweeping
+from consent import grants, sweeping
 from vault.errors import N_
 from vault.rooms import Nav, Room
 
@@ -36,8 +36,6 @@ def _commands() -> Iterable[click.Command]:
 
     return commands()
 
-
-assert models.Grant  # noqa: S101 - naming the tables is what importing them is for
 
 ROOM = Room(
     name="consent",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 
-class Moved(Exception):  # noqa: N818 - not an error: the caller reads again
+class Moved(Exception):
     """The grant or its owner's copy has moved since it was read: start over."""
 
 
@@ -48,5 +48,3 @@ def version_now(server: Server, owner: bytes, grant: bytes) -> int | None:
     with server.main.reading() as session:
         mine = (Grant.owner_id == owner, Grant.grant_id == grant)
         return session.scalar(select(Grant.version).where(*mine))
-
-

@@ -1,4 +1,7 @@
-"""The worker's part of consent: what time ends, what a crash left, what a job repeats. Main is read first, then the keystore."""
+"""The worker's part of consent: what time ends, what a crash left, what a job repeats.
+
+Main is read first, then the keystore, so that nothing being made is taken for dead.
+"""
 
 from __future__ import annotations
 

@@ -179,7 +179,8 @@ def read_details(raw: str | None) -> tuple[VaultData, ...]:
     try:
         items = [cast(VaultData, _Details(unknown=RAISE).load(each)) for each in asked]
     except ValidationError as error:
-        raise BadDetails(detail=", ".join(sorted(map(str, error.normalized_messages())))) from None
+        named = error.messages if isinstance(error.messages, dict) else {}
+        raise BadDetails(detail=", ".join(sorted(map(str, named)))) from None
     if len({item.duration for item in items}) > 1:
         raise BadDetails(detail="duration: one for the whole request")
     collections = [item.collection for item in items]
@@ -205,7 +206,7 @@ def _repeats_a_name(raw: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a grant says, sealed under its key. `vendor` is the number of her vendor record; times are seconds since 1970."""
+    """What a grant says, sealed under its key. `vendor` is her vendor record's number; times are seconds since 1970."""
 
     client_id: str
     client_name: str
@@ -229,7 +230,8 @@ class Terms:
 
     def to_bytes(self) -> bytes:
         """JSON for its box."""
-        shown = {name: getattr(self, name) for name in ("client_id", "client_name", "vendor", "alias", "given_at", "until")}
+        names = ("client_id", "client_name", "vendor", "alias", "given_at", "until")
+        shown = {name: getattr(self, name) for name in names}
         items = [{name: getattr(item, name) for name in VaultData.__slots__} for item in self.items]
         return orjson.dumps({**shown, "log_key": self.log_key.hex(), "items": items})
 
@@ -237,11 +239,15 @@ class Terms:
     def from_bytes(cls, raw: bytes) -> Terms:
         """The other way."""
         content: Mapping[str, Any] = orjson.loads(raw)
-        items = tuple(
-            VaultData(**{name: tuple(value) if isinstance(value, list) else value for name, value in item.items()})
-            for item in content["items"]
-        )
+        items = tuple(_item(item) for item in content["items"])
         return cls(**{**content, "log_key": bytes.fromhex(content["log_key"]), "items": items})
+
+
+def _item(stored: Mapping[str, Any]) -> VaultData:
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    return VaultData(**values)
 
 
 def durations(asked: int) -> list[int]:

@@ -106,7 +106,6 @@ def _token_answer(
     found, key, owner = credential.found, credential.opened.key, credential.found.string.owner_id
     terms = open_terms(session, found, key or b"")
     grant_locks.drop_expired(session, owner, found.grant_id, server.now)
-    common = {"pepper": credential.pepper, "key": key}
     access = grant_locks.mint(
         session,
         server,
@@ -116,7 +115,8 @@ def _token_answer(
         expires_at=min(server.now + grant_locks.ACCESS_LIFE, terms.until),
         client=credential.client_id,
         jkt=jkt,
-        **common,
+        pepper=credential.pepper,
+        key=key,
     )
     answer = {
         "access_token": access,
@@ -134,7 +134,8 @@ def _token_answer(
             found.grant_id,
             expires_at=terms.until,
             client=credential.client_id,
-            **common,
+            pepper=credential.pepper,
+            key=key,
         )
     return answer
 

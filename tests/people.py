@@ -1,4 +1,4 @@
-"""The people of the tests, in words a customer could read: ada.buys(...), ada.lets(bookshop), bookshop.reads("purchases")."""
+"""The people of the tests, in words a customer could read: ada.buys(...), ada.lets(bookshop), bookshop.reads()."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import orjson
+from flask import Flask, jsonify
+from flask.testing import FlaskClient
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
@@ -20,8 +22,6 @@ from joserfc.jws import JWSRegistry
 from connectors.demo_shop.serving import LoopbackServer
 from connectors.vendor_client import Client, Connection, Pending, Vault, discover, new_key, new_state, public_jwks
 from connectors.vendor_client.proofs import public_jwk, s256
-from flask import Flask, jsonify
-from flask.testing import FlaskClient
 from vault import store, unlock
 from vault.app import create_app, load_rooms
 from vault.collections.purchases import Purchase

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from importlib import import_module
 from typing import Any
 
@@ -26,9 +25,9 @@ def load_rooms() -> tuple[Room, ...]:
     return tuple(import_module(f"{name}.room").ROOM for name in ROOMS)
 
 
-def build(settings: Settings, *, clock: Callable[[], datetime] | None = None) -> Server:
+def build(settings: Settings, *, migrate: bool = True) -> Server:
     """A running server with all rooms."""
-    return start(settings, load_rooms(), **({"clock": clock} if clock else {}))
+    return start(settings, load_rooms(), migrate=migrate)
 
 
 def create_app(server: Server) -> Flask:
@@ -37,7 +36,7 @@ def create_app(server: Server) -> Flask:
 
     app = Flask("vault.pages", static_folder="static", static_url_path="/static")
     app.config.update(MAX_CONTENT_LENGTH=1 << 20, MAX_FORM_MEMORY_SIZE=1 << 20, MAX_FORM_PARTS=500)
-    app.json.sort_keys = False  # type: ignore[attr-defined] - the default provider has it
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.extensions["vrm"] = server
     app.jinja_options = {"extensions": ["jinja2.ext.i18n", "jinja2.ext.do"], "trim_blocks": True, "lstrip_blocks": True}
     Babel(app, default_translation_directories="translations", default_locale="en")
@@ -55,20 +54,16 @@ def create_app(server: Server) -> Flask:
     return app
 
 
-def create() -> Any:
+def create() -> Flask:
     """What the web server serves: settings from the environment, the worker beside it."""
     from vault.worker import begin
 
     configure()
-    server = build(from_environment())
+    server = build(from_environment(), migrate=False)  # `vrm serve` has just done that
     app = create_app(server)
     begin(server)
-    served: Any = app
-    for room in server.rooms:
-        if room.dispatch is not None:
-            served = room.dispatch(server, app)
     log.info("serving", issuer=server.settings.issuer)
-    return served
+    return app
 
 
 def _nav(rooms: Sequence[Room]) -> list[Nav]:

@@ -30,11 +30,13 @@ def admit(server: Server, **who: str) -> None:
     with server.main.transaction() as session:
         for kind, value in sorted(who.items()):
             known = _tag(server, kind, value)
-            row = session.execute(select(Attempt.count, Attempt.until).where(Attempt.tag == known)).first()
+            row = session.execute(
+                select(Attempt.count.label("tries"), Attempt.until).where(Attempt.tag == known)
+            ).first()
             if row is not None and row.until > server.now:
                 longest_wait = max(longest_wait, row.until - server.now)
                 continue
-            count = row.count + 1 if row is not None and row.until > server.now - FORGOTTEN else 1
+            count = row.tries + 1 if row is not None and row.until > server.now - FORGOTTEN else 1
             until = server.now + _delay(count, LONGEST[kind])
             values = {"count": count, "until": until}
             session.execute(insert(Attempt).values(tag=known, **values).on_conflict_do_update(["tag"], set_=values))

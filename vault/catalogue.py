@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 SHAPE = 1
-SCHEMA = f"""
+SCHEMA = """
 CREATE TABLE meta (revision INTEGER NOT NULL);
 INSERT INTO meta VALUES (0);
 CREATE TABLE entries (
@@ -38,7 +38,7 @@ CREATE INDEX by_vendor ON entries (vendor, day DESC);
 CREATE INDEX by_bundle ON entries (bundle) WHERE bundle <> '';
 CREATE INDEX by_proposal ON entries (number) WHERE proposes;
 CREATE INDEX by_damage ON entries (number) WHERE damaged;
-PRAGMA user_version = {SHAPE};
+PRAGMA user_version = 1;
 """
 COLUMNS = "number, revision, collection, part, day, vendor, title, facet, bundle, proposes, damaged"
 
@@ -106,7 +106,8 @@ class Catalogue:
             for at in range(0, len(wanted), 500):
                 part = wanted[at : at + 500]
                 marks = ",".join("?" * len(part))
-                found.update(self._db.execute(f"SELECT number, title FROM entries WHERE number IN ({marks})", part))  # noqa: S608
+                statement = f"SELECT number, title FROM entries WHERE number IN ({marks})"  # noqa: S608
+                found.update(self._db.execute(statement, part))
         return found
 
     def catch_up(self, session: Session, vault: OpenVault) -> None:
@@ -136,15 +137,22 @@ class Catalogue:
         )
 
     def check(self, session: Session, vault: OpenVault) -> None:
-        """Compare every row's revision with what is remembered; a row that went back, or is missing, is damaged."""
-        rows = session.execute(
-            select(RecordRow.number, RecordRow.revision).where(RecordRow.owner_id == vault.owner_id)
-        )
+        """Compare every row with what is remembered; one that went back, is missing, or returned is damaged."""
         with self._lock:
+            now = session.scalar(select(Owner.revision).where(Owner.owner_id == vault.owner_id)) or 0
+            if self.revision > now:
+                return  # another thread has caught up since this snapshot was taken: nothing can be said from it
+            rows = session.execute(
+                select(RecordRow.number, RecordRow.revision).where(
+                    RecordRow.owner_id == vault.owner_id, RecordRow.box.is_not(None)
+                )
+            )
             remembered = dict(self._db.execute("SELECT number, revision FROM entries").fetchall())
             present = {number: revision for number, revision in rows}
             wrong = [(number,) for number, revision in remembered.items() if present.get(number, -1) < revision]
             self._db.executemany("UPDATE entries SET damaged = 1 WHERE number = ?", wrong)
+            returned = [_damaged(number, at) for number, at in present.items() if number not in remembered]
+            self._db.executemany("INSERT INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?)", returned)
             self.checked = True
 
     @property
@@ -166,7 +174,7 @@ def _line(vault: OpenVault, number: int, revision: int, box: bytes) -> Entry:
     try:
         stored = unseal(vault, number, revision, box)
     except crypto.Damaged:
-        return Entry(number, revision, "", "", "", 0, "", "", "", 0, 1)
+        return _damaged(number, revision)
     record = stored.record
     return Entry(
         number,
@@ -181,6 +189,10 @@ def _line(vault: OpenVault, number: int, revision: int, box: bytes) -> Entry:
         int(bool(stored.proposes)),
         0,
     )
+
+
+def _damaged(number: int, revision: int) -> Entry:
+    return Entry(number, revision, "", "", "", 0, "", "", "", 0, 1)
 
 
 class Catalogues:
@@ -240,7 +252,9 @@ def _about(vault: OpenVault) -> bytes:
 def _fetch(vault: OpenVault) -> Catalogue:
     """Open the sealed image; whatever is wrong with it or too new for this database, build from the rows instead."""
     try:
-        catalogue = Catalogue(crypto.open_box(vault.keyring["catalogue"], _about(vault), _file(vault.server, vault.owner_id).read_bytes()))
+        catalogue = Catalogue(
+            crypto.open_box(vault.keyring["catalogue"], _about(vault), _file(vault.server, vault.owner_id).read_bytes())
+        )
     except (OSError, crypto.Damaged, sqlite3.DatabaseError):
         return Catalogue()
     with vault.server.main.reading() as session:

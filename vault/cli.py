@@ -108,15 +108,13 @@ def init_command(name: str, handle: str, notice: str, passphrase_stdin: bool) ->
     judged = strength(passphrase, [name, handle, notice])
     if not judged.good:
         raise click.ClickException(judged.sentence)
-    keyring = unlock.set_up(
-        server, handle=handle, name=name, passphrase=passphrase, notice=notice or None, first=False
-    )
+    keyring = unlock.set_up(server, handle=handle, name=name, passphrase=passphrase, notice=notice or None, first=False)
     vault = unlock.for_command(server, keyring)
     code = vault.settings["recovery"]
     unlock.write_settings(vault, {key: value for key, value in vault.settings.items() if key != "recovery"})
     click.echo(f"Vault number   {vault_number(keyring.owner_id)}")
     click.echo(f"Recovery code  {code}")
-    click.echo("Write both down and keep them safe. The code is shown this once; it opens your vault without the passphrase.")
+    click.echo("Write both down and keep them safe: the code is shown this once, and opens your vault by itself.")
     server.stop()
 
 
@@ -160,7 +158,7 @@ def doctor_command() -> None:
 def read_passphrase(from_stdin: bool, *, confirm: bool = False) -> str:
     """A passphrase from standard input (one line) or from the terminal, without showing it."""
     if from_stdin:
-        return click.get_text_stream("stdin").readline().rstrip("\r\n")
+        return sys.stdin.readline().rstrip("\r\n")
     return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm))
 
 

@@ -27,7 +27,7 @@ NONCE, TAG = 12, 16
 SMALLEST_BUCKET = 64
 
 
-class Damaged(Exception):  # noqa: N818 - a finding about a row, not a programming error
+class Damaged(Exception):
     """A box did not open. There is one failure for every reason, so that nobody learns which it was."""
 
     def __init__(self) -> None:
@@ -162,9 +162,7 @@ LADDER = (FLOOR, Cost(128 * 1024, 3, 2), Cost(256 * 1024, 3, 2), Cost(512 * 1024
 
 def stretch(passphrase: str, salt: bytes, cost: Cost) -> bytes:
     """Argon2id (RFC 9106) over the NFKC form of a passphrase. Releases the interpreter lock while it works."""
-    deriving = Argon2id(
-        salt=salt, length=KEY_LENGTH, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory
-    )
+    deriving = Argon2id(salt=salt, length=KEY_LENGTH, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory)
     return deriving.derive(unicodedata.normalize("NFKC", passphrase).encode())
 
 

@@ -44,4 +44,4 @@ def advice(server: Server) -> Iterator[str]:
     if server.settings.sign_up == "open":
         yield "VRM_SIGN_UP is open: anybody who reaches this server can set up a vault on it."
     if server.settings.secure and server.settings.proxies == 0:
-        yield "VRM_ISSUER is https; if a proxy ends TLS in front of this server, VRM_PROXIES must say how many there are."
+        yield "VRM_ISSUER is https; if a proxy ends TLS in front of this server, VRM_PROXIES must count it."

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import delete, insert, select, update
 
 from vault import crypto
+from vault.logs import log
 from vault.models import Job
 
 if TYPE_CHECKING:
@@ -61,17 +62,21 @@ def _run(server: Server, owner: bytes, job: bytes) -> bool:
             .where(*mine, Job.lease_until <= server.now)
             .values(lease_id=lease, lease_until=server.now + LEASE, attempts=Job.attempts + 1)
         )
-        if taken.rowcount != 1:  # type: ignore[attr-defined] - an UPDATE's result has a row count
+        if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
             return False
         row = session.execute(select(Job.kind, Job.attempts, Job.box).where(*mine)).one()
-    payload = orjson.loads(crypto.open_box(server.keys.seal, _about(owner, job, row.kind), row.box))
-    done = server.jobs[row.kind](server, owner, payload)
+    try:
+        payload = orjson.loads(crypto.open_box(server.keys.seal, _about(owner, job, row.kind), row.box))
+    except crypto.Damaged:
+        log.error("job_damaged")
+        payload = None  # one row that was tampered with must not keep the others from their turn
+    done = False if payload is None else server.jobs[row.kind](server, owner, payload)
     with server.main.transaction() as session:
         still_mine = (*mine, Job.lease_id == lease)
         if done is not False or row.attempts >= GIVE_UP:
             session.execute(delete(Job).where(*still_mine))
         else:
-            pause = server.now + 60 * 2 ** row.attempts
+            pause = server.now + 60 * 2**row.attempts
             session.execute(update(Job).where(*still_mine).values(due_at=pause, lease_until=0))
     return done is not False
 

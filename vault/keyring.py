@@ -33,7 +33,7 @@ class Keyring:
         return crypto.RowKey(key, key_id=key_id)
 
     def mark(self, *natural: str) -> bytes:
-        """The keyed mark of a natural key: the same thing imported again has the same mark; it tells a thief nothing."""
+        """The keyed mark of a natural key: the same thing imported again has the same one; it tells a thief nothing."""
         return crypto.tag(self["dedupe"], *natural)[:16]
 
 
@@ -57,8 +57,10 @@ def new_keys(owner: bytes, root: bytes) -> list[Key]:
 
 def open_keyring(session: Session, owner: bytes, root: bytes) -> Keyring:
     """Open her keys under the root key. Raises crypto.Damaged."""
-    rows = session.execute(select(Key.key_id, Key.purpose, Key.box).where(Key.owner_id == owner).order_by(Key.key_id))
+    mine = select(Key.key_id, Key.purpose, Key.box).where(Key.owner_id == owner)
+    rows = session.execute(mine.order_by(Key.key_id))
     keys = {
-        purpose: (key_id, crypto.open_box(root, about_key(owner, key_id, purpose), box)) for key_id, purpose, box in rows
+        purpose: (key_id, crypto.open_box(root, about_key(owner, key_id, purpose), box))
+        for key_id, purpose, box in rows
     }
     return Keyring(owner, root, keys)

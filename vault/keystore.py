@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from sqlalchemy import bindparam, delete, insert, select, text, update
 
@@ -43,7 +43,7 @@ _STANDING = text(
 
 @dataclass(frozen=True)
 class ServerKeys:
-    """The server's own keys: `seal` for what it must read while she is locked, `tag` for look-ups, `route` for strings."""
+    """The server's own keys: `seal` for what it reads while she is away, `tag` for look-ups, `route` for strings."""
 
     seal: bytes = field(repr=False)
     tag: bytes = field(repr=False)
@@ -85,7 +85,7 @@ class Keystore:
                 .join(Floor, Floor.owner_id == Pepper.owner_id)
                 .where(Pepper.owner_id == owner, Pepper.kind == kind)
             )
-            return {row[0]: Standing(*row[1:]) for row in rows}
+            return {row[0]: Standing(row[1], row[2], cast("Held | None", row[3]), row[4]) for row in rows}
 
     def standing(self, owner: bytes, grant: bytes) -> Standing | None:
         """Pepper, floors and hold of a grant in one statement; None when it has died."""

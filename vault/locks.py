@@ -20,7 +20,9 @@ CODE_SECRET, CODE_CHECK = 20, 5  # 160 random bits, 40 bits that catch a slip of
 GROUPS, GROUP = 8, 5
 
 
-def make(kind: str, owner: bytes, lock: bytes, secret: bytes, pepper: bytes | None, params: bytes, payload: bytes) -> bytes:
+def make(
+    kind: str, owner: bytes, lock: bytes, secret: bytes, pepper: bytes | None, params: bytes, payload: bytes
+) -> bytes:
     """The box of a new lock. `payload` is the key it wraps, or what else only this credential may learn."""
     return crypto.seal(_kek(kind, owner, lock, secret, pepper), _about(kind, owner, lock, params), payload)
 

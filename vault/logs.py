@@ -10,8 +10,7 @@ from typing import Any
 import structlog
 
 ALLOWED = frozenset(
-    {"event", "level", "timestamp", "method", "route", "status", "ms", "request_id", "code", "reason", "issuer", "count"}
-    | {"kind", "address"}
+    {"event", "level", "timestamp", "method", "route", "status", "ms", "request_id", "code", "reason", "issuer"}
 )
 
 log = structlog.get_logger("vrm")

@@ -6,22 +6,31 @@ Ids are 16 random bytes, records are numbered per owner. docs/format.md says wha
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Id = LargeBinary(16)
+TYPES: dict[Any, Any] = {int: BigInteger}
 
 
 class Main(DeclarativeBase):
     """Tables of the main database: the content."""
 
+    type_annotation_map: ClassVar[dict[Any, Any]] = TYPES
+
 
 class Log(DeclarativeBase):
     """Tables of the access log's own database."""
 
+    type_annotation_map: ClassVar[dict[Any, Any]] = TYPES
+
 
 class Keys(DeclarativeBase):
     """Tables of the keystore: the authority over life and death."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = TYPES
 
 
 class Instance(Main):
@@ -114,9 +123,7 @@ class Version(Main):
     revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     box: Mapped[bytes]
     __table_args__ = (
-        ForeignKeyConstraint(
-            ["owner_id", "number"], ["records.owner_id", "records.number"], name="versions_record"
-        ),
+        ForeignKeyConstraint(["owner_id", "number"], ["records.owner_id", "records.number"], name="versions_record"),
         {"sqlite_with_rowid": False},
     )
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import click
-    from flask import Blueprint, Flask
+    from flask import Blueprint
     from markupsafe import Markup
 
     from vault.opened import OpenVault
     from vault.server import Server
     from vault.turn import Change, Turn
 
-Job = Callable[["Server", bytes, Mapping[str, Any]], "bool | None"]  # False: try again later
+# Called with the server, the owner's id and the payload; False means try again later.
+Job = Callable[["Server", bytes, Mapping[str, Any]], "bool | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ def _nothing(*_args: Any) -> tuple[()]:
 class Room:
     """One package's offers, all empty by default.
 
-    `pages` makes its blueprints; `panel(place, vault, subject)` a fragment for somebody else's page (`vault` is None where it is locked);
-    `on_change` runs inside her turn, before it is committed; `on_unlock` after an unlock; `on_erase` before an owner
+    `pages` makes its blueprints; `panel(place, vault, subject)` a fragment for somebody else's page, where `vault` is
+    None while it is locked; `on_change` runs inside her turn, before it is committed; `on_unlock` after an unlock; `on_erase` before an owner
     is erased; `jobs` by kind; `sweep` is the worker's look for unfinished things; `checks` are doctor's sentences.
     """
 
@@ -54,4 +55,3 @@ class Room:
     commands: Callable[[], Iterable[click.Command]] = _nothing
     checks: Callable[[Server], Iterable[str]] = _nothing
     export: Callable[[OpenVault], Mapping[str, Any]] | None = None
-    dispatch: Callable[[Server, Flask], Callable[..., Any]] | None = None

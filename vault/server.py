@@ -73,17 +73,13 @@ def start(
     from vault.migrations import upgrade
 
     os.umask(0o077)
-    main, log, keys = (
-        Database(url) for url in (settings.database_url, settings.log_url, settings.keystore_url)
-    )
+    main, log, keys = (Database(url) for url in (settings.database_url, settings.log_url, settings.keystore_url))
     settings.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if migrate:
         with _one_at_a_time(main.file.parent / "migrate.turn"):
             upgrade(main, log, keys)
             _marry(main, log, Keystore(keys))
-    return Server(
-        settings, main, log, Keystore(keys), tuple(rooms), clock, Catalogues(settings.catalogue_budget)
-    )
+    return Server(settings, main, log, Keystore(keys), tuple(rooms), clock, Catalogues(settings.catalogue_budget))
 
 
 class _one_at_a_time:  # noqa: N801 - reads as a verb where it is used

@@ -16,14 +16,16 @@ def port_of(settings: Settings) -> int:
     return parts.port or (443 if settings.secure else 80)
 
 
-def serve(host: str, port: int, *, workers: int | None = None, threads: int = THREADS) -> None:
+def serve(
+    host: str, port: int, *, workers: int | None = None, threads: int = THREADS, target: str = "vault.app:create"
+) -> None:
     """Serve until a signal says stop; requests under way are finished first. Settings come from the environment."""
     from granian import Granian
     from granian.constants import Interfaces
     from granian.http import HTTP1Settings
 
     Granian(
-        "vault.app:create",
+        target,
         factory=True,
         address=host,
         port=port,

@@ -63,7 +63,7 @@ def in_directory(directory: Path, issuer: str, **others: object) -> Settings:
         log_url=f"sqlite:///{directory / 'vault' / 'log.db'}",
         cache_dir=directory / "cache",
         issuer=issuer,
-        **others,  # type: ignore[arg-type] - the names are checked by the dataclass itself
+        **others,  # type: ignore[arg-type]  # the names are checked by the dataclass itself
     )
 
 
@@ -105,7 +105,7 @@ def from_environment() -> Settings:
             issuer=env.str("VRM_ISSUER", "http://localhost:8400").rstrip("/"),
             smtp_url=env.str("VRM_SMTP_URL", "") or None,
             mail_from=env.str("VRM_MAIL_FROM", "vault@localhost"),
-            sign_up=env.str("VRM_SIGN_UP", "closed"),  # type: ignore[arg-type] - checked below
+            sign_up=env.str("VRM_SIGN_UP", "closed"),  # type: ignore[arg-type]  # checked below
             proxies=env.int("VRM_PROXIES", 0),
             upload_limit=env.int("VRM_UPLOAD_LIMIT", 512 * MEBIBYTE),
             catalogue_budget=env.int("VRM_CATALOGUE_BUDGET", 256 * MEBIBYTE),

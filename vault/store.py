@@ -20,7 +20,7 @@ from vault.turn import Change, Turn, her_turn
 
 @contextmanager
 def writing(vault: OpenVault, *, numbers: int = 0) -> Iterator[Turn]:
-    """Her turn for changing records. Before it is committed every room hears of the changes, in the same transaction."""
+    """Her turn for changing records. Every room hears of the changes before they are committed, in the transaction."""
     with her_turn(vault.server, vault.owner_id, numbers=numbers) as turn:
         yield turn
         for room in vault.server.rooms:
@@ -134,7 +134,7 @@ def seal(vault: OpenVault, stored: Stored) -> bytes:
     return vault.keyring.rows.seal(about, to_bytes(stored))
 
 
-def unseal(vault: OpenVault, number: int, revision: int, box: bytes) -> Stored:
+def unseal(vault: OpenVault, number: int, revision: int, box: bytes | None) -> Stored:
     """The other way. Raises crypto.Damaged."""
     raw = vault.keyring.rows.open(about_record(vault.owner_id, number, revision), box)
     return from_bytes(number, revision, raw)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select, update
 
 from vault import attempts, bearer, crypto, locks
-from vault.errors import Busy, Closed, Invalid, Locked, N_, WrongSecret
+from vault.errors import N_, Busy, Closed, Invalid, Locked, WrongSecret
 from vault.jobs import enqueue, finish
 from vault.keyring import Keyring, new_keys, open_keyring
 from vault.mail import seal_notice
@@ -27,7 +27,6 @@ from vault.turn import recover_old_copy, revision_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Row
     from sqlalchemy.orm import Session
 
     from vault.server import Server
@@ -114,7 +113,7 @@ def _claim(session: Session, server: Server, handle: str, owner: bytes, *, first
         raise Invalid({"handle": [N_("There is a vault of this name already.")]})
     session.execute(insert(Handle).values(tag=tag, owner_id=owner))
     claimed = session.execute(update(Instance).where(Instance.claimed.is_(False)).values(claimed=True))
-    if first and claimed.rowcount != 1:  # type: ignore[attr-defined] - an UPDATE's result has a row count
+    if first and claimed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
         raise Closed
 
 
@@ -180,7 +179,7 @@ def with_recovery_code(server: Server, handle: str, written: str) -> Keyring:
     return keyring
 
 
-def _lock_row(server: Server, owner: bytes, kind: str) -> Row[Any] | None:
+def _lock_row(server: Server, owner: bytes, kind: str) -> Any:
     """Her live lock of a kind. While a passphrase is being replaced there may be two; the dead one has no pepper."""
     with server.main.reading() as session:
         rows = session.execute(
@@ -192,7 +191,7 @@ def _lock_row(server: Server, owner: bytes, kind: str) -> Row[Any] | None:
     return alive[0] if alive else None
 
 
-def _open_with(server: Server, row: Row[Any], secret: bytes) -> Keyring | None:
+def _open_with(server: Server, row: Any, secret: bytes) -> Keyring | None:
     pepper = server.keystore.pepper(row.owner_id, row.lock_id)
     if pepper is None and row.kind != "recovery":
         return None
@@ -272,7 +271,7 @@ def _touch(server: Server, owner: bytes, lock: bytes) -> None:
         session.execute(update(Lock).where(*mine).values(used_at=server.now))
 
 
-def sessions(vault: OpenVault) -> list[Row[Any]]:
+def sessions(vault: OpenVault) -> list[Any]:
     """Her sessions that still live: lock_id, used_at, expires_at; the latest first."""
     alive = vault.server.keystore.alive(vault.owner_id, "session")
     with vault.server.main.reading() as session:

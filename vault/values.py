@@ -23,13 +23,12 @@ class When:
     text: str
 
     def __post_init__(self) -> None:
-        match = WHEN.fullmatch(self.text)
-        if match is None:
+        if WHEN.fullmatch(self.text) is None:
             raise ValueError("not a date")
-        parts = match.groupdict()
-        date(int(parts["year"]), int(parts["month"] or 1), int(parts["day"] or 1))
-        if parts["hour"]:
-            datetime.fromisoformat(self.text.replace("Z", "+00:00"))
+        if len(self.text) > 10:
+            datetime.fromisoformat(self.text)
+        else:
+            date.fromisoformat(self.text + ("-01-01" if len(self.text) == 4 else "-01" if len(self.text) == 7 else ""))
 
     def __str__(self) -> str:
         return self.text

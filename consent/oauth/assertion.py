@@ -72,7 +72,7 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
         expected = jwt.JWTClaimsRegistry(
             now=lambda: self.server.now,
             leeway=FUTURE,
-            iss={"essential": True, "value": claims.get("sub")},
+            iss={"essential": True, "value": str(claims.get("sub"))},
             sub={"essential": True},
             aud={"essential": True, "values": self.get_audiences()},
             exp={"essential": True},

@@ -118,5 +118,3 @@ def protected_resource() -> Response:
 
 def _server() -> Server:
     return current_app.extensions["vrm"]  # type: ignore[no-any-return]
-
-

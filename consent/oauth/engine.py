@@ -190,7 +190,7 @@ def _details(grant: Any) -> None:
     grant.register_hook("after_validate_authorization_request_payload", check)
 
 
-QUOTES = {ord('"'): "'", ord("\\"): "/", **{code: " " for code in range(32)}}
+QUOTES = {**dict.fromkeys(range(32), " "), ord('"'): "'", ord("\\"): "/"}
 
 
 class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib has no types
@@ -207,7 +207,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib has no
     def save_authorization_code(self, code: str, request: Any) -> None:
         """Consent has stored it."""
 
-    def query_authorization_code(self, code: str, client: RegisteredClient) -> tokens.Credential | None:
+    def query_authorization_code(self, code: str, client: RegisteredClient) -> _Code | None:
         """Open the code. A spent one that opens is a replay, and ends the grant."""
         found = tokens.open_credential(self.server.vault_server, code, "code")
         if found is not None and found.spent:
@@ -281,5 +281,3 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib has no t
         if answer is None:
             raise InvalidGrantError
         return 200, answer, self.TOKEN_RESPONSE_HEADER
-
-

@@ -32,7 +32,7 @@ class Answer:
 
 
 class Message(OAuth2Request):  # type: ignore[misc]  # Authlib has no types
-    """An OAuth request built from parameters that were read strictly. `uri` is under our issuer, never what a proxy says."""
+    """An OAuth request made of strictly read parameters. `uri` is under our issuer, never what a proxy says."""
 
     def __init__(self, method: str, uri: str, parameters: Mapping[str, str], *, dpop: str | None = None) -> None:
         super().__init__(method, uri, headers={})

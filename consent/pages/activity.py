@@ -31,11 +31,10 @@ def activity() -> str:
     with server().main.reading() as session:
         views = {view.grant_id: view for view in grants.every(session, her)}
     chosen = request.args.get("vendor", "")
-    keys = {
-        grant: view.terms.log_key for grant, view in views.items() if not chosen or view.terms.client_id == chosen
-    }
+    keys = {grant: view.terms.log_key for grant, view in views.items() if not chosen or view.terms.client_id == chosen}
     refused_only = request.args.get("outcome") == "refused"
-    entries = access.entries(server(), her.owner_id, keys, before=_before(request.args.get("before", "")), limit=PAGE + 1)
+    before = _before(request.args.get("before", ""))
+    entries = access.entries(server(), her.owner_id, keys, before=before, limit=PAGE + 1)
     shown = [entry for entry in entries if not refused_only or entry.outcome != "allowed"]
     return render_template(
         "activity.html",

@@ -11,8 +11,8 @@ from consent import asking, clients, pushed
 from consent.asking import AlreadyDecided, ChangedMeanwhile
 from consent.grants import ended_on
 from consent.oauth.endpoints import answer, engine
-from consent.pushed import Asked
 from consent.purposes import PURPOSES
+from consent.pushed import Asked
 from consent.terms import durations
 from vault.errors import NotFound
 from vault.pages.session import server, unlocked, vault
@@ -45,7 +45,8 @@ def decide() -> Response:
     client = clients.find(server(), asked.client_id)
     decision = asking.read_decision(asked, request.form, request.form.keys())
     if not decision.items:
-        return _screen(asked, request.form.get("vendor"), said=gettext("Nothing is ticked, so there is nothing to allow."))
+        nothing = gettext("Nothing is ticked, so there is nothing to allow.")
+        return _screen(asked, request.form.get("vendor"), said=nothing)
     number = request.form.get("vendor", "0")
     shown = _digest(request.form.get("digest", ""))
 
@@ -131,5 +132,3 @@ def _until(days: int) -> str:
     from datetime import timedelta
 
     return (server().clock() + timedelta(days=days)).date().isoformat()
-
-

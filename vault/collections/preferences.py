@@ -6,9 +6,7 @@ from vault.errors import N_
 from vault.record import Record, labelled
 
 
-class Preference(
-    Record, collection="preferences", title=N_("Preferences"), one=N_("a preference"), icon="sliders"
-):
+class Preference(Record, collection="preferences", title=N_("Preferences"), one=N_("a preference"), icon="sliders"):
     """A topic and where she stands."""
 
     topic: str = labelled(N_("Topic"))
@@ -16,7 +14,9 @@ class Preference(
         N_("You"),
         one_of={"like": N_("like it"), "dislike": N_("would rather not"), "never": N_("never want it")},
     )
-    strength: int | None = labelled(N_("How strongly"), help=N_("1 a little, 3 very much."), default=None, between=(1, 3))
+    strength: int | None = labelled(
+        N_("How strongly"), help=N_("1 a little, 3 very much."), default=None, between=(1, 3)
+    )
     note: str | None = labelled(N_("Your note"), default=None, private=True, long=True)
 
     def name(self) -> str:

@@ -10,9 +10,7 @@ class Vendor(Record, collection="vendors", title=N_("Vendors"), one=N_("a vendor
     """A vendor as she knows it."""
 
     called: str = labelled(N_("Name"))
-    domains: tuple[str, ...] = labelled(
-        N_("Web addresses"), help=N_("One a line, like bookshop.example."), default=()
-    )
+    domains: tuple[str, ...] = labelled(N_("Web addresses"), help=N_("One a line, like bookshop.example."), default=())
     also_called: tuple[str, ...] = labelled(N_("Also called"), help=N_("One a line."), default=())
     address: str | None = labelled(N_("Postal address"), default=None)
     contact: str | None = labelled(N_("How to reach it"), default=None)
@@ -23,7 +21,12 @@ class Vendor(Record, collection="vendors", title=N_("Vendors"), one=N_("a vendor
         N_("How you see it"),
         default=None,
         private=True,
-        one_of={"trusted": N_("Trusted"), "normal": N_("Normal"), "only orders": N_("Only for orders"), "blocked": N_("Blocked")},
+        one_of={
+            "trusted": N_("Trusted"),
+            "normal": N_("Normal"),
+            "only orders": N_("Only for orders"),
+            "blocked": N_("Blocked"),
+        },
     )
     note: str | None = labelled(N_("Your note"), default=None, private=True, long=True)
 

@@ -62,7 +62,7 @@ def _vault_error(error: VaultError) -> Response:
         there = url_for("unlock.unlock_page", next=request.full_path.rstrip("?"))
         return make_response(redirect(there, 303))
     log.info("refused", code=error.code, status=error.status, request_id=g.get("request_id", ""))
-    known = HEADINGS.get(error.status, HEADINGS[400])[1]
+    known = HEADINGS[error.status if error.status in (404, 413, 429, 500, 503) else 400][1]
     response = page(error.status, (error.sentence, known))
     response.headers.update(wait_for(error))
     return response

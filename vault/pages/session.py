@@ -111,7 +111,8 @@ def _begin() -> None:
 
 def _machine() -> bool:
     """Routes for vendors' programs: they carry proofs, not cookies."""
-    return bool(request.blueprint) and getattr(current_app.blueprints[request.blueprint], "machine", False)
+    name = request.blueprint
+    return name is not None and getattr(current_app.blueprints[name], "machine", False)
 
 
 def _same_origin() -> None:

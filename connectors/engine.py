@@ -1,0 +1,286 @@
+"""The import engine: from a sealed upload to records, in batches that a crash can neither lose nor double.
+
+Whoever runs an import holds its lease; each batch, its counts, its report and the cursor are one transaction, which
+does nothing unless the lease is still held. A run that ended anywhere is begun again from the cursor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import update
+
+from connectors.batches import Plan, Ready, Vendors, Writing, plan, ready
+from connectors.connector import Found, LeftOut, Refused
+from connectors.models import Import
+from connectors.reading import ZIP, Event, FileRefused, Progress, Recognised, read_upload
+from connectors.uploads import (
+    Course,
+    ReportLine,
+    SealedUpload,
+    Standing,
+    add_report,
+    drop_chunks,
+    mine,
+    open_course,
+    seal_course,
+    standing,
+)
+from vault import crypto, store
+from vault.errors import Invalid, N_
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.opened import OpenVault
+
+ROWS_MOST, FEWEST, TURN = 500, 25, 0.06  # rows of one batch, and the seconds one should take
+TELL = 0.5  # seconds after which progress is committed although nothing was found
+LEASE = 20  # seconds
+CUT = N_("The sealed copy of this file is damaged, so reading ended there. What was read before is listed.")
+NOTHING = N_("Nothing in this archive can be read here.")
+
+
+class Lost(Exception):  # noqa: N818 - a finding, not an error
+    """Somebody else has the lease, she stopped the import, or her vault was locked."""
+
+
+class _Moved(Exception):  # noqa: N818 - likewise
+    """Between plan and turn she wrote something that makes the plan too small."""
+
+
+@dataclass
+class Batch:
+    """Outcomes that are committed together. `outcomes` counts them all, for the cursor."""
+
+    ready: list[Ready] = field(default_factory=list)
+    marks: set[bytes] = field(default_factory=set)
+    lines: list[ReportLine] = field(default_factory=list)
+    refused: int = 0
+    left_out: list[str] = field(default_factory=list)
+    outcomes: int = 0
+
+    def add(self, checked: Ready) -> None:
+        """One record."""
+        self.outcomes += 1
+        self.ready.append(checked)
+        self.marks.add(checked.mark)
+
+    def refuse(self, reason: str, place: str, units: int = 1) -> None:
+        """What cannot be kept."""
+        self.outcomes += 1
+        self.refused += units
+        self.lines.append(ReportLine(place, reason, refused=True))
+
+    def leave_out(self, reason: str, place: str) -> None:
+        """What is not taken, on purpose."""
+        self.outcomes += 1
+        self.left_out.append(reason)
+        self.lines.append(ReportLine(place, reason, refused=False))
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Two batches of half its records; lines and counts go with the second."""
+        middle = len(self.ready) // 2
+        first = Batch(self.ready[:middle], outcomes=middle)
+        return first, replace(self, ready=self.ready[middle:], outcomes=self.outcomes - middle)
+
+
+def run(vault: OpenVault, import_id: bytes, told: Callable[[Course], None] | None = None) -> Standing:
+    """Read an upload from its cursor to its end, or until the lease is lost. `told` hears of every batch.
+
+    Returns how it stands then; `running` means that somebody else is at it. Raises NotFound, crypto.Damaged.
+    """
+    lease = crypto.random_bytes(16)
+    course = _take_lease(vault, import_id, lease)
+    if course is not None:
+        running = _Run(vault, import_id, lease, course, told)
+        try:
+            running.to_the_end()
+        except Lost:
+            pass  # what was committed counts; where it stands is told below
+        finally:
+            running.release()
+    return standing(vault, import_id)
+
+
+def alive(vault: OpenVault) -> bool:
+    """Is the session that opened this vault still there? A command has none and lives as long as it runs."""
+    return not vault.session_id or vault.server.keystore.pepper(vault.owner_id, vault.session_id) is not None
+
+
+def _take_lease(vault: OpenVault, import_id: bytes, lease: bytes) -> Course | None:
+    now = vault.server.now
+    free = (Import.state.in_(("waiting", "running")), Import.lease_until <= now)
+    with vault.server.main.transaction() as session:
+        row = session.execute(
+            update(Import)
+            .where(*mine(vault, import_id), *free)
+            .values(state="running", lease_id=lease, lease_until=now + LEASE)
+            .returning(Import.box)
+        ).first()
+    return open_course(vault, import_id, row[0]) if row else None
+
+
+class _Run:
+    """One run under one lease. `course` is what is committed; `skip` outcomes of the file were committed before."""
+
+    def __init__(
+        self,
+        vault: OpenVault,
+        import_id: bytes,
+        lease: bytes,
+        course: Course,
+        told: Callable[[Course], None] | None = None,
+    ) -> None:
+        self.vault, self.import_id, self.lease, self.course, self.told = vault, import_id, lease, course, told
+        self.upload = SealedUpload(vault, import_id, course)
+        self.batch, self.most, self.skip = Batch(), ROWS_MOST, course.cursor
+        self.bytes_done, self.told_at = course.bytes_done, time.monotonic()
+        today = datetime.fromtimestamp(vault.server.now, UTC).date().isoformat()
+        self.writing = Writing(vault, import_id, course.connector, today, Vendors(vault))
+
+    def to_the_end(self) -> None:
+        """Every outcome of the file, then the last word. Raises Lost."""
+        packed = False
+        try:
+            packed = self.upload.read(0, 4) in ZIP
+            with closing(read_upload(self.upload)) as events:  # type: ignore[type-var]  # it is a generator
+                for label, event in events:
+                    self._hear(event, label if packed else "")
+        except crypto.Damaged:
+            self.course.sentence = CUT
+        self._flush()
+        if packed and not self.course.title:
+            self.course.sentence = self.course.sentence or NOTHING
+        self._finish("done" if self.course.title else "refused")
+
+    def _hear(self, event: Event, label: str) -> None:
+        """One event about one file; `label` names it within an archive."""
+        if type(event) is Found:
+            self._outcome(event, label)
+        elif isinstance(event, Progress):
+            self.bytes_done = self.upload.reached if label else event.bytes_read
+            if time.monotonic() - self.told_at > TELL:
+                self._flush()
+        elif isinstance(event, Recognised):
+            self._flush()
+            self.writing.connector = self.course.connector = event.source
+            self.course.title = self.course.title or event.title
+        elif isinstance(event, Refused | LeftOut):
+            self._outcome(event, label if label != event.place else "")
+        elif isinstance(event, FileRefused) and label:
+            self._outcome(Refused(event.sentence, label), "")
+        elif isinstance(event, FileRefused):
+            self.course.sentence = event.sentence
+
+    def _outcome(self, event: Found | Refused | LeftOut, label: str) -> None:
+        if self.skip:
+            self.skip -= 1
+            return
+        batch, place = self.batch, f"{label}, {event.place}" if label else event.place
+        if isinstance(event, Refused):
+            batch.refuse(event.reason, place)
+        elif isinstance(event, LeftOut):
+            batch.leave_out(event.reason, place)
+        else:
+            try:
+                checked = ready(self.vault, event, place)
+            except Invalid as error:
+                batch.refuse(next(iter(error.fields.values()))[0], place, event.units)
+            else:
+                if checked.mark in batch.marks:
+                    self._flush()
+                self.batch.add(checked)
+        if self.batch.outcomes >= self.most:
+            self._flush()
+
+    def _flush(self) -> None:
+        batch, self.batch = self.batch, Batch()
+        began = time.perf_counter()
+        self._commit(batch)
+        taken = time.perf_counter() - began
+        if taken > TURN:
+            self.most = max(FEWEST, self.most // 2)
+        elif taken < TURN / 2:
+            self.most = min(ROWS_MOST, self.most * 2)
+        self.told_at = time.monotonic()
+        if self.told:
+            self.told(self.course)
+
+    def _commit(self, batch: Batch) -> None:
+        """Write one batch, in halves if it would write too many rows. Raises Lost."""
+        if not alive(self.vault):
+            raise Lost
+        server = self.vault.server
+        with server.main.reading() as session:
+            planned = plan(session, self.vault, batch.ready, self.writing.vendors)
+        if planned.rows > ROWS_MOST and len(batch.ready) > 1:
+            for half in batch.halves():
+                self._commit(half)
+        elif planned.rows:
+            try:
+                self._write(batch, planned)
+            except _Moved:
+                self._commit(batch)
+        else:
+            with server.main.transaction() as session:
+                course = self._counted(session, batch, planned)
+            self.course = course
+
+    def _write(self, batch: Batch, planned: Plan) -> None:
+        reserved = planned.numbers
+        with store.writing(self.vault, numbers=reserved) as turn:
+            if turn.revision != planned.revision + 1:
+                planned = plan(turn.session, self.vault, batch.ready, self.writing.vendors)
+                if planned.numbers > reserved:
+                    raise _Moved
+            self.writing.write(turn, planned)
+            course = self._counted(turn.session, batch, planned)
+        self.course = course
+        self.writing.vendors.wrote(turn.revision)
+
+    def _counted(self, session: Session, batch: Batch, planned: Plan) -> Course:
+        """Write down what this batch adds, in its own transaction."""
+        course = replace(self.course, reasons=dict(self.course.reasons), bytes_done=self.bytes_done)
+        new, changed = (sum(each.found.units for each in some) for some in (planned.new, planned.replaced))
+        refused = batch.refused + planned.refused
+        course.new, course.changed = course.new + new, course.changed + changed
+        course.same, course.removed = course.same + planned.same, course.removed + planned.removed
+        course.refused += refused
+        for reason in batch.left_out:
+            course.leave_out(reason)
+        course.units += new + changed + planned.same + refused + len(batch.left_out)
+        course.cursor += batch.outcomes
+        add_report(session, self.vault, self.import_id, course, batch.lines + planned.lines)
+        self._save(session, course, lease_until=self.vault.server.now + LEASE)
+        return course
+
+    def _save(self, session: Session, course: Course, **values: object) -> None:
+        """Raises Lost unless the lease is still held; nothing of the transaction is committed then."""
+        box = seal_course(self.vault, self.import_id, course)
+        held = (*mine(self.vault, self.import_id), Import.lease_id == self.lease, Import.state == "running")
+        saved = session.execute(update(Import).where(*held).values(box=box, **values))
+        if saved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+            raise Lost
+
+    def _finish(self, state: str) -> None:
+        """The file is read. The original is not kept."""
+        server = self.vault.server
+        done = self.upload.size if state == "done" and not self.course.sentence else self.bytes_done
+        self.course = replace(self.course, bytes_done=done)
+        with server.main.transaction() as session:
+            self._save(session, self.course, state=state, lease_id=None, lease_until=0)
+        drop_chunks(server, self.vault.owner_id, self.import_id)
+        if alive(self.vault):
+            assert self.vault.catalogue.revision  # noqa: S101 - looking at it is what brings it up to now
+
+    def release(self) -> None:
+        """Let somebody else go on from the cursor; nothing happens if the lease is not held any more."""
+        held = (*mine(self.vault, self.import_id), Import.lease_id == self.lease, Import.state == "running")
+        with self.vault.server.main.transaction() as session:
+            session.execute(update(Import).where(*held).values(state="waiting", lease_id=None, lease_until=0))

@@ -1,0 +1,87 @@
+"""Imports beside the page that started them: a thread of the process that holds the open vault; stop, go on, end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from connectors.engine import alive, run
+from connectors.models import Import
+from connectors.uploads import drop_chunks, mine, open_course, seal_course, standings, tidy
+from vault import crypto
+from vault.errors import N_, NotFound
+from vault.logs import log
+
+if TYPE_CHECKING:
+    from vault.opened import OpenVault
+
+PAUSE = 1.0  # seconds between two looks at an import that somebody else holds
+UNDER_WAY = ("waiting", "running")
+ENDED = N_("You ended this import before the end of the file. What was read before is listed.")
+
+_under_way: set[bytes] = set()  # imports with a thread in this process; a second one would only wait for the first
+_lock = threading.Lock()
+
+
+def begin(vault: OpenVault, import_id: bytes) -> None:
+    """Run an import in a thread of its own, which nobody waits for. Does nothing if there is one already."""
+    with _lock:
+        if import_id in _under_way:
+            return
+        _under_way.add(import_id)
+    threading.Thread(target=_until_it_ends, args=(vault, import_id), name="import", daemon=True).start()
+
+
+def _until_it_ends(vault: OpenVault, import_id: bytes) -> None:
+    try:
+        while alive(vault):
+            at = run(vault, import_id)
+            if at.state not in UNDER_WAY or at.course.stopped:
+                return
+            time.sleep(PAUSE)
+    except (NotFound, crypto.Damaged, SQLAlchemyError, OSError) as error:
+        log.error("import_failed", reason=type(error).__name__)
+    finally:
+        with _lock:
+            _under_way.discard(import_id)
+
+
+def resume(vault: OpenVault) -> None:
+    """After an unlock, and whenever she looks: clear what broke off, and go on with what waits."""
+    tidy(vault)
+    for each in standings(vault):
+        if each.state in UNDER_WAY and not each.course.stopped:
+            begin(vault, each.import_id)
+
+
+def stop(vault: OpenVault, import_id: bytes) -> None:
+    """Halt before the next batch, until she says otherwise."""
+    _decide(vault, import_id, stopped=True)
+
+
+def go_on(vault: OpenVault, import_id: bytes) -> None:
+    """Go on with what she stopped."""
+    _decide(vault, import_id, stopped=False)
+    begin(vault, import_id)
+
+
+def end(vault: OpenVault, import_id: bytes) -> None:
+    """Leave the rest of the file unread. What was read stays; the sealed copy of the file goes."""
+    _decide(vault, import_id, state="done", stopped=True, sentence=ENDED)
+    drop_chunks(vault.server, vault.owner_id, import_id)
+
+
+def _decide(vault: OpenVault, import_id: bytes, *, stopped: bool, state: str = "waiting", sentence: str = "") -> None:
+    """Take the lease from whoever runs it and write down what she said. Whatever is over stays as it is."""
+    with vault.server.main.transaction() as session:
+        box = session.scalar(select(Import.box).where(*mine(vault, import_id), Import.state.in_(UNDER_WAY)))
+        if box is None:
+            return
+        course = open_course(vault, import_id, box)
+        course.stopped, course.sentence = stopped, sentence or course.sentence
+        values = {"state": state, "lease_id": None, "lease_until": 0, "box": seal_course(vault, import_id, course)}
+        session.execute(update(Import).where(*mine(vault, import_id)).values(**values))

@@ -1,0 +1,175 @@
+"""The owner's pages in a real browser: narrow and wide, light and dark, with and without JavaScript."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from vault import store, unlock
+from vault.app import create_app, load_rooms
+from vault.collections.notes import Note
+from vault.collections.preferences import Preference
+from vault.collections.profile import Address, Name
+from vault.collections.purchases import Order, Purchase
+from vault.collections.vendors import Vendor
+from vault.server import Server, start
+from vault.settings import in_directory
+from vault.values import Money, When
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+playwright_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: make dev installs it")
+
+PASSPHRASE = "violet kettle under the stairs"
+RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    package = pytest.importorskip("axe_playwright_python", reason="needs axe: make dev installs it")
+    return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    """A server with no vault yet, on a port of its own."""
+    web = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
+    address = f"http://localhost:{web.server_port}"
+    noon = datetime.now(UTC).replace(hour=12)
+    house = start(in_directory(tmp_path_factory.mktemp("house"), address), load_rooms(), clock=lambda: noon)
+    web.app = create_app(house)
+    thread = threading.Thread(target=web.serve_forever)
+    thread.start()
+    yield house, address
+    web.shutdown()
+    thread.join()
+    web.server_close()
+    house.stop()
+
+
+@pytest.fixture(scope="module")
+def furnished(served: tuple[Server, str], chromium: Any) -> dict[str, str]:
+    """Set up in the browser itself; then things to look at. Returns the cookie and paths by name."""
+    house, address = served
+    page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    errors = listen(page)
+    page.goto(address + str(unlock.set_up_address(house)))
+    page.get_by_label("What should we call you?").fill("Ada")
+    page.get_by_label("A short name for this vault").fill("ada")
+    page.get_by_label("Passphrase").fill("violet kettle")
+    page.wait_for_selector("#strength meter")
+    page.get_by_label("Passphrase").fill(PASSPHRASE)
+    page.get_by_role("button", name="Set up the vault").click()
+    with page.expect_download() as saving:
+        page.get_by_role("link", name="Save as a file").click()
+    page.get_by_label("The file you saved").set_input_files(saving.value.path())
+    page.get_by_role("button", name="I have it").click()
+    page.get_by_role("heading", name="Welcome, Ada.").wait_for()
+    assert not errors
+    cookie = page.context.cookies()[0]["value"]
+    page.context.close()
+    return {"cookie": cookie, **furnish(house, cookie)}
+
+
+def furnish(house: Server, cookie: str) -> dict[str, str]:
+    vault = unlock.open_session(house, cookie)
+    with store.writing(vault, numbers=9) as turn:
+        bookshop = store.add(turn, vault, Vendor(called="Bookshop", domains=("bookshop.example",), note="By the lake."))
+        order = {"vendor": bookshop.number, "order": "BK-1", "bought_on": When("2026-11-18")}
+        moss = store.add(turn, vault, Purchase(item="Field Notes on Moss", price=Money("18.50", "EUR"), **order))
+        gift = {"for_whom": "gift", "recipient": "Ines", "gift_note": "For her fortieth."}
+        atlas = store.add(turn, vault, Purchase(item="Atlas", price=Money("24.90", "EUR"), **order, **gift))
+        store.add(turn, vault, Order(order="BK-1", vendor=bookshop.number, total=Money("48.30", "EUR")))
+        note = store.add(turn, vault, Note(heading="Window seals", text="Oil them twice."))
+        for record in (Preference(topic="Nuts", stance="never", strength=3), Name(given="Ada"), Address(city="Porthaven")):
+            store.add(turn, vault, record)
+    return {
+        "purchase": f"/purchases/{moss.number}",
+        "gift": f"/purchases/{atlas.number}",
+        "edit": f"/purchases/{moss.number}/edit",
+        "vendor": f"/vendors/{bookshop.number}",
+        "note": f"/notes/{note.number}",
+    }
+
+
+def listen(page: Any) -> list[str]:
+    """What the browser complains about, such as a style that the policy forbids."""
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    return heard
+
+
+def opened(chromium: Any, served: tuple[Server, str], furnished: dict[str, str], **how: Any) -> Any:
+    context = chromium.new_context(**how)
+    context.add_cookies([{"name": "vault", "value": furnished["cookie"], "url": served[1]}])
+    return context.new_page()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark"), (320, "light")])
+def test_every_page_can_be_used_by_everybody(chromium, served, furnished, axe, width: int, scheme: str):
+    page = opened(chromium, served, furnished, viewport={"width": width, "height": 740}, color_scheme=scheme)
+    errors = listen(page)
+    lists = ("/", "/more", "/purchases", "/vendors", "/profile", "/preferences", "/notes", "/security", "/purchases/new")
+    for path in (*lists, *(furnished[name] for name in ("purchase", "gift", "edit", "vendor", "note"))):
+        page.goto(served[1] + path)
+        page.evaluate(axe)
+        found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)["violations"]
+        assert not [(path, each["id"], each["nodes"][0]["html"]) for each in found]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    assert not errors
+    page.context.close()
+
+
+@pytest.mark.parametrize(("script", "width"), [(True, 1280), (False, 360)])
+def test_she_keeps_a_purchase_marks_it_as_a_gift_and_locks(chromium, served, furnished, script: bool, width: int):
+    how = {"viewport": {"width": width, "height": 740}, "java_script_enabled": script}
+    page = chromium.new_context(**how).new_page()
+    page.goto(served[1] + "/purchases")
+    page.get_by_label("Passphrase").fill(PASSPHRASE)
+    page.get_by_role("button", name="Unlock", exact=True).click()
+    page.get_by_role("link", name="Add a purchase").click()
+    page.get_by_label("What you bought").fill("Scarf, indigo")
+    page.get_by_label("Amount").fill("cheap")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Some of this needs another look.").wait_for()
+    page.get_by_label("Amount").fill("39,00")
+    page.get_by_label("Or a new vendor").fill("Lumen & Oak")
+    page.get_by_role("button", name="Save").click()
+    assert page.locator("h1").inner_text() == "Scarf, indigo"
+    page.get_by_text("This was a gift").click()
+    page.get_by_label("For whom").fill("Bea")
+    page.get_by_role("button", name="Mark as a gift").click()
+    assert "A gift for Bea" in page.locator(".secret").inner_text()
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Lock").click()
+    page.get_by_role("heading", name="Closed.").wait_for()
+    page.goto(served[1] + "/purchases")
+    assert page.get_by_label("Passphrase").is_visible()
+    page.context.close()
+
+
+def test_a_refused_form_leads_to_what_has_to_be_looked_at(chromium, served, furnished, axe):
+    page = opened(chromium, served, furnished, viewport={"width": 360, "height": 740})
+    page.goto(served[1] + "/purchases/new")
+    page.get_by_role("button", name="Save").click()
+    page.evaluate(axe)
+    assert not page.evaluate("rules => axe.run({runOnly: rules})", RULES)["violations"]
+    page.get_by_role("alert").get_by_role("link", name="What you bought").click()
+    assert page.evaluate("document.activeElement.id") == "item"
+    page.context.close()

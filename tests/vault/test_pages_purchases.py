@@ -1,0 +1,159 @@
+"""The purchases page: by month and order, narrowed, page by page; and the page of one purchase."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+from sqlalchemy import update
+
+from tests.people import Ada
+from vault import store
+from vault.collections.purchases import Order, Purchase
+from vault.models import RecordRow
+from vault.stored import Stored
+from vault.values import Money, When
+
+
+def buys_many(ada: Ada, count: int, **more) -> None:
+    with store.writing(ada.vault, numbers=count) as turn:
+        for number in range(count):
+            day = date(2026, 11, 20) - timedelta(days=number)
+            record = Purchase(item=f"Thing {number:03}", bought_on=When(day.isoformat()), **more)
+            store.add(turn, ada.vault, record)
+
+
+def brings_a_proposal(ada: Ada, item: str = "Scarf, indigo") -> int:
+    """As an import leaves it: a record with something to decide."""
+    source = Purchase(item=item, bought_on=When("2026-11-19"), vendor=ada.bookshop_number).dump()
+    origin = {"place": "line 212", "proposes": {"for_whom": "gift", "gift_note": "Happy birthday, Bea"}}
+    with store.writing(ada.vault, numbers=1) as turn:
+        stored = Stored(turn.number(), turn.revision, Purchase, source, {}, origin)
+        store.insert_all(turn, ada.vault, [(stored, item.encode().ljust(16)[:16])])
+    return stored.number
+
+
+def items(page: str) -> list[str]:
+    return re.findall(r'class="titled"><a href="[^"]+">([^<]+)', page)
+
+
+def test_purchases_stand_under_their_month_newest_first(ada: Ada):
+    ada.buys("The Salt Almanac", "2026-10-22", "19.90")
+    ada.buys("Field Notes on Moss", "2026-11-18")
+    ada.buys("Kettle", "2019", "30.00")
+    page = ada.looks_at("/purchases")
+    assert items(page) == ["Field Notes on Moss", "The Salt Almanac", "Kettle"]
+    assert re.findall(r'colspan="6">([^<]+)', page) == ["November", "October", "2019"]
+
+
+def test_an_order_is_one_row_with_its_sum(ada: Ada):
+    for item, price, whom in (("Field Notes on Moss", "18.50", "me"), ("Atlas", "24.90", "gift"), ("Ink", "13.00", "me")):
+        ada.buys(item, "2026-11-18", price, order="BK-1", for_whom=whom)
+    page = ada.looks_at("/purchases")
+    assert items(page) == ["Field Notes on Moss"]
+    assert "and 2 more" in page
+    assert "€56.40" in page
+    assert "Partly a gift" in page
+
+
+def test_the_list_is_narrowed_by_whom_vendor_and_time(ada: Ada):
+    ada.buys("Atlas", "2026-11-18", for_whom="gift")
+    ada.buys("Ink", "2026-10-18")
+    ada.buys("Kettle", "2025-05-01", vendor=None)
+    assert items(ada.looks_at("/purchases?for=gift")) == ["Atlas"]
+    assert items(ada.looks_at(f"/purchases?vendor={ada.bookshop_number}")) == ["Atlas", "Ink"]
+    assert items(ada.looks_at("/purchases?from=2026-10-18&to=2026-10-18")) == ["Ink"]
+    assert items(ada.looks_at("/purchases?to=2025")) == ["Kettle"]
+    assert "No purchase matches." in ada.looks_at("/purchases?for=work")
+    for odd in ("for='", "vendor=1;--", "from=%27", "after=%27_1", "after=_", "vendor=99999999999999999999"):
+        assert len(items(ada.looks_at(f"/purchases?{odd}"))) == 3, odd
+
+
+def test_page_after_page_shows_everything_once(ada: Ada):
+    buys_many(ada, 95)
+    seen, path = [], "/purchases"
+    while path:
+        page = ada.looks_at(path)
+        seen += items(page)
+        following = re.search(r'<a class="btn" href="([^"]*after=[^"]*)"', page)
+        path = following[1].replace("&amp;", "&") if following else ""
+    assert seen == [f"Thing {number:03}" for number in range(95)]
+
+
+def test_an_order_is_not_torn_apart_between_two_pages(ada: Ada):
+    buys_many(ada, 38)
+    with store.writing(ada.vault, numbers=4) as turn:
+        for item in ("One", "Two", "Three", "Four"):
+            record = Purchase(item=item, bought_on=When("2020-01-01"), order="T-1", price=Money("1.00", "EUR"))
+            store.add(turn, ada.vault, record)
+    first = ada.looks_at("/purchases")
+    assert len(items(first)) == 38
+    following = re.search(r'href="([^"]*after=[^"]*)"', first)
+    assert following
+    second = ada.looks_at(following[1].replace("&amp;", "&"))
+    assert items(second) == ["One"]
+    assert "and 3 more" in second
+
+
+def test_the_page_of_a_purchase_shows_the_whole_order(ada: Ada):
+    one = ada.buys("Field Notes on Moss", "2026-11-18", "18.50", order="BK-1")
+    ada.buys("Atlas", "2026-11-18", "24.90", order="BK-1", for_whom="gift", recipient="Ines")
+    total = Order(order="BK-1", vendor=ada.bookshop_number, postage=Money("4.90", "EUR"), total=Money("48.30", "EUR"))
+    ada.keeps(total)
+    page = ada.looks_at(f"/purchases/{one.number}")
+    for words in ("Atlas", "Ines", "€4.90", "€48.30", "are never shown to a vendor"):
+        assert words in page, words
+
+
+def test_a_gift_is_marked_noted_and_unmarked(ada: Ada):
+    stored = ada.buys("Atlas")
+    where = f"/purchases/{stored.number}"
+    ada.presses(f"{where}/gift", recipient="Ines", gift_note="For her fortieth.")
+    page = ada.looks_at(where)
+    assert "A gift for Ines" in page
+    assert "For her fortieth." in page
+    assert "Only you" in page
+    ada.presses(f"{where}/note", note="It smells of ink.", rating="5")
+    ada.presses(f"{where}/gift", gift="no")
+    page = ada.looks_at(where)
+    assert "A gift for Ines" not in page
+    assert "It smells of ink.</textarea>" in page
+    with ada.house.main.reading() as session:
+        record = store.read(session, ada.vault, stored.number).record
+    assert (record.for_whom, record.recipient, record.gift_note, record.rating) == ("me", None, None, 5)
+
+
+def test_a_rating_out_of_range_is_refused(ada: Ada):
+    stored = ada.buys("Atlas")
+    ada.presses(f"/purchases/{stored.number}/note", 422, rating="9")
+
+
+def test_what_an_import_proposes_is_hers_to_decide(ada: Ada):
+    yes, no = brings_a_proposal(ada), brings_a_proposal(ada, "Gloves")
+    assert "2 purchases look like gifts" in ada.looks_at("/")
+    assert sorted(items(ada.looks_at("/purchases?for=proposed"))) == ["Gloves", "Scarf, indigo"]
+    page = ada.looks_at(f"/purchases/{yes}")
+    assert "Looks like a gift" in page
+    assert "Happy birthday, Bea" in page
+    assert "line 212" in page
+    ada.presses(f"/purchases/{yes}/decide", accept="yes")
+    ada.presses(f"/purchases/{no}/decide", accept="no")
+    assert "Happy birthday, Bea" in ada.looks_at(f"/purchases/{yes}")
+    assert "Happy birthday, Bea" not in ada.looks_at(f"/purchases/{no}")
+    assert "look like gifts" not in ada.looks_at("/")
+
+
+def test_a_damaged_record_costs_only_itself(ada: Ada):
+    good, bad = ada.buys("Atlas"), ada.buys("Ink")
+    ada.looks_at("/purchases")
+    with ada.house.main.transaction() as session:
+        session.execute(update(RecordRow).where(RecordRow.number == bad.number).values(box=b"\x02" + bytes(60)))
+    broken = ada.looks_at(f"/purchases/{bad.number}", 500)
+    assert "This record is damaged, and was not opened." in broken
+    assert "Traceback" not in broken
+    assert "€18.50" in ada.looks_at("/purchases")
+    assert ada.looks_at(f"/purchases/{good.number}")
+    ada.house.catalogues.rebuild(ada.house, ada.owner_id)
+    assert "1 record is damaged" in ada.looks_at("/")
+    assert f"Record {bad.number}" in ada.looks_at("/damaged")
+    assert items(ada.looks_at("/purchases")) == ["Atlas"]

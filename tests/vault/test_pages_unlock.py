@@ -1,0 +1,131 @@
+"""Unlock, lock, change the passphrase, end sessions."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from tests.conftest import PASSPHRASE
+from tests.people import Ada, Clock
+from vault import unlock
+
+NEW = "another violet staircase kettle"
+
+
+@pytest.fixture
+def stranger(ada: Ada):
+    """A browser that holds no session."""
+    return ada.app.test_client()
+
+
+def post(browser, path: str, **form: str):
+    return browser.post(path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
+
+
+def test_every_page_of_hers_leads_to_the_unlock_page_first(stranger):
+    for path in ("/", "/purchases", "/vendors/1", "/profile", "/security", "/more", "/purchases/new", "/damaged"):
+        assert stranger.get(path).headers["Location"].startswith("/unlock?next=/"), path
+
+
+def test_after_unlocking_she_is_back_where_she_was(stranger):
+    path = "/purchases?for=gift&from=2024-01-01"
+    window = stranger.get(stranger.get(path).headers["Location"]).text
+    assert "You come back to the page where you were: Purchases." in window
+    back = re.search(r'name="next" value="([^"]*)"', window)
+    assert back
+    answer = post(stranger, "/unlock", passphrase=PASSPHRASE, next=unescape(back[1]))
+    assert answer.headers["Location"] == path
+
+
+@pytest.mark.parametrize("elsewhere", ["//shop.example", "https://shop.example/", "/\\shop.example", "javascript:1", ""])
+def test_after_unlocking_nobody_is_sent_to_another_site(stranger, elsewhere):
+    assert post(stranger, "/unlock", passphrase=PASSPHRASE, next=elsewhere).headers["Location"] == "/"
+
+
+def test_a_wrong_passphrase_is_said_in_its_place_and_not_repeated(stranger):
+    answer = post(stranger, "/unlock", passphrase="a lamp, a kettle, a mop", next="/purchases")
+    assert answer.status_code == 403
+    assert "That did not open the vault." in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert 'name="next" value="/purchases"' in answer.text
+    assert "a mop" not in answer.text
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_too_many_tries_have_to_wait_and_are_told_how_long(stranger, clock: Clock):
+    answers = [post(stranger, "/unlock", passphrase=f"wrong {number}") for number in range(7)]
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    clock.passes(minutes=20)
+    assert post(stranger, "/unlock", passphrase=PASSPHRASE).status_code == 303
+
+
+def test_the_recovery_code_opens_and_leads_to_a_new_passphrase(ada: Ada, stranger, recovery_code: str):
+    answer = post(stranger, "/unlock", code=recovery_code.lower().replace("-", " "), next="/purchases")
+    assert answer.headers["Location"].startswith("/security?notice=recovered")
+    assert "Present passphrase" not in stranger.get("/security").text
+    assert post(stranger, "/security/passphrase", new=NEW).status_code == 303
+    assert post(ada.app.test_client(), "/unlock", passphrase=NEW).status_code == 303
+    assert post(ada.app.test_client(), "/unlock", passphrase=PASSPHRASE).status_code == 403
+
+
+def test_a_code_that_is_none_is_refused_beside_its_field(stranger):
+    answer = post(stranger, "/unlock", code="AAAAA BBBBB")
+    assert answer.status_code == 403
+    assert 'href="#code"' in answer.text
+
+
+def test_from_the_answer_on_a_locked_session_opens_nothing(ada: Ada):
+    answer = ada.presses("/lock")
+    assert answer.headers["Location"] == "/unlock?notice=locked"
+    assert answer.headers["Clear-Site-Data"] == '"cache"'
+    thief = ada.app.test_client()
+    thief.set_cookie("vault", ada.session, domain="localhost")
+    assert thief.get("/purchases").status_code == 303
+    assert not ada.house.keystore.alive(ada.owner_id, "session")
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}])
+def test_another_site_cannot_press_her_buttons(ada: Ada, headers):
+    stored = ada.buys("Field Notes on Moss")
+    for path in ("/lock", f"/purchases/{stored.number}/remove", "/security/sessions", "/old-copy/seen"):
+        answer = ada.browser.post(path, data={"session": "others"}, headers=headers)
+        assert answer.status_code == 403, path
+    assert "Field Notes on Moss" in ada.looks_at("/purchases")
+
+
+def test_changing_the_passphrase_needs_the_present_one_and_ends_other_sessions(ada: Ada, stranger):
+    post(stranger, "/unlock", passphrase=PASSPHRASE)
+    refused = ada.presses("/security/passphrase", 403, old="something else", new=NEW)
+    assert "That is not your present passphrase." in refused.text
+    weak = ada.presses("/security/passphrase", 422, old=PASSPHRASE, new="ada ada ada")
+    assert 'href="#new"' in weak.text
+    assert stranger.get("/purchases").status_code == 200
+    ada.presses("/security/passphrase", old=PASSPHRASE, new=NEW)
+    assert stranger.get("/purchases").status_code == 303
+    assert ada.looks_at("/purchases")
+
+
+def test_she_sees_her_sessions_and_ends_another_or_all_others(ada: Ada, stranger):
+    post(stranger, "/unlock", passphrase=PASSPHRASE)
+    page = ada.looks_at("/security")
+    assert page.count("Another browser") == 1
+    assert page.count("This browser") == 1
+    other = next(row.lock_id for row in unlock.sessions(ada.vault) if row.lock_id != ada.vault.session_id)
+    ada.presses("/security/sessions", session=other.hex())
+    assert stranger.get("/purchases").status_code == 303
+    post(stranger, "/unlock", passphrase=PASSPHRASE)
+    ada.presses("/security/sessions", session="others")
+    assert stranger.get("/purchases").status_code == 303
+    assert ada.looks_at("/security").count("Another browser") == 0
+    assert ada.presses("/security/sessions", session="zz").status_code == 303
+    assert ada.looks_at("/security")
+
+
+def test_a_session_that_was_quiet_too_long_is_locked(ada: Ada, clock: Clock):
+    clock.passes(minutes=14)
+    assert ada.looks_at("/purchases")
+    clock.passes(minutes=16)
+    ada.looks_at("/purchases", 303)
