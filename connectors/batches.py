@@ -155,7 +155,7 @@ def plan(session: Session, vault: OpenVault, batch: Sequence[Ready], vendors: Ve
     """Compare a batch with what she has, in the snapshot or turn of `session`."""
     revision = session.scalar(select(Owner.revision).where(Owner.owner_id == vault.owner_id)) or 0
     vendors.catch_up(session, revision)
-    known = _known(session, vault, [each.mark for each in batch])
+    known = store.by_marks(session, vault, [each.mark for each in batch])
     made = Plan(revision)
     for each in batch:
         _sort(made, vault, each, known.get(each.mark))
@@ -166,19 +166,10 @@ def plan(session: Session, vault: OpenVault, batch: Sequence[Ready], vendors: Ve
     return made
 
 
-def _known(session: Session, vault: OpenVault, marks: list[bytes]) -> dict[bytes, tuple[int, int, bytes | None]]:
-    rows = session.execute(
-        select(RecordRow.mark, RecordRow.number, RecordRow.revision, RecordRow.box).where(
-            RecordRow.owner_id == vault.owner_id, RecordRow.mark.in_(marks)
-        )
-    )
-    return {row[0]: (row[1], row[2], row[3]) for row in rows}
-
-
 def _once_made(session: Session, vault: OpenVault, hint: VendorHint) -> int:
     """A vendor that an import made before, and that she renamed or removed since: it stays what she made of it."""
     mark = vendor_mark(vault, hint)
-    row = _known(session, vault, [mark]).get(mark)
+    row = store.by_marks(session, vault, [mark]).get(mark)
     return row[0] if row else 0
 
 

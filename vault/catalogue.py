@@ -35,6 +35,8 @@ CREATE TABLE entries (
 );
 CREATE INDEX by_day ON entries (collection, part, day DESC, number DESC);
 CREATE INDEX by_vendor ON entries (vendor, day DESC);
+CREATE INDEX by_facet ON entries (collection, part, facet, damaged);
+CREATE INDEX by_kind_and_vendor ON entries (collection, part, vendor, day DESC);
 CREATE INDEX by_bundle ON entries (bundle) WHERE bundle <> '';
 CREATE INDEX by_proposal ON entries (number) WHERE proposes;
 CREATE INDEX by_damage ON entries (number) WHERE damaged;

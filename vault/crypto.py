@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import struct
 import unicodedata
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ PRECIOUS, ROW = b"\x01", b"\x02"  # the two suites; the kind of a box decides, n
 HEADER = 5  # suite byte and key id
 NONCE, TAG = 12, 16
 SMALLEST_BUCKET = 64
+_LENGTH, _EIGHT = struct.Struct(">I").pack, struct.Struct(">Q").pack
 
 
 class Damaged(Exception):
@@ -41,11 +43,11 @@ def random_bytes(length: int = KEY_LENGTH) -> bytes:
 
 def identity(kind: str, *parts: bytes | int | str) -> bytes:
     """An injective encoding of what a box is: each part with its length in front, integers as 8 bytes big-endian."""
-    encoded = bytearray()
+    encoded = b""
     for part in (kind, *parts):
-        raw = part.to_bytes(8, "big") if isinstance(part, int) else part.encode() if isinstance(part, str) else part
-        encoded += len(raw).to_bytes(4, "big") + raw
-    return bytes(encoded)
+        raw = part.encode() if type(part) is str else part if type(part) is bytes else _EIGHT(part)
+        encoded += _LENGTH(len(raw)) + raw
+    return encoded
 
 
 def seal(key: bytes, about: bytes, plaintext: bytes, *, key_id: int = 0) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.orm import Session
 
 from vault.errors import NotFound
@@ -39,20 +39,23 @@ def insert_all(
     turn: Turn, vault: OpenVault, new: Sequence[tuple[Stored, bytes | None]], *, import_id: bytes | None = None
 ) -> None:
     """Insert new records with their marks (None for what was made by hand)."""
-    rows = [
-        {
-            "owner_id": vault.owner_id,
-            "number": stored.number,
-            "revision": stored.revision,
-            "mark": mark,
-            "import_id": import_id,
-            "box": seal(vault, stored),
-        }
-        for stored, mark in new
-    ]
+    owner, revision = vault.owner_id, turn.revision
+    rows = [(owner, stored.number, revision, mark, import_id, seal(vault, stored)) for stored, mark in new]
     if rows:
-        turn.session.execute(insert(RecordRow), rows)
+        connection = turn.session.connection()
+        statement = _INSERT.format(*[_hole(connection)] * 6)
+        connection.exec_driver_sql(statement, rows)
         turn.changes += [Change(stored.number, None, stored) for stored, _ in new]
+
+
+# For an import's many rows, the driver is given its statement as it is: building it anew for each batch, and each row
+# as a dictionary, took as long as sealing and writing them.
+_INSERT = "INSERT INTO records (owner_id, number, revision, mark, import_id, box) VALUES ({}, {}, {}, {}, {}, {})"
+
+
+def _hole(connection: Connection) -> str:
+    """How this driver marks a value in a statement (PEP 249)."""
+    return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
 def change(turn: Turn, vault: OpenVault, number: int, edits: Mapping[str, Any]) -> Stored:
@@ -109,6 +112,26 @@ def read_many(session: Session, vault: OpenVault, numbers: Sequence[int]) -> lis
         )
         found.update((row[0], unseal(vault, *row)) for row in rows)
     return [found[number] for number in numbers if number in found]
+
+
+def by_marks(
+    session: Session, vault: OpenVault, marks: Sequence[bytes]
+) -> dict[bytes, tuple[int, int, bytes | None]]:
+    """Number, revision and box of the records that carry one of these marks; no box for those she removed.
+
+    A join to a list of values: for `mark IN (…)` the planner of SQLite would walk through all her records.
+    """
+    if not marks:
+        return {}
+    connection = session.connection()
+    hole = _hole(connection)
+    statement = (
+        f"WITH wanted (mark) AS (VALUES {', '.join([f'({hole})'] * len(marks))}) "  # noqa: S608 - holes alone
+        "SELECT records.mark, records.number, records.revision, records.box FROM wanted "
+        f"JOIN records ON records.owner_id = {hole} AND records.mark = wanted.mark"
+    )
+    rows = connection.exec_driver_sql(statement, (*marks, vault.owner_id))
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
 def history(session: Session, vault: OpenVault, number: int) -> list[Stored]:

@@ -54,7 +54,7 @@ def sharing() -> str:
         counts=counts,
         looks=looks,
         ended_on=ended_on,
-        soon=server().now + 30 * 86400,
+        soon=server().now + 7 * 86400,
     )
 
 

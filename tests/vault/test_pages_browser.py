@@ -96,7 +96,11 @@ def furnish(house: Server, cookie: str) -> dict[str, str]:
         atlas = store.add(turn, vault, Purchase(item="Atlas", price=Money("24.90", "EUR"), **order, **gift))
         store.add(turn, vault, Order(order="BK-1", vendor=bookshop.number, total=Money("48.30", "EUR")))
         note = store.add(turn, vault, Note(heading="Window seals", text="Oil them twice."))
-        for record in (Preference(topic="Nuts", stance="never", strength=3), Name(given="Ada"), Address(city="Porthaven")):
+        for record in (
+            Preference(topic="Nuts", stance="never", strength=3),
+            Name(given="Ada"),
+            Address(city="Porthaven"),
+        ):
             store.add(turn, vault, record)
     return {
         "purchase": f"/purchases/{moss.number}",
@@ -125,7 +129,17 @@ def opened(chromium: Any, served: tuple[Server, str], furnished: dict[str, str],
 def test_every_page_can_be_used_by_everybody(chromium, served, furnished, axe, width: int, scheme: str):
     page = opened(chromium, served, furnished, viewport={"width": width, "height": 740}, color_scheme=scheme)
     errors = listen(page)
-    lists = ("/", "/more", "/purchases", "/vendors", "/profile", "/preferences", "/notes", "/security", "/purchases/new")
+    lists = (
+        "/",
+        "/more",
+        "/purchases",
+        "/vendors",
+        "/profile",
+        "/preferences",
+        "/notes",
+        "/security",
+        "/purchases/new",
+    )
     for path in (*lists, *(furnished[name] for name in ("purchase", "gift", "edit", "vendor", "note"))):
         page.goto(served[1] + path)
         page.evaluate(axe)

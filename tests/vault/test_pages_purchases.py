@@ -47,7 +47,11 @@ def test_purchases_stand_under_their_month_newest_first(ada: Ada):
 
 
 def test_an_order_is_one_row_with_its_sum(ada: Ada):
-    for item, price, whom in (("Field Notes on Moss", "18.50", "me"), ("Atlas", "24.90", "gift"), ("Ink", "13.00", "me")):
+    for item, price, whom in (
+        ("Field Notes on Moss", "18.50", "me"),
+        ("Atlas", "24.90", "gift"),
+        ("Ink", "13.00", "me"),
+    ):
         ada.buys(item, "2026-11-18", price, order="BK-1", for_whom=whom)
     page = ada.looks_at("/purchases")
     assert items(page) == ["Field Notes on Moss"]

@@ -48,7 +48,13 @@ def test_every_kind_of_record_can_be_added_seen_changed_and_removed(ada: Ada, co
 
 
 def test_a_form_that_is_refused_gives_back_everything_that_was_typed(ada: Ada):
-    typed = {"item": "", "bought_on": "someday", "price-amount": "cheap", "price-currency": "EUR", "note": "mine & <only> mine"}
+    typed = {
+        "item": "",
+        "bought_on": "someday",
+        "price-amount": "cheap",
+        "price-currency": "EUR",
+        "note": "mine & <only> mine",
+    }
     answer = ada.presses("/purchases/new", 422, **typed)
     assert 'id="refused"' in answer.text
     for control in ("item", "bought_on", "price"):
@@ -123,7 +129,12 @@ def test_the_profile_shows_each_part_and_offers_what_is_missing(ada: Ada):
 
 def test_a_record_is_found_only_under_its_own_collection(ada: Ada):
     stored = ada.buys("Field Notes on Moss")
-    for path in (f"/notes/{stored.number}", f"/vendors/{stored.number}/edit", "/purchases/99999", "/purchases/new?part=x"):
+    for path in (
+        f"/notes/{stored.number}",
+        f"/vendors/{stored.number}/edit",
+        "/purchases/99999",
+        "/purchases/new?part=x",
+    ):
         ada.looks_at(path, 404)
     for path in (f"/notes/{stored.number}/remove", f"/purchases/{ada.bookshop_number}/gift", "/purchases/99999/decide"):
         ada.presses(path, 404)

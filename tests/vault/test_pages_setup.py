@@ -82,7 +82,8 @@ def test_a_passphrase_that_is_easily_guessed_is_refused_and_nothing_else_typed_i
 
 
 @pytest.mark.parametrize(
-    ("field", "wrong"), [("handle", "a"), ("handle", "two words"), ("name", ""), ("notice", "nobody"), ("notice", "a@b c")]
+    ("field", "wrong"),
+    [("handle", "a"), ("handle", "two words"), ("name", ""), ("notice", "nobody"), ("notice", "a@b c")],
 )
 def test_what_cannot_be_taken_is_said_beside_its_field(empty_house, browser, field, wrong):
     answer = post(browser, address(empty_house), **GOOD | {field: wrong})

@@ -39,7 +39,9 @@ def test_after_unlocking_she_is_back_where_she_was(stranger):
     assert answer.headers["Location"] == path
 
 
-@pytest.mark.parametrize("elsewhere", ["//shop.example", "https://shop.example/", "/\\shop.example", "javascript:1", ""])
+@pytest.mark.parametrize(
+    "elsewhere", ["//shop.example", "https://shop.example/", "/\\shop.example", "javascript:1", ""]
+)
 def test_after_unlocking_nobody_is_sent_to_another_site(stranger, elsewhere):
     assert post(stranger, "/unlock", passphrase=PASSPHRASE, next=elsewhere).headers["Location"] == "/"
 
@@ -87,7 +89,9 @@ def test_from_the_answer_on_a_locked_session_opens_nothing(ada: Ada):
     assert not ada.house.keystore.alive(ada.owner_id, "session")
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}])
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
+)
 def test_another_site_cannot_press_her_buttons(ada: Ada, headers):
     stored = ada.buys("Field Notes on Moss")
     for path in ("/lock", f"/purchases/{stored.number}/remove", "/security/sessions", "/old-copy/seen"):

@@ -11,7 +11,7 @@ class Preference(Record, collection="preferences", title=N_("Preferences"), one=
 
     topic: str = labelled(N_("Topic"))
     stance: str = labelled(
-        N_("You"),
+        N_("Where you stand"),
         one_of={"like": N_("like it"), "dislike": N_("would rather not"), "never": N_("never want it")},
     )
     strength: int | None = labelled(

@@ -1,6 +1,6 @@
 """Bringing the three databases up to date with Alembic. Each room has its own chain for each database.
 
-A chain's files lie in `<room>/migrations/<database>/`; the other rooms' chains depend on the vault's. Migrations expand
+A chain's files lie in `<room>/migrations/<database>/`; the rooms are taken in their order, the vault first. Migrations expand
 first and contract later, so that an older process can go on while a newer one starts.
 """
 
@@ -74,4 +74,5 @@ def _run(name: str, database: Database) -> None:
     made = config(name)
     with database.writing() as connection:
         made.attributes["connection"] = connection
-        command.upgrade(made, "heads")
+        for folder in folders(name):
+            command.upgrade(made, f"{folder.parent.parent.name}@head")

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from vault.db import Database
+from vault.migrations import up_to_date
 from vault.models import Instance, KeystoreInstance, LogInstance
 from vault.pages.session import server
 from vault.server import FORMAT
@@ -54,6 +55,6 @@ def _writable(database: Database) -> bool:
 def _known_format(database: Database) -> bool:
     try:
         with database.reading() as session:
-            return session.scalar(select(Instance.format)) == FORMAT
+            return session.scalar(select(Instance.format)) == FORMAT and up_to_date("main", database)
     except SQLAlchemyError:
         return False

@@ -26,14 +26,14 @@ def home() -> str:
     """The first page after unlocking; while the vault is empty, three ways to begin."""
     vault = session.vault()
     catalogue = vault.catalogue
-    has_any = catalogue.count("collection IN ('purchases', 'vendors') OR damaged") > 0
+    has_any = any(catalogue.entries(where, limit=1) for where in (BOUGHT, "collection = 'vendors'", "damaged"))
     welcome = {"notice": gettext(shown.NOTICES["welcome"])} if "welcome" in request.args else {}
     if not has_any and not vault.lost:
         return render_template("empty.html", **welcome)
     return render_template(
         "home.html",
         greeting=_greeting(vault.name),
-        proposed=catalogue.count(f"{BOUGHT} AND proposes"),
+        proposed=catalogue.count(purchases.PROPOSED),
         damaged=catalogue.count("damaged"),
         lost=vault.lost,
         lately=purchases.latest(vault, LATELY),

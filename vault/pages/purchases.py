@@ -26,6 +26,8 @@ pages = Blueprint("purchases", __name__)
 
 PAGE = 40
 CURSOR = re.compile(r"([0-9T:Z.+-]{0,40})_(\d{1,15})")
+LISTED = f"{BOUGHT} AND damaged = 0"
+PROPOSED = "proposes AND damaged = 0"  # only purchases carry proposals; alone, the condition uses its own small index
 TOLD_ELSEWHERE = {"item", "bought_on", "vendor", "price", "for_whom", "recipient", "gift_note", "rating", "note"}
 
 
@@ -83,10 +85,8 @@ class Filter:
 
     def where(self) -> tuple[str, list[Any]]:
         """A condition on the catalogue and its values."""
-        parts: list[tuple[str, list[Any]]] = [(f"{BOUGHT} AND NOT damaged", [])]
-        if self.whom == "proposed":
-            parts.append(("proposes", []))
-        elif self.whom:
+        parts: list[tuple[str, list[Any]]] = [(PROPOSED if self.whom == "proposed" else LISTED, [])]
+        if self.whom in FOR_WHOM:
             parts.append(("facet = ?", [self.whom]))
         if self.vendor:
             parts.append(("vendor = ?", [self.vendor]))
@@ -111,17 +111,19 @@ def listing(vault: OpenVault) -> str:
         found = {each.number: each for each in readable(reading, vault, [entry.number for entry in page])}
     titles = catalogue.titles(entry.vendor for entry in page)
     months = [(name, _grouped(entries, found, titles)) for name, entries in groupby(page, lambda entry: entry.day[:7])]
-    counts = catalogue.tally("facet", f"{BOUGHT} AND NOT damaged")
+    counts = catalogue.tally("facet", LISTED)
+    proposed = catalogue.count(PROPOSED)
+    known = {"": sum(counts.values()), "proposed": proposed, **counts}
     return render_template(
         "purchases.html",
         months=months,
         filter=narrowed,
         counts={name: counts[name] for name in FOR_WHOM if counts.get(name)},
         for_whom=FOR_WHOM,
-        all=sum(counts.values()),
-        matching=catalogue.count(where, *values),
+        all=known[""],
+        matching=catalogue.count(where, *values) if narrowed.narrowed else known.get(narrowed.whom, 0),
         this_year=catalogue.count(f"{BOUGHT} AND day >= ?", str(shown.today().year)),
-        proposed=catalogue.count(f"{BOUGHT} AND proposes"),
+        proposed=proposed,
         vendors=options(vault),
         page_size=PAGE,
         next=narrowed.link(after=after) if after else "",
@@ -165,7 +167,7 @@ def _paid(group: list[Entry], found: dict[int, Stored]) -> str:
 
 def latest(vault: OpenVault, count: int) -> list[Row]:
     """The newest purchases as rows, for home."""
-    entries = vault.catalogue.entries(f"{BOUGHT} AND NOT damaged", limit=3 * count)
+    entries = vault.catalogue.entries(LISTED, limit=3 * count)
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, [entry.number for entry in entries])}
     return _grouped(entries, found, vault.catalogue.titles(entry.vendor for entry in entries))[:count]
@@ -198,7 +200,7 @@ def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:
 
 def usual_currency(vault: OpenVault) -> str:
     """The currency of her latest purchase with a price, to begin a form with."""
-    entries = vault.catalogue.entries(f"{BOUGHT} AND NOT damaged", limit=3)
+    entries = vault.catalogue.entries(LISTED, limit=3)
     with vault.server.main.reading() as reading:
         found = [cast(Purchase, each.record).price for each in readable(reading, vault, [e.number for e in entries])]
     return next((price.currency for price in found if price), "EUR")

@@ -42,9 +42,7 @@ def cookie_name() -> str:
 
 def keep(response: Response, string: str) -> Response:
     """Give the browser its session string."""
-    response.set_cookie(
-        cookie_name(), string, httponly=True, samesite="Lax", secure=server().settings.secure, path="/"
-    )
+    response.set_cookie(cookie_name(), string, httponly=True, samesite="Lax", secure=server().settings.secure, path="/")
     return response
 
 

@@ -47,7 +47,7 @@ NOTICES = {
 def install(app: Flask) -> None:
     """Filters for templates, and what every page says about itself."""
     app.jinja_env.filters.update(
-        day=day, short_day=short_day, month=month, money=money, moment=moment, ago=ago, value=value, total=total
+        day=day, yearless=yearless, short_day=short_day, month=month, money=money, moment=moment, ago=ago, value=value, total=total
     )
     app.jinja_env.globals.update(door=door)
     app.context_processor(_about_this_page)
@@ -92,6 +92,13 @@ def short_day(known: When | str | None) -> str:
     month_and_day = "MMM" if len(text) == 7 else "MMMd"
     year = "" if first.year == today().year else "y"
     return str(format_skeleton(year + month_and_day, first, locale=locale()))
+
+
+def yearless(known: str) -> str:
+    """10 December, from `--12-10`; anything else as it is."""
+    if not known.startswith("--") or len(known) != 7:
+        return known
+    return str(format_skeleton("MMMMd", date.fromisoformat(f"2000-{known[2:]}"), locale=locale()))
 
 
 def month(known: str) -> str:

@@ -5,8 +5,8 @@ from alembic import op
 
 revision = "connectors_main_0001"
 down_revision = None
-branch_labels = None
-depends_on = "vault_main_0001"
+branch_labels = ("connectors",)
+depends_on = None
 
 
 def upgrade() -> None:

@@ -5,8 +5,8 @@ from alembic import op
 
 revision = "consent_log_0001"
 down_revision = None
-branch_labels = None
-depends_on = "vault_log_0001"
+branch_labels = ("consent",)
+depends_on = None
 
 
 def upgrade() -> None:

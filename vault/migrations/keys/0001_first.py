@@ -5,7 +5,7 @@ from alembic import op
 
 revision = "vault_keys_0001"
 down_revision = None
-branch_labels = None
+branch_labels = ("vault",)
 depends_on = None
 
 

@@ -1,0 +1,298 @@
+"""Ada and her vendors on the same files again: after a restart, in another thread, in another process.
+
+Run as a program it is such another process: `reader` looks at the vault without a pause and writes down when it began
+and what it saw; `living` is Ada's day, told line by line until somebody pulls the plug.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+
+from connectors.vendor_client import Client, Connection, NoLongerShared, NotGranted, Paused, TryLater
+from connectors.vendor_client.proofs import key_from_json, key_to_json
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, house_in
+from vault import unlock
+from vault.app import create_app
+from vault.logs import configure
+from vault.opened import OpenVault
+from vault.server import Server
+
+REFUSED = (NoLongerShared, NotGranted, Paused)
+
+
+class Returning(Ada):
+    """Ada with the cookie she already has. Nothing is read or written before she does something."""
+
+    def __init__(self, house: Server, session: str, owner: bytes, bookshop_number: int, passphrase: str = "") -> None:
+        self.house, self.session, self.passphrase = house, session, passphrase
+        self.owner, self.bookshop_number = owner, bookshop_number
+        self.app = create_app(house)
+        self.app.testing = True
+        self.browser = self.app.test_client()
+        self.browser.set_cookie("vault", session, domain="localhost")
+
+    @property
+    def vault(self) -> OpenVault:  # type: ignore[override]
+        """Opened anew for each thing she does, as every request does."""
+        return unlock.open_session(self.house, self.session)
+
+    @property
+    def owner_id(self) -> bytes:
+        """Known without opening anything."""
+        return self.owner
+
+    def tries(self, path: str, **form: str) -> Any:
+        """Post a form of hers; whatever comes of it."""
+        return self.browser.post(path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
+
+
+def back(ada: Ada, house: Server) -> Returning:
+    """The same Ada, with the same cookie, at a server that has just been started."""
+    return Returning(house, ada.session, ada.owner_id, ada.bookshop_number, ada.passphrase)
+
+
+def visits_again(shop: Bookshop, ada: Ada) -> None:
+    """A vendor keeps its tokens while the server behind the address is another one."""
+    kept = shop.connection.to_json() if hasattr(shop, "connection") else None
+    shop.visits(ada)
+    if kept is not None:
+        shop.connection = Connection.from_json(shop.client, kept)
+
+
+def shown_now(ada: Ada, grant: bytes, collection: str) -> list[dict[str, Any]]:
+    """What a grant ought to show, computed from her records as they stand."""
+    from consent import grants
+    from consent.disclosing import shown_by
+
+    vault = ada.open
+    with ada.house.main.reading() as session:
+        view = grants.read(session, vault, grant)
+        items = view.terms.of(collection)
+        return [orjson.loads(each.data) for item in items for each in shown_by(session, vault, view.terms, item)]
+
+
+def sorted_rows(rows: list[dict[str, Any]]) -> list[str]:
+    """Rows in an order of their own, for comparing."""
+    return sorted(orjson.dumps(row, option=orjson.OPT_SORT_KEYS).decode() for row in rows)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look: when it began (one clock for all processes), which collection, and what came of it."""
+
+    began: float
+    collection: str
+    outcome: str
+    items: tuple[str, ...] = ()
+
+
+def look_once(connection: Connection, collection: str) -> Look:
+    """Read a collection from the start and write down what was seen."""
+    began = time.monotonic()
+    try:
+        seen = [dict(shown.data) for shown in connection.read(collection).records]
+    except REFUSED as refusal:
+        return Look(began, collection, type(refusal).__name__)
+    except TryLater:
+        return Look(began, collection, "busy")
+    return Look(began, collection, "seen", tuple(str(row.get("item") or row.get("topic")) for row in seen))
+
+
+@dataclass
+class Threads:
+    """Readers in this process, over its own web application."""
+
+    connection: Callable[[], Connection]
+    collections: tuple[str, ...]
+    number: int = 8
+
+    def __post_init__(self) -> None:
+        self.looks: list[Look] = []
+        self.stopped = threading.Event()
+        self.running = [threading.Thread(target=self._run, args=(at,)) for at in range(self.number)]
+
+    def _run(self, at: int) -> None:
+        connection = self.connection()
+        while not self.stopped.is_set():
+            self.looks.append(look_once(connection, self.collections[at % len(self.collections)]))
+            at += 1
+
+    def __enter__(self) -> Threads:
+        for thread in self.running:
+            thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stopped.set()
+        for thread in self.running:
+            thread.join()
+
+
+# What follows runs in processes of its own.
+
+
+def client_of(shop: Bookshop) -> dict[str, str]:
+    """What another process needs to be this vendor."""
+    return {"client_id": shop.client_id, "redirect_uri": shop.redirect_uri, "key": key_to_json(shop.key)}
+
+
+class Elsewhere(Bookshop):
+    """A vendor in another process. Its metadata is known to the vault already, so it need not serve it again."""
+
+    def __init__(self, told: dict[str, str], ada: Ada) -> None:
+        self.client_id, self.redirect_uri = told["client_id"], told["redirect_uri"]
+        self.key = key_from_json(told["key"])
+        self.visits(ada)
+
+
+def tells(**what: Any) -> None:
+    """One line to whoever started this process; small enough to be written whole or not at all."""
+    os.write(1, orjson.dumps(what) + b"\n")
+
+
+def reader(told: dict[str, Any]) -> None:
+    """Look without a pause until standard input is closed, then tell every look."""
+    import httpx
+
+    house = house_in(Path(told["directory"]))
+    transport = httpx.WSGITransport(create_app(house))
+    client = Client(told["client_id"], told["redirect_uri"], key_from_json(told["key"]), house.clock, transport)
+    with Threads(lambda: Connection.from_json(client, told["connection"]), tuple(told["collections"]), 1) as threads:
+        tells(ready=True)
+        sys.stdin.read()
+    house.stop()
+    sys.stdout.write("".join(orjson.dumps([*vars(each).values()]).decode() + "\n" for each in threads.looks))
+
+
+def faces(told: dict[str, Any]) -> None:
+    """Start, wait for the word, and do one thing that meets the files as they are."""
+    from vault.worker import tick
+
+    house = house_in(Path(told["directory"]))
+    ada = Returning(house, told["session"], bytes.fromhex(told["owner"]), 0)
+    shop = Elsewhere(told, ada)
+    connection = Connection.from_json(shop.client, told["connection"])
+    tells(ready=True)
+    sys.stdin.readline()
+    first = {"look": lambda: look_once(connection, "purchases"), "page": lambda: ada.looks_at("/sharing")}
+    first |= {"edit": lambda: edits_something(ada), "worker": lambda: tick(house, sweep=True)}
+    first[told["first"]]()
+    tells(done=True)
+    house.stop()
+
+
+def edits_something(ada: Ada) -> None:
+    """A preference more."""
+    from vault.collections.preferences import Preference
+
+    ada.keeps(Preference(topic=f"paper {time.monotonic_ns()}", stance="like"))
+
+
+def waits(told: dict[str, Any]) -> None:
+    """Load everything once; then, for each line of input, live Ada's day in a process of its own."""
+    house = house_in(Path(told["directory"]))
+    create_app(house)
+    house.stop()
+    for line in sys.stdin.buffer:
+        child = os.fork()
+        if child == 0:
+            living({**told, **orjson.loads(line)})
+            os._exit(0)
+        tells(process=child)
+        os.waitpid(child, 0)
+        tells(ended=child)
+
+
+def living(told: dict[str, Any]) -> None:
+    """Ada's day: buying, giving, narrowing, pausing, stopping; each is told before it is tried and when it is answered."""
+    house = house_in(Path(told["directory"]))
+    ada = Returning(house, told["session"], bytes.fromhex(told["owner"]), told["number"])
+    day = Day(ada, Elsewhere(told, ada), Random(told["seed"]))
+    while True:
+        day.goes_on()
+
+
+class Day:
+    """What she and the Bookshop do, one thing after another, for as long as the power lasts."""
+
+    def __init__(self, ada: Ada, shop: Bookshop, chance: Random) -> None:
+        self.ada, self.shop, self.chance = ada, shop, chance
+        self.bought: list[Any] = []
+
+    def goes_on(self) -> None:
+        """One round with one grant."""
+        acts = [self.buys, self.gives, *self.chance.sample([self.narrows, self.pauses, self.marks, self.buys], 3)]
+        for act in [*acts, self.stops]:
+            act()
+
+    def told(self, what: str, work: Callable[[], Any], **about: Any) -> Any:
+        """Tell, do, tell."""
+        tells(doing=what, **about)
+        made = work()
+        tells(done=what, **about)
+        return made
+
+    def buys(self) -> None:
+        """A book with a name that is never used again."""
+        item = f"Book {time.monotonic_ns()}"
+        self.bought.append((item, self.told("buy", lambda: self.ada.buys(item), item=item)))
+
+    def marks(self) -> None:
+        """The latest book is for somebody else."""
+        item, stored = self.bought[-1]
+        self.told("gift", lambda: self.ada.marks_as_gift(stored), item=item)
+
+    def gives(self) -> None:
+        """The Bookshop asks, she allows, it exchanges the code."""
+        pending = self.shop.asks(PURCHASES, TASTE)
+        page = self.ada.sees_consent(pending.authorize_url)
+        location = self.told("give", lambda: page.allows("item-1"))
+        self.shop.connection = self.told("exchange", lambda: self.shop.finishes(pending, location))
+        self.grant = self.shop.connection.grant_id
+        tells(tokens=self.shop.connection.to_json(), grant=self.grant)
+
+    def narrows(self) -> None:
+        """Preferences no longer."""
+        self.told("narrow", lambda: self.ada.presses(f"/sharing/{self.grant}/less", item="1"), grant=self.grant)
+
+    def pauses(self) -> None:
+        """For good, as far as this day goes."""
+        self.told("pause", lambda: self.ada.presses(f"/sharing/{self.grant}/pause"), grant=self.grant)
+
+    def stops(self) -> None:
+        """The end, half of the time."""
+        if self.chance.random() < 0.5:
+            self.told("stop", lambda: self.ada.presses(f"/sharing/{self.grant}/stop"), grant=self.grant)
+
+
+def beside(role: str, told: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start another process in one of the roles below; wait until it says that it is ready."""
+    command = [sys.executable, "-m", "tests.consent.racing", role, orjson.dumps(told).decode()]
+    place = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=place
+    )
+
+
+def lines(stream: Any) -> Iterator[dict[str, Any]]:
+    """What a process has told; a last line cut short by the end of it is left out."""
+    for line in stream:
+        if line.endswith(b"\n"):
+            yield orjson.loads(line)
+
+
+if __name__ == "__main__":
+    configure()
+    roles = {"reader": reader, "faces": faces, "waits": waits}
+    roles[sys.argv[1]](orjson.loads(sys.argv[2]))

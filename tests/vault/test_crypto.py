@@ -1,0 +1,225 @@
+"""The primitives: known answers, refusals, and the conditions under which they are safe."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from vault import bearer, crypto, locks
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
+ABOUT = crypto.identity("vrm/1/record", b"o" * 16, 1, 1)
+parts = some.lists(some.one_of(some.binary(max_size=40), some.text(max_size=20)), max_size=6)
+
+
+def known(name: str) -> Any:
+    return json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def part_of(shown: dict[str, Any]) -> bytes | str | int:
+    return bytes.fromhex(shown["hex"]) if "hex" in shown else shown.get("text", shown.get("number"))
+
+
+def plaintext(length: int) -> bytes:
+    return (bytes(range(256)) * (length // 256 + 1))[:length]
+
+
+def test_hkdf_gives_the_answers_of_its_rfc() -> None:
+    secret, salt, info = b"\x0b" * 22, bytes(range(13)), bytes(range(0xF0, 0xFA))
+    expected = "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
+    assert crypto.derive(secret, salt, info, 42).hex() == expected
+
+
+@pytest.mark.parametrize("each", known("identity")["identities"], ids=lambda each: each["hex"][:24])
+def test_identities_have_their_known_encoding(each: Any) -> None:
+    assert crypto.identity(*map(part_of, each["parts"])).hex() == each["hex"]  # type: ignore[arg-type]
+
+
+@given(parts, parts)
+def test_no_two_lists_have_the_same_identity(one: list[bytes | str], other: list[bytes | str]) -> None:
+    def raw(each: list[bytes | str]) -> list[bytes]:
+        return [part.encode() if isinstance(part, str) else part for part in each]
+
+    assert (crypto.identity("k", *one) == crypto.identity("k", *other)) == (raw(one) == raw(other))
+
+
+@pytest.mark.parametrize("each", known("boxes")["precious"], ids=lambda each: f"{each['length']} bytes")
+def test_precious_boxes_open_to_their_known_text(each: Any) -> None:
+    box, about = bytes.fromhex(each["box"]), bytes.fromhex(each["identity"])
+    assert crypto.open_box(bytes.fromhex(each["key"]), about, box) == plaintext(each["length"])
+    assert crypto.key_id_of(box) == each["key_id"]
+
+
+@pytest.mark.parametrize("each", known("boxes")["rows"], ids=lambda each: f"{each['length']} bytes")
+def test_rows_open_to_their_known_text(each: Any) -> None:
+    key = crypto.RowKey(bytes.fromhex(each["key"]), key_id=each["key_id"])
+    assert key.open(bytes.fromhex(each["identity"]), bytes.fromhex(each["box"])) == plaintext(each["length"])
+
+
+def test_a_row_key_is_derived_as_the_format_says() -> None:
+    shown = known("boxes")["row_key"]
+    assert crypto.derive(bytes.fromhex(shown["key"]), None, b"rows").hex() == shown["derived"]
+
+
+@pytest.mark.parametrize("each", known("locks")["keks"], ids=lambda each: each["kind"])
+def test_keks_have_their_known_value(each: Any) -> None:
+    owner, lock, secret = (bytes.fromhex(each[name]) for name in ("owner", "lock", "secret"))
+    pepper = bytes.fromhex(each["pepper"]) if each["pepper"] else None
+    made = crypto.derive(secret, pepper, crypto.identity("vrm/1/kek", each["kind"], owner, lock))
+    assert made.hex() == each["kek"]
+
+
+@pytest.mark.parametrize("each", known("locks")["locks"], ids=lambda each: each["kind"])
+def test_locks_open_to_their_known_payload(each: Any) -> None:
+    owner, lock, secret, params = (bytes.fromhex(each[name]) for name in ("owner", "lock", "secret", "params"))
+    pepper = bytes.fromhex(each["pepper"]) if each["pepper"] else None
+    opened = locks.open_lock(each["kind"], owner, lock, secret, pepper, params, bytes.fromhex(each["box"]))
+    assert opened.hex() == each["payload"]
+
+
+def test_a_passphrase_stretches_to_its_known_secret_however_it_was_composed() -> None:
+    shown = known("locks")["argon2id"]
+    assert locks.passphrase_secret(shown["passphrase"], bytes.fromhex(shown["params"])).hex() == shown["secret"]
+    assert locks.passphrase_secret("Ångström five kettles", bytes.fromhex(shown["params"])).hex() == shown["secret"]
+
+
+@pytest.mark.parametrize("each", known("strings")["strings"], ids=lambda each: each["kind"])
+def test_bearer_strings_are_written_and_read_as_known(each: Any) -> None:
+    route_key = bytes.fromhex(known("strings")["route_key"])
+    owner, lock, secret = (bytes.fromhex(each[name]) for name in ("owner", "lock", "secret"))
+    string = bearer.Bearer(each["kind"], owner, lock, secret)
+    assert string.text(route_key) == each["text"]
+    assert bearer.parse(each["text"], each["kind"], route_key) == string
+
+
+@pytest.mark.parametrize("each", known("strings")["recovery_codes"], ids=lambda each: each["written"][:5])
+def test_recovery_codes_are_written_and_read_as_known(each: Any) -> None:
+    assert locks.write_recovery_code(bytes.fromhex(each["secret"])) == each["written"]
+    typed = each["written"].lower().replace("-", " – ").replace("0", "o").replace("1", "l")
+    assert locks.read_recovery_code(typed) == bytes.fromhex(each["secret"])
+
+
+@pytest.mark.parametrize("each", known("strings")["tags"], ids=lambda each: each["tag"][:12])
+def test_tags_have_their_known_value(each: Any) -> None:
+    assert crypto.tag(bytes.fromhex(each["key"]), *map(part_of, each["parts"])).hex() == each["tag"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("length", "bucket"), known("padding")["buckets"])
+def test_texts_are_padded_to_their_known_bucket(length: int, bucket: int) -> None:
+    assert len(crypto.pad(b"x" * length)) == bucket
+
+
+@given(some.integers(0, 1 << 22))
+def test_padding_adds_spaces_only_and_at_most_an_eighth(length: int) -> None:
+    made = crypto.pad(b"x" * length)
+    assert made == b"x" * length + b" " * (len(made) - length)
+    assert len(made) <= max(64, length * 1.125)
+
+
+def test_two_boxes_of_one_text_have_nothing_in_common() -> None:
+    assert crypto.seal(KEY, ABOUT, b"the same")[5:] != crypto.seal(KEY, ABOUT, b"the same")[5:]
+    rows = crypto.RowKey(KEY)
+    assert len({rows.seal(ABOUT, b"the same")[5:17] for _ in range(2000)}) == 2000
+
+
+@pytest.mark.parametrize("length", [0, 1, 16_383, 16_384, 16_385, 40_000])
+def test_a_box_that_was_cut_or_lengthened_does_not_open(length: int) -> None:
+    box = crypto.seal(KEY, ABOUT, bytes(length))
+    cuts = {0, 1, 4, 5, 28, 29, 60, 61, 76, 77, len(box) - 1, len(box) - 16, 61 + 16_400, 61 + 2 * 16_400}
+    for cut in cuts - {len(box)}:
+        with pytest.raises(crypto.Damaged):
+            crypto.open_box(KEY, ABOUT, box[:cut] if cut < len(box) else box + bytes(16))
+    with pytest.raises(crypto.Damaged):
+        crypto.open_box(KEY, ABOUT, box + b"\0")
+
+
+def test_a_row_that_was_cut_does_not_open() -> None:
+    rows = crypto.RowKey(KEY)
+    box = rows.seal(ABOUT, b"something")
+    for cut in range(len(box)):
+        with pytest.raises(crypto.Damaged):
+            rows.open(ABOUT, box[:cut])
+
+
+def test_there_is_one_failure_for_every_reason() -> None:
+    precious, row = crypto.seal(KEY, ABOUT, b"gift for Bram"), crypto.RowKey(KEY).seal(ABOUT, b"gift for Bram")
+    tries = [
+        lambda: crypto.open_box(OTHER, ABOUT, precious),
+        lambda: crypto.open_box(KEY, ABOUT + b"\0", precious),
+        lambda: crypto.open_box(KEY, ABOUT, b"\x02" + precious[1:]),
+        lambda: crypto.open_box(KEY, ABOUT, precious[:1] + b"\0\0\0\x09" + precious[5:]),
+        lambda: crypto.open_box(KEY, ABOUT, row),
+        lambda: crypto.open_box(KEY, ABOUT, b""),
+        lambda: crypto.open_box(KEY, ABOUT, None),
+        lambda: crypto.RowKey(OTHER).open(ABOUT, row),
+        lambda: crypto.RowKey(KEY, key_id=9).open(ABOUT, row),
+        lambda: crypto.RowKey(KEY).open(ABOUT + b"\0", row),
+        lambda: crypto.RowKey(KEY).open(ABOUT, precious),
+        lambda: crypto.RowKey(KEY).open(ABOUT, None),
+    ]
+    for each in tries:
+        with pytest.raises(crypto.Damaged) as failure:
+            each()
+        assert str(failure.value) == "a box does not open"
+        assert failure.value.__cause__ is None
+        assert failure.value.__context__ is None or failure.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("memory", "passes", "lanes"),
+    [(1 << 31, 3, 1), ((1 << 20) + 1, 3, 1), (1 << 16, 1 << 31, 1), (1 << 16, 33, 1), (1 << 16, 3, 17), (1 << 16, 3, 0)]
+    + [((1 << 16) - 1, 3, 1), (1 << 16, 2, 1), (1 << 16, 0, 1), (0, 0, 0)],
+)
+def test_a_cost_above_the_ceiling_or_below_the_floor_is_refused_before_it_is_paid(
+    memory: int, passes: int, lanes: int
+) -> None:
+    params = crypto.Cost(memory, passes, lanes).to_bytes() + bytes(16)
+    began = time.perf_counter()
+    with pytest.raises(crypto.Damaged):
+        locks.passphrase_secret("a lamp, a kettle, a map", params)
+    assert time.perf_counter() - began < 0.05
+
+
+def test_no_secret_stands_in_a_repr() -> None:
+    string = bearer.mint("access", b"o" * 16, b"l" * 16)
+    assert string.secret.hex() not in repr(string)
+    assert repr(string.secret) not in repr(string)
+
+
+def test_a_string_of_one_kind_is_not_one_of_another() -> None:
+    string = bearer.mint("refresh", b"o" * 16, b"l" * 16).text(KEY)
+    assert bearer.parse(string, "refresh", KEY) is not None
+    for kind in ("session", "code", "access", "link"):
+        assert bearer.parse(string, kind, KEY) is None  # type: ignore[arg-type]
+        assert bearer.parse(string.replace("_rt_", f"_{bearer.PREFIX[kind]}_"), "refresh", KEY) is None  # type: ignore[index]
+
+
+def test_every_slip_in_a_string_is_noticed() -> None:
+    string = bearer.mint("link", b"o" * 16, b"l" * 16).text(KEY)
+    for at in range(7, len(string)):
+        slipped = string[:at] + ("A" if string[at] != "A" else "B") + string[at + 1 :]
+        assert bearer.parse(slipped, "link", KEY) is None or at == len(string) - 1
+    for wrong in ("", "vrm_rv_", string + "A", string[:-1], " " + string, string.upper(), string + "\n"):
+        assert bearer.parse(wrong, "link", KEY) is None
+
+
+def test_two_strings_for_one_owner_cannot_be_joined() -> None:
+    routes = {bearer.mint("access", b"o" * 16, crypto.random_bytes(16)).text(KEY)[7:28] for _ in range(200)}
+    assert len(routes) == 200
+
+
+def test_every_slip_in_a_recovery_code_is_noticed() -> None:
+    code = locks.write_recovery_code(locks.new_recovery_code())
+    for at, letter in enumerate(code):
+        if letter != "-":
+            wrong = "Z" if letter != "Z" else "Y"
+            assert locks.read_recovery_code(code[:at] + wrong + code[at + 1 :]) is None
+    for wrong in ("", code[:-1], code + "0", code.replace("-", "_"), "U" * 40):
+        assert locks.read_recovery_code(wrong) is None
