@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
 from connectors.connector import Found, VendorHint
-from connectors.uploads import ReportLine
+from connectors.course import ReportLine
 from vault import crypto, store
 from vault.collections.vendors import Vendor
-from vault.errors import Invalid, N_
+from vault.errors import N_, Invalid
 from vault.models import Owner, RecordRow
 from vault.record import CLASSES, Record
 from vault.stored import Stored
@@ -43,22 +42,10 @@ class Ready(NamedTuple):
 def ready(vault: OpenVault, found: Found, place: str) -> Ready:
     """Check what a connector found as if the file itself had written it. Raises Invalid."""
     kind = CLASSES.get((found.collection, found.part))
-    if kind is None or not references(kind).isdisjoint(found.data):
+    if kind is None or not kind.references.isdisjoint(found.data):
         raise Invalid({"collection": [NOT_A_RECORD]})
     kind.check({**found.data, **found.proposes} if found.proposes else found.data)
     return Ready(vault.keyring.mark(*found.natural), kind, found, place)
-
-
-@cache
-def references(kind: type[Record]) -> frozenset[str]:
-    """Fields that hold numbers of hers, which no file can know."""
-    return frozenset(each.name for each in kind.fields if each.refers)
-
-
-@cache
-def vendor_field(kind: type[Record]) -> str:
-    """The field that names a vendor, or nothing."""
-    return next((each.name for each in kind.fields if each.refers == "vendors"), "")
 
 
 def vendor_mark(vault: OpenVault, hint: VendorHint) -> bytes:
@@ -186,7 +173,7 @@ def _sort(made: Plan, vault: OpenVault, each: Ready, row: tuple[int, int, bytes 
     if before is None or before.kind is not each.kind:
         made.refused += each.found.units
         made.lines.append(ReportLine(each.place, DAMAGED if before is None else NOT_A_RECORD, refused=True))
-    elif _source(each, before.source.get(vendor_field(each.kind), 0)) == before.source:
+    elif _source(each, before.source.get(each.kind.vendor_field, 0)) == before.source:
         made.same += each.found.units
     else:
         made.changed.append((before, each))
@@ -195,7 +182,7 @@ def _sort(made: Plan, vault: OpenVault, each: Ready, row: tuple[int, int, bytes 
 def _source(each: Ready, vendor: int) -> dict[str, Any]:
     source = {name: value for name, value in each.found.data.items() if value is not None}
     if vendor:
-        source[vendor_field(each.kind)] = vendor
+        source[each.kind.vendor_field] = vendor
     return source
 
 
@@ -219,7 +206,7 @@ class Writing:
         store.insert_all(turn, self.vault, new, import_id=self.import_id)
         for before, each in planned.changed:
             origin = self._origin(each, decided=not before.proposes)
-            kept = before.source.get(vendor_field(each.kind), 0)
+            kept = before.source.get(each.kind.vendor_field, 0)
             source = _source(each, kept) if kept else self._source(planned, each)
             store.put(turn, self.vault, before, replace(before, source=source, origin=origin))
 
@@ -240,7 +227,7 @@ class Writing:
     def _source(self, planned: Plan, each: Ready) -> dict[str, Any]:
         """What the file said, with the number of the vendor it meant."""
         hint = each.found.vendor
-        named = planned.vendors.get(hint, 0) if hint and vendor_field(each.kind) else 0
+        named = planned.vendors.get(hint, 0) if hint and each.kind.vendor_field else 0
         return _source(each, named)
 
     def _origin(self, each: Ready, *, decided: bool = False) -> dict[str, Any]:

@@ -87,12 +87,14 @@ class House:
     def import_rate(self, rows: int = 100_000) -> dict[str, Any]:
         """Import an order history of many lines through the engine, and csv.reader over the same file."""
         from connectors.engine import run
-        from connectors.uploads import seal_upload
+        from connectors.uploads import Arriving
 
         file = self.directory / "Retail.OrderHistory.1.csv"
         write_history(file, rows)
-        with file.open("rb") as opened:
-            import_id = seal_upload(self.vault, file.name, iter(lambda: opened.read(1 << 20), b""))
+        with file.open("rb") as opened, Arriving(self.vault, file.name) as arriving:
+            while data := opened.read(1 << 20):
+                arriving.write(data)
+            import_id = arriving.finish()
         began = time.perf_counter()
         run(self.vault, import_id)
         rate, anchor = rows / (time.perf_counter() - began), csv_rate(file)

@@ -11,28 +11,18 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
 
 from connectors.batches import Plan, Ready, Vendors, Writing, plan, ready
 from connectors.connector import Found, LeftOut, Refused
+from connectors.course import Course, ReportLine, Standing, add_report, mine, open_course, seal_course, standing
 from connectors.models import Import
 from connectors.reading import ZIP, Event, FileRefused, Progress, Recognised, read_upload
-from connectors.uploads import (
-    Course,
-    ReportLine,
-    SealedUpload,
-    Standing,
-    add_report,
-    drop_chunks,
-    mine,
-    open_course,
-    seal_course,
-    standing,
-)
+from connectors.uploads import SealedUpload, drop_chunks
 from vault import crypto, store
-from vault.errors import Invalid, N_
+from vault.errors import N_, Invalid
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -46,11 +36,11 @@ CUT = N_("The sealed copy of this file is damaged, so reading ended there. What 
 NOTHING = N_("Nothing in this archive can be read here.")
 
 
-class Lost(Exception):  # noqa: N818 - a finding, not an error
+class Lost(Exception):
     """Somebody else has the lease, she stopped the import, or her vault was locked."""
 
 
-class _Moved(Exception):  # noqa: N818 - likewise
+class _Moved(Exception):
     """Between plan and turn she wrote something that makes the plan too small."""
 
 
@@ -90,7 +80,7 @@ class Batch:
         return first, replace(self, ready=self.ready[middle:], outcomes=self.outcomes - middle)
 
 
-def run(vault: OpenVault, import_id: bytes, told: Callable[[Course], None] | None = None) -> Standing:
+def run(vault: OpenVault, import_id: bytes, told: Callable[[Course], object] | None = None) -> Standing:
     """Read an upload from its cursor to its end, or until the lease is lost. `told` hears of every batch.
 
     Returns how it stands then; `running` means that somebody else is at it. Raises NotFound, crypto.Damaged.
@@ -126,6 +116,14 @@ def _take_lease(vault: OpenVault, import_id: bytes, lease: bytes) -> Course | No
     return open_course(vault, import_id, row[0]) if row else None
 
 
+def _sentence(error: Invalid) -> str:
+    """The first of the sentences about a record."""
+    said: Any = error.fields
+    while isinstance(said, dict) and said:
+        said = next(iter(said.values()))
+    return str(said[0]) if isinstance(said, list) and said else error.sentence
+
+
 class _Run:
     """One run under one lease. `course` is what is committed; `skip` outcomes of the file were committed before."""
 
@@ -135,7 +133,7 @@ class _Run:
         import_id: bytes,
         lease: bytes,
         course: Course,
-        told: Callable[[Course], None] | None = None,
+        told: Callable[[Course], object] | None = None,
     ) -> None:
         self.vault, self.import_id, self.lease, self.course, self.told = vault, import_id, lease, course, told
         self.upload = SealedUpload(vault, import_id, course)
@@ -191,7 +189,7 @@ class _Run:
             try:
                 checked = ready(self.vault, event, place)
             except Invalid as error:
-                batch.refuse(next(iter(error.fields.values()))[0], place, event.units)
+                batch.refuse(_sentence(error), place, event.units)
             else:
                 if checked.mark in batch.marks:
                     self._flush()
@@ -276,8 +274,6 @@ class _Run:
         with server.main.transaction() as session:
             self._save(session, self.course, state=state, lease_id=None, lease_until=0)
         drop_chunks(server, self.vault.owner_id, self.import_id)
-        if alive(self.vault):
-            assert self.vault.catalogue.revision  # noqa: S101 - looking at it is what brings it up to now
 
     def release(self) -> None:
         """Let somebody else go on from the cursor; nothing happens if the lease is not held any more."""

@@ -1,13 +1,184 @@
-"""The pages about imports."""
+"""The pages about imports: bring a file in, watch it being read, see what was refused and what looks like a gift."""
 
 from __future__ import annotations
 
-from flask import Blueprint
+import csv
+import io
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import IO, Any, cast
+
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from flask_babel import gettext
+from werkzeug.formparser import FormDataParser
+
+from connectors import gifts, resuming
+from connectors.course import Standing, report, standing, standings
+from connectors.sources import sources
+from connectors.uploads import DAY, Arriving
+from vault.errors import NotFound
+from vault.pages import session
 
 pages = Blueprint("imports", __name__, template_folder="templates")
 
+AROUND = 1 << 16  # bytes of a form besides the file in it
+FILES_MOST = 20
+LINES_SHOWN = 200
+RUNS = tuple("=+-@\t\r")  # what a spreadsheet takes for the beginning of a formula
+
 
 @pages.get("/imports")
+@session.unlocked
 def imports() -> str:
-    """Every import."""
-    return ""
+    """Every import, and the form for another one."""
+    return _list()
+
+
+def _list(problem: str = "") -> str:
+    """Looking at the list also wakes what waits since this server was started anew."""
+    vault = session.vault()
+    resuming.resume(vault)
+    return render_template(
+        "imports.html",
+        found=standings(vault),
+        begun=_begun,
+        sources=[source.ABOUT.title for source in sources()],
+        limit=vault.server.settings.upload_limit,
+        problem=problem,
+    )
+
+
+@pages.post("/imports")
+@session.unlocked
+def upload() -> Response:
+    """Take files in. Each is sealed while it arrives; what does not arrive whole leaves nothing."""
+    vault = session.vault()
+    request.max_content_length = vault.server.settings.upload_limit + AROUND
+    with ExitStack() as arriving:
+        whole = _arrived(lambda name: arriving.enter_context(Arriving(vault, name)))
+        begun = [each.finish() for each in whole if each.course.size]
+    if not begun:
+        return make_response(_list(gettext("Choose a file first. An empty one holds nothing to read.")), 422)
+    for import_id in begun:
+        resuming.begin(vault, import_id)
+    there = url_for("imports.detail", number=begun[0].hex()) if len(begun) == 1 else url_for("imports.imports")
+    return make_response(redirect(there, 303))
+
+
+def _arrived(seal: Callable[[str], Arriving]) -> list[Arriving]:
+    """The files of this form that came to their end, written nowhere but into their boxes."""
+    names: list[str] = []
+
+    def sink(  # named as the parser calls it
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        names.append(filename or "")
+        if len(names) > FILES_MOST:
+            abort(413)
+        return cast("IO[bytes]", seal(names[-1]))
+
+    parser = FormDataParser(sink, max_form_memory_size=AROUND, max_form_parts=FILES_MOST * 2, silent=False)
+    try:
+        _, _, files = parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
+    except ValueError:
+        abort(400)
+    return [cast("Arriving", each.stream) for each in files.getlist("file")]
+
+
+@pages.get("/imports/<string(length=32):number>")
+@session.unlocked
+def detail(number: str) -> str:
+    """One import: how far it is, what came of it, what has to be decided."""
+    vault = session.vault()
+    found = standing(vault, _id(number))
+    if _goes_on(found):
+        resuming.resume(vault)
+    lines = [] if _goes_on(found) else report(vault, found.import_id)
+    refused = [line for line in lines if line.refused]
+    looks = [] if _goes_on(found) else gifts.proposals(vault, found.import_id)
+    return render_template(
+        "imports_one.html",
+        **_shown(found),
+        refused=refused[:LINES_SHOWN],
+        more_refused=len(refused) - LINES_SHOWN,
+        left_out=sorted(found.course.reasons.items(), key=lambda each: -each[1]),
+        gifts=looks[: gifts.AT_ONCE],
+        more_gifts=len(looks) - gifts.AT_ONCE,
+        vendors=vault.catalogue.titles(entry.vendor for entry in looks[: gifts.AT_ONCE]) if looks else {},
+    )
+
+
+@pages.get("/imports/<string(length=32):number>/progress")
+@session.unlocked
+def progress(number: str) -> Response:
+    """The part of that page which changes while the file is read; at the end the whole page is asked for again."""
+    found = standing(session.vault(), _id(number))
+    response = make_response(render_template("imports_progress.html", **_shown(found)))
+    if not _goes_on(found):
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+@pages.get("/imports/<string(length=32):number>/report.csv")
+@session.unlocked
+def report_file(number: str) -> Response:
+    """Every refused and left out line, to be kept or mended elsewhere."""
+    lines = report(session.vault(), _id(number))
+    out = io.StringIO()
+    written = csv.writer(out)
+    written.writerow([gettext("Where"), gettext("What happened"), gettext("Why")])
+    for line in lines:
+        happened = gettext("Refused") if line.refused else gettext("Left out")
+        written.writerow([_inert(line.place), happened, _inert(gettext(line.reason))])
+    response = Response(out.getvalue(), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="import-report.csv"'
+    return response
+
+
+@pages.post("/imports/<string(length=32):number>/<any(stop, go_on, end):act>")
+@session.unlocked
+def act(number: str, act: str) -> Response:
+    """Stop reading, go on, or leave the rest of the file unread."""
+    vault, import_id = session.vault(), standing(session.vault(), _id(number)).import_id
+    {"stop": resuming.stop, "go_on": resuming.go_on, "end": resuming.end}[act](vault, import_id)
+    return make_response(redirect(url_for("imports.detail", number=number), 303))
+
+
+@pages.post("/imports/<string(length=32):number>/gifts")
+@session.unlocked
+def decide_gifts(number: str) -> Response:
+    """Mark what she ticked as gifts, or settle that none of those shown is one."""
+    vault, import_id = session.vault(), standing(session.vault(), _id(number)).import_id
+    none = request.form.get("decide") == "none"
+    chosen = request.form.getlist("shown" if none else "gift")
+    gifts.decide(vault, import_id, [int(each) for each in chosen if each.isdecimal()], accept=not none)
+    return make_response(redirect(url_for("imports.detail", number=number, notice="decided"), 303))
+
+
+def _id(number: str) -> bytes:
+    try:
+        return bytes.fromhex(number)
+    except ValueError:
+        raise NotFound from None
+
+
+def _goes_on(found: Standing) -> bool:
+    return found.state in resuming.UNDER_WAY and not found.course.stopped
+
+
+def _begun(found: Standing) -> str:
+    return datetime.fromtimestamp(found.started_day * DAY, UTC).date().isoformat()
+
+
+def _shown(found: Standing) -> dict[str, Any]:
+    return {"at": found, "course": found.course, "number": found.import_id.hex(), "goes_on": _goes_on(found),
+            "begun": _begun(found)}  # fmt: skip
+
+
+def _inert(cell: str) -> str:
+    """A cell that no spreadsheet runs."""
+    return f"'{cell}" if cell.startswith(RUNS) else cell

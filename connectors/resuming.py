@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from connectors.course import mine, open_course, seal_course, standings
 from connectors.engine import alive, run
 from connectors.models import Import
-from connectors.uploads import drop_chunks, mine, open_course, seal_course, standings, tidy
+from connectors.uploads import drop_chunks, tidy
 from vault import crypto
 from vault.errors import N_, NotFound
 from vault.logs import log
@@ -41,6 +42,8 @@ def _until_it_ends(vault: OpenVault, import_id: bytes) -> None:
         while alive(vault):
             at = run(vault, import_id)
             if at.state not in UNDER_WAY or at.course.stopped:
+                if alive(vault):
+                    vault.server.catalogues.of(vault)  # caught up here, before a page has to wait for it
                 return
             time.sleep(PAUSE)
     except (NotFound, crypto.Damaged, SQLAlchemyError, OSError) as error:

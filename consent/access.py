@@ -12,24 +12,24 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 
 from consent.models import Access, Counter, Refusal
 from vault import crypto
+from vault.db import Statement
 
 if TYPE_CHECKING:
     from vault.server import Server
 
-_NEXT = text(
+_NEXT = Statement(
     "INSERT INTO counters (owner_id, grant_id, number) VALUES (:owner, :grant, 1) "
     "ON CONFLICT (owner_id, grant_id) DO UPDATE SET number = counters.number + 1 RETURNING number"
 )
-_WRITE = text(
+_WRITE = Statement(
     "INSERT INTO accesses (owner_id, grant_id, number, proof_tag, day, box) "
     "VALUES (:owner, :grant, :number, :proof, :day, :box)"
 )
-_REFUSED = text(
+_REFUSED = Statement(
     "INSERT INTO refusals (owner_id, grant_id, day, count) VALUES (:owner, :grant, :day, 1) "
     "ON CONFLICT (owner_id, grant_id, day) DO UPDATE SET count = refusals.count + 1"
 )
@@ -37,6 +37,10 @@ _REFUSED = text(
 
 class Replayed(Exception):
     """This proof has been used before."""
+
+
+class NoLog(Exception):  # noqa: N818 - a finding, told with one code
+    """The log cannot be written, so nobody may look: a full disk, or no turn in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Look:
 
 
 def write(server: Server, look: Look) -> int:
-    """Write one entry durably; returns its number. Raises Replayed when the proof is known."""
+    """Write one entry durably; returns its number. Raises Replayed when the proof is known, NoLog when it cannot."""
     now = server.now
     content = {
         "at": now,
@@ -83,20 +87,22 @@ def write(server: Server, look: Look) -> int:
     sealing, plaintext = crypto.RowKey(look.log_key), crypto.pad(orjson.dumps(content))
     keys = {"owner": look.owner_id, "grant": look.grant_id}
     try:
-        with server.log.writing() as connection:
-            number = connection.execute(_NEXT, keys).scalar_one()
+        with server.log.written_line() as line:
+            number = _NEXT.on(line, **keys).fetchone()[0]
             box = sealing.seal(about_access(look.owner_id, look.grant_id, number), plaintext)
             values = {"number": number, "proof": look.proof_tag, "day": now // 86400, "box": box}
-            connection.execute(_WRITE, {**keys, **values})
-    except IntegrityError:
+            _WRITE.on(line, **keys, **values)
+    except server.log.driver.IntegrityError:
         raise Replayed from None
+    except server.log.driver.OperationalError as error:
+        raise NoLog from error
     return int(number)
 
 
 def count_refusal(server: Server, owner: bytes, grant: bytes) -> None:
     """A call named a lock of this grant and did not open it: counted per day, nothing else is known of it."""
-    with server.log.writing() as connection:
-        connection.execute(_REFUSED, {"owner": owner, "grant": grant, "day": server.now // 86400})
+    with server.log.written_line() as line:
+        _REFUSED.on(line, owner=owner, grant=grant, day=server.now // 86400)
 
 
 def proof_tag(server: Server, owner: bytes, thumbprint: str, jti: str) -> bytes:

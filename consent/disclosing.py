@@ -57,11 +57,14 @@ def _candidates(session: Session, vault: OpenVault, terms: Terms, item: VaultDat
 
 
 def digest_of(session: Session, vault: OpenVault, terms: Terms) -> bytes:
-    """A digest of terms and every byte previewed: consent to one is consent to the other, and to nothing else."""
+    """A digest of terms and every byte previewed: consent to one is consent to the other, and to nothing else.
+
+    Whether a record is a gift is part of it: that decides if she gives it, though the bytes would be the same.
+    """
     parts: list[bytes | str | int] = [terms.client_id, terms.vendor, terms.alias or "", *map(repr, terms.items)]
     for item in terms.items:
         for shown in shown_by(session, vault, terms, item):
-            parts += [shown.item, shown.number, shown.data]
+            parts += [shown.item, shown.number, int(shown.gift), shown.data]
     return crypto.digest(*parts)
 
 

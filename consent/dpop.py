@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from joserfc import jwt
@@ -15,6 +16,10 @@ from joserfc.jws import JWSRegistry
 ALGORITHMS = ("ES256", "EdDSA", "Ed25519")
 WINDOW = 60  # seconds a proof's time may differ from ours
 LONGEST = 4096
+
+
+REGISTRY = JWSRegistry(algorithms=list(ALGORITHMS))
+REGISTRY.max_header_length = 2048
 
 
 class BadProof(Exception):
@@ -62,27 +67,29 @@ def _decode(text: str) -> tuple[ECKey | OKPKey, jwt.Token]:
     if {"d", "k", "p", "q"} & set(jwk) or "crit" in header:
         raise BadProof("jwk must be a public key")
     try:
-        key = ECKey.import_key(jwk) if jwk.get("kty") == "EC" else OKPKey.import_key(jwk)
-        if key.curve_name not in {"P-256", "Ed25519"}:
-            raise BadProof("jwk must be P-256 or Ed25519")
-        return key, jwt.decode(text, key, registry=_registry())
+        key = _key(*(str(jwk.get(member, "")) for member in ("kty", "crv", "x", "y")))
+        return key, jwt.decode(text, key, registry=REGISTRY)
     except (JoseError, ValueError, TypeError, KeyError):
         raise BadProof("the signature does not verify") from None
+
+
+@lru_cache(maxsize=1024)
+def _key(kind: str, curve: str, x: str, y: str) -> ECKey | OKPKey:
+    """A public key, parsed once: the only thing here that outlives a request."""
+    if (kind, curve) == ("EC", "P-256"):
+        return ECKey.import_key({"kty": kind, "crv": curve, "x": x, "y": y})
+    if (kind, curve) == ("OKP", "Ed25519"):
+        return OKPKey.import_key({"kty": kind, "crv": curve, "x": x})
+    raise BadProof("jwk must be P-256 or Ed25519")
 
 
 def _header(text: str) -> dict[str, object]:
     from joserfc.jws import extract_compact
 
     try:
-        return dict(extract_compact(text.encode(), registry=_registry()).headers())
+        return dict(extract_compact(text.encode(), registry=REGISTRY).headers())
     except (JoseError, ValueError, TypeError):
         raise BadProof("not a signed token") from None
-
-
-def _registry() -> JWSRegistry:
-    registry = JWSRegistry(algorithms=list(ALGORITHMS))
-    registry.max_header_length = 2048
-    return registry
 
 
 def hash_of(access_token: str) -> str:

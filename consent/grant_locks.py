@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import delete, insert, text
-from sqlalchemy.engine import Connection
+from sqlalchemy import delete, insert
 
 from consent.models import GrantLock
 from vault import bearer, crypto, locks
+from vault.db import Line, Statement
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CODE_LIFE, ACCESS_LIFE = 60, 600  # seconds
 
-_FIND = text(
+_FIND = Statement(
     "SELECT l.grant_id, l.expires_at, l.used_at, l.box, g.state, g.version, g.change, g.changed_day, g.label_box, "
     "g.terms_box, o.revision "
     "FROM grant_locks l JOIN grants g ON g.owner_id = l.owner_id AND g.grant_id = l.grant_id "
@@ -58,12 +58,12 @@ class Opened:
     bound: Mapping[str, Any]
 
 
-def find(connection: Connection | Session, server: Server, string: str, kind: bearer.Kind) -> Found | None:
+def find(line: Line, server: Server, string: str, kind: bearer.Kind) -> Found | None:
     """The row that a bearer string names. Says nothing yet about whether the string is right."""
     wanted = bearer.parse(string, kind, server.keys.route)
     if wanted is None:
         return None
-    row = connection.execute(_FIND, {"owner": wanted.owner_id, "lock": wanted.lock_id, "kind": kind}).first()
+    row = _FIND.on(line, owner=wanted.owner_id, lock=wanted.lock_id, kind=kind).fetchone()
     return Found(wanted, *row) if row else None
 
 

@@ -155,7 +155,7 @@ def end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
     databases = (server.keystore.database, server.main)
     taking_away(databases, lambda: server.keystore.take(owner, grant))
     taking_away(databases, lambda: _erase(server, owner, grant, cause))
-    server.main.checkpoint()
+    taking_away(databases, server.main.checkpoint)
 
 
 def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
@@ -173,7 +173,7 @@ def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
 
 def pause(server: Server, owner: bytes, grant: bytes) -> None:
     """Stop it for now. Needs no key, so it works from a link while the vault is locked."""
-    server.keystore.pause(owner, grant)
+    taking_away((server.keystore.database,), lambda: server.keystore.pause(owner, grant))
 
 
 def resume(vault: OpenVault, grant: bytes) -> bool:

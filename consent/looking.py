@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import orjson
-from sqlalchemy import Connection, text
 
 from consent import access, dpop, grant_locks, grants
 from consent.disclosure import about_disclosure, about_terms
@@ -20,6 +19,8 @@ from consent.grant_locks import Found
 from consent.standing import Moved, standing_of, version_now
 from consent.terms import Terms, VaultData
 from vault import crypto
+from vault.db import Line, Statement
+from vault.errors import DiskFull
 
 if TYPE_CHECKING:
     from vault.server import Server
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 MOST = 200
 Code = Literal["invalid_token", "invalid_dpop_proof", "paused", "not_granted", "start_again", "invalid", "busy"]
 
-_RANGE = text(
+_RANGE = Statement(
     "SELECT change, item, ref, box FROM disclosures "
     "WHERE owner_id = :owner AND grant_id = :grant AND change > :after AND item IN (:a, :b, :c, :d, :e, :f) "
     "ORDER BY change LIMIT :limit"
@@ -70,18 +71,20 @@ class Opening:
 def look(server: Server, asking: Asking) -> bytes | Denied:
     """Answer one call: JSON bytes, or why not. The entry in the log is committed before this returns."""
     for _attempt in range(5):
-        with server.main.engine.connect() as connection:
+        with server.main.line(begin="BEGIN") as line:
             try:
-                opening = _open(server, connection, asking.token)
+                opening = _open(server, line, asking.token)
                 if isinstance(opening, Denied):
                     return opening
                 try:
-                    return _answer(server, connection, asking, opening)
+                    return _answer(server, line, asking, opening)
                 except crypto.Damaged:
                     _unless_moved(server, opening.found)
                     raise
             except Moved:
                 continue
+            except DiskFull:
+                break  # no log, and so no look
     return Denied("busy")
 
 
@@ -91,8 +94,8 @@ def _unless_moved(server: Server, found: Found) -> None:
         raise Moved
 
 
-def _open(server: Server, connection: Connection, token: str) -> Opening | Denied:
-    found = grant_locks.find(connection, server, token, "access")
+def _open(server: Server, line: Line, token: str) -> Opening | Denied:
+    found = grant_locks.find(line, server, token, "access")
     if found is None or found.state != "live" or found.terms_box is None:
         return Denied("invalid_token")
     standing = standing_of(server, found)
@@ -111,7 +114,7 @@ def _open(server: Server, connection: Connection, token: str) -> Opening | Denie
     return Opening(found, opened.key, terms, str(opened.bound["jkt"]), standing.held)
 
 
-def _answer(server: Server, connection: Connection, asking: Asking, opening: Opening) -> bytes | Denied:
+def _answer(server: Server, line: Line, asking: Asking, opening: Opening) -> bytes | Denied:
     items = opening.terms.of(asking.what) if asking.what else opening.terms.items
     try:
         proof = dpop.verify(
@@ -126,7 +129,7 @@ def _answer(server: Server, connection: Connection, asking: Asking, opening: Ope
     denied_by_terms = _denied(opening, items, asking)
     if denied_by_terms is not None:
         return _refused(server, asking, opening, items, denied_by_terms.code, denied_by_terms, tag)
-    rows = _rows(connection, asking, opening, items) if asking.what else []
+    rows = _rows(line, asking, opening, items) if asking.what else []
     try:
         number = access.write(server, _entry(asking, opening, items, "allowed", len(rows), tag))
     except access.Replayed:
@@ -191,7 +194,7 @@ def _after(asking: Asking, opening: Opening) -> int | None:
 
 
 def _rows(
-    connection: Connection, asking: Asking, opening: Opening, items: tuple[VaultData, ...]
+    line: Line, asking: Asking, opening: Opening, items: tuple[VaultData, ...]
 ) -> list[tuple[int, int, bytes, bytes | None]]:
     """The next rows in order of change. Raises crypto.Damaged when one does not open."""
     owner, grant = opening.found.string.owner_id, opening.found.grant_id
@@ -204,7 +207,7 @@ def _rows(
         "limit": asking.limit,
     }
     sealing, rows = crypto.RowKey(opening.key), []
-    for change, item, name, box in connection.execute(_RANGE, {**values, **names}):
+    for change, item, name, box in _RANGE.on(line, **values, **names):
         about = about_disclosure(owner, grant, item, name, opening.found.version, change)
         rows.append((change, item, name, sealing.open(about, box) if box is not None else None))
     return rows

@@ -29,8 +29,8 @@ class Linked:
 def find(server: Server, string: str) -> Linked | None:
     """The living grant behind a link; None for unknown, ended, expired or forged ones alike."""
     for _attempt in range(5):
-        with server.main.reading() as session:
-            found = grant_locks.find(session, server, string, "link")
+        with server.main.line() as line:
+            found = grant_locks.find(line, server, string, "link")
         if found is None or found.state != "live":
             return None
         try:

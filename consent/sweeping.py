@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 from consent import grants
 from consent.models import Grant, GrantLock
 from vault.errors import NotFound
+from vault.turn import settle
 
 if TYPE_CHECKING:
     from vault.server import Server
@@ -29,7 +30,12 @@ def replace(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
 
 
 def raise_version(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
-    """The job that repeats raising a grant's version floor."""
+    """The job that repeats raising a grant's version floor.
+
+    It looks for an old copy first: a floor that moves while somebody is about to hold the grant would keep it from
+    being held, and this job may itself have come back with the copy (docs/decisions/0003).
+    """
+    settle(server, owner)
     server.keystore.raise_version(owner, bytes.fromhex(payload["grant"]), int(payload["version"]))
 
 

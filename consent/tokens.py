@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from consent import grant_locks, grants
 from consent.disclosure import about_terms
@@ -43,8 +43,8 @@ class Credential:
 def open_credential(server: Server, string: str, kind: bearer.Kind) -> Credential | None:
     """Open a code or refresh token. None for unknown, revoked, expired, or wrong: they look alike."""
     for _attempt in range(5):
-        with server.main.reading() as session:
-            found = grant_locks.find(session, server, string, kind)
+        with server.main.line() as line:
+            found = grant_locks.find(line, server, string, kind)
         if found is None or found.state != "live" or found.expires_at <= server.now:
             return None
         try:
@@ -89,7 +89,7 @@ def replayed(server: Server, code: Credential) -> None:
 def refresh(server: Server, token: Credential, *, jkt: str) -> dict[str, Any] | None:
     """A new access token for the key that just proved itself. The refresh token stays."""
     with server.main.transaction() as session:
-        if not _take_live(session, token.found):
+        if not _take_live(session, token.found) or not _still_there(session, token.found):
             return None
         return _token_answer(session, server, token, jkt, with_refresh=False)
 
@@ -98,6 +98,12 @@ def _take_live(session: Session, found: Found) -> bool:
     mine = (Grant.owner_id == found.string.owner_id, Grant.grant_id == found.grant_id, Grant.state == "live")
     taken = session.execute(update(Grant).where(*mine).values(state="live"))
     return bool(taken.rowcount == 1)  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+
+
+def _still_there(session: Session, found: Found) -> bool:
+    """Has nobody dropped it since it was opened?"""
+    mine = (GrantLock.owner_id == found.string.owner_id, GrantLock.lock_id == found.string.lock_id)
+    return session.scalar(select(GrantLock.lock_id).where(*mine)) is not None
 
 
 def _token_answer(
@@ -167,4 +173,5 @@ def drop(server: Server, string: str, client_id: str) -> None:
             else GrantLock.lock_id == token.found.string.lock_id
         )
         with server.main.transaction() as session:
+            _take_live(session, token.found)
             session.execute(delete(GrantLock).where(GrantLock.owner_id == owner, GrantLock.grant_id == grant, which))

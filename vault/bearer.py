@@ -35,7 +35,7 @@ class Bearer:
         """The string to hand out."""
         raw = crypto.route(route_key, _xor(self.owner_id, self.lock_id)) + self.lock_id + self.secret
         raw += crc32(raw).to_bytes(4, "big")
-        return f"vrm_{PREFIX[self.kind]}_{urlsafe_b64encode(raw).rstrip(b'=').decode()}"
+        return f"vrm_{PREFIX[self.kind]}_{_letters(raw)}"
 
 
 def mint(kind: Kind, owner_id: bytes, lock_id: bytes) -> Bearer:
@@ -49,10 +49,15 @@ def parse(text: str, kind: Kind, route_key: bytes) -> Bearer | None:
     if shape is None or KIND.get(shape[1]) != kind:
         return None
     raw = urlsafe_b64decode(shape[2] + "=")
-    if len(raw) != LENGTH or crc32(raw[:-4]).to_bytes(4, "big") != raw[-4:]:
+    if len(raw) != LENGTH or crc32(raw[:-4]).to_bytes(4, "big") != raw[-4:] or _letters(raw) != shape[2]:
         return None
     lock_id, secret = raw[16:32], raw[32:64]
     return Bearer(kind, _xor(crypto.route(route_key, raw[:16], back=True), lock_id), lock_id, secret)
+
+
+def _letters(raw: bytes) -> str:
+    """Base64url without padding. The last letter has two bits to spare; only zeros in them are read back."""
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _xor(one: bytes, other: bytes) -> bytes:

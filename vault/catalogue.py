@@ -270,6 +270,10 @@ def _save(catalogue: Catalogue, vault: OpenVault) -> None:
     file = _file(vault.server, vault.owner_id)
     box = crypto.seal(vault.keyring["catalogue"], _about(vault), catalogue.image())
     fresh = file.with_suffix(f".{crypto.random_bytes(4).hex()}")
-    fresh.write_bytes(box)
-    fresh.replace(file)
+    try:
+        fresh.write_bytes(box)
+        fresh.replace(file)
+    except OSError:
+        fresh.unlink(missing_ok=True)  # the next unlock builds a new one; locking never fails for want of room
+        return
     catalogue.saved = catalogue.revision

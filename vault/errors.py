@@ -76,6 +76,13 @@ class Busy(VaultError):
     sentence = N_("The vault is busy just now. Try again in a moment.")
 
 
+class DiskFull(VaultError):
+    """There is no room to write. What takes away gives up the ballast file first, and so still works."""
+
+    code, status = "disk_full", 507
+    sentence = N_("The disk is full, so nothing was changed. Stopping, pausing and locking still work.")
+
+
 class Unsafe(VaultError):
     """The server refuses to start, or to go on, in a state that would break a promise."""
 

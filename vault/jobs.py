@@ -65,12 +65,7 @@ def _run(server: Server, owner: bytes, job: bytes) -> bool:
         if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
             return False
         row = session.execute(select(Job.kind, Job.attempts, Job.box).where(*mine)).one()
-    try:
-        payload = orjson.loads(crypto.open_box(server.keys.seal, _about(owner, job, row.kind), row.box))
-    except crypto.Damaged:
-        log.error("job_damaged")
-        payload = None  # one row that was tampered with must not keep the others from their turn
-    done = False if payload is None else server.jobs[row.kind](server, owner, payload)
+    done = _work(server, owner, job, row.kind, row.box)
     with server.main.transaction() as session:
         still_mine = (*mine, Job.lease_id == lease)
         if done is not False or row.attempts >= GIVE_UP:
@@ -79,6 +74,15 @@ def _run(server: Server, owner: bytes, job: bytes) -> bool:
             pause = server.now + 60 * 2**row.attempts
             session.execute(update(Job).where(*still_mine).values(due_at=pause, lease_until=0))
     return done is not False
+
+
+def _work(server: Server, owner: bytes, job: bytes, kind: str, box: bytes) -> bool | None:
+    try:
+        payload = orjson.loads(crypto.open_box(server.keys.seal, _about(owner, job, kind), box))
+        return server.jobs[kind](server, owner, payload)
+    except crypto.Damaged:
+        log.error("job_damaged")
+        return False  # one row that was tampered with must not keep the other jobs from their turn
 
 
 def _about(owner: bytes, job: bytes, kind: str) -> bytes:

@@ -17,11 +17,15 @@ PURPOSES = ("records", "catalogue", "dedupe", "files")
 
 @dataclass(frozen=True)
 class Keyring:
-    """Her root key and the keys under it. `records` seals records, `files` uploads and reports."""
+    """Her root key and the keys under it. `records` seals records, `files` uploads and reports.
+
+    `lock_id` is the lock that was opened for it, when that is one which can die (not the recovery code).
+    """
 
     owner_id: bytes
     root: bytes = field(repr=False)
     keys: Mapping[str, tuple[int, bytes]] = field(repr=False)
+    lock_id: bytes = b""
 
     def __getitem__(self, purpose: str) -> bytes:
         return self.keys[purpose][1]

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, cast
 
-from sqlalchemy import bindparam, delete, insert, select, text, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from vault import crypto
-from vault.db import Database
+from vault.db import Database, Statement
 from vault.models import Floor, KeystoreInstance, Pepper, ServerKey
 
 Held = Literal["paused", "old copy"]
@@ -35,7 +35,7 @@ class Standing(NamedTuple):
         return f"Standing(version={self.version}, held={self.held!r}, revision={self.revision})"
 
 
-_STANDING = text(
+_STANDING = Statement(
     "SELECT p.secret, p.version, p.held, f.revision FROM peppers p JOIN floors f ON f.owner_id = p.owner_id "
     "WHERE p.owner_id = :owner AND p.subject_id = :subject"
 )
@@ -89,8 +89,8 @@ class Keystore:
 
     def standing(self, owner: bytes, grant: bytes) -> Standing | None:
         """Pepper, floors and hold of a grant in one statement; None when it has died."""
-        with self.database.engine.connect() as connection:
-            row = connection.execute(_STANDING, {"owner": owner, "subject": grant}).first()
+        with self.database.line() as line:
+            row = _STANDING.on(line, owner=owner, subject=grant).fetchone()
         return Standing(*row) if row else None
 
     def raise_version(self, owner: bytes, grant: bytes, version: int) -> None:

@@ -92,6 +92,8 @@ class Record:
     schema: ClassVar[Schema]
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]]
     required: ClassVar[frozenset[str]]
+    references: ClassVar[frozenset[str]]
+    vendor_field: ClassVar[str]
 
     def __init_subclass__(
         cls,
@@ -117,6 +119,8 @@ class Record:
         cls.schema = made(unknown=RAISE)
         cls.readers = {name: each.deserialize for name, each in cls.schema.fields.items()}
         cls.required = frozenset(each.name for each in cls.fields if each.required)
+        cls.references = frozenset(each.name for each in cls.fields if each.refers)
+        cls.vendor_field = next((each.name for each in cls.fields if each.refers == "vendors"), "")
         if CLASSES.setdefault((collection, part), cls) is not cls:
             raise TypeError(f"two classes for {collection} {part}")
 
@@ -144,7 +148,7 @@ class Record:
 
     @classmethod
     def _refusal(cls, data: Mapping[str, Any]) -> Invalid:
-        return Invalid(cast(dict[str, list[str]], cls.schema.validate(data)))
+        return Invalid(cls.schema.validate(data))
 
     def dump(self) -> dict[str, Any]:
         """JSON of what is set."""

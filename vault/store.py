@@ -114,9 +114,7 @@ def read_many(session: Session, vault: OpenVault, numbers: Sequence[int]) -> lis
     return [found[number] for number in numbers if number in found]
 
 
-def by_marks(
-    session: Session, vault: OpenVault, marks: Sequence[bytes]
-) -> dict[bytes, tuple[int, int, bytes | None]]:
+def by_marks(session: Session, vault: OpenVault, marks: Sequence[bytes]) -> dict[bytes, tuple[int, int, bytes | None]]:
     """Number, revision and box of the records that carry one of these marks; no box for those she removed.
 
     A join to a list of values: for `mark IN (…)` the planner of SQLite would walk through all her records.

@@ -99,8 +99,9 @@ def settle(server: Server, owner: bytes) -> None:
 def recover_old_copy(server: Server, owner: bytes) -> bool:
     """Her revision was found below the floor: believe it only after reading both again, then hold and lift.
 
-    First her grants whose version floor has not moved are held, then her revision is lifted. Returns whether she is in
-    this database at all. Safe to run in any number of processes at once.
+    First her grants whose version floor has not moved are held, then her catalogue is forgotten, then her revision is
+    lifted: a crash between any two leaves an old copy that is found again, and no catalogue of what was lost. Returns
+    whether she is in this database at all. Safe to run in any number of processes at once.
     """
     floor = server.keystore.floor(owner)
     versions = {grant: standing.version for grant, standing in server.keystore.alive(owner, "grant").items()}
@@ -110,11 +111,11 @@ def recover_old_copy(server: Server, owner: bytes) -> bool:
     if revision >= floor:
         return True
     server.keystore.hold_old_copy(owner, versions)
+    server.catalogues.rebuild(server, owner)
     with server.main.transaction() as session:
         session.execute(
             update(Owner)
             .where(Owner.owner_id == owner, Owner.revision < floor)
             .values(revision=floor, lost=Owner.lost + (floor - Owner.revision))
         )
-    server.catalogues.rebuild(server, owner)
     return True

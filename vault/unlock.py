@@ -9,14 +9,16 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
 
 from vault import attempts, bearer, crypto, locks
-from vault.errors import N_, Busy, Closed, Invalid, Locked, WrongSecret
+from vault.db import taking_away
+from vault.errors import N_, Busy, Closed, DiskFull, Invalid, Locked, WrongSecret
 from vault.jobs import enqueue, finish
 from vault.keyring import Keyring, new_keys, open_keyring
 from vault.mail import seal_notice
@@ -25,7 +27,7 @@ from vault.opened import OpenVault, open_settings, seal_settings
 from vault.turn import recover_old_copy, revision_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -180,14 +182,22 @@ def with_recovery_code(server: Server, handle: str, written: str) -> Keyring:
 
 
 def _lock_row(server: Server, owner: bytes, kind: str) -> Any:
-    """Her live lock of a kind. While a passphrase is being replaced there may be two; the dead one has no pepper."""
+    """Her living lock of a kind."""
+    return _living(server, _lock_rows(server, owner, kind))
+
+
+def _lock_rows(server: Server, owner: bytes, kind: str) -> Sequence[Any]:
     with server.main.reading() as session:
-        rows = session.execute(
+        return session.execute(
             select(Lock.owner_id, Lock.lock_id, Lock.kind, Lock.params, Lock.box)
             .where(Lock.owner_id == owner, Lock.kind == kind)
             .order_by(Lock.lock_id)
         ).all()
-    alive = [row for row in rows if kind == "recovery" or server.keystore.pepper(owner, row.lock_id)]
+
+
+def _living(server: Server, rows: Sequence[Any]) -> Any:
+    """The lock that opens. While a passphrase is being replaced there may be two; the dead one has no pepper."""
+    alive = [row for row in rows if row.kind == "recovery" or server.keystore.pepper(row.owner_id, row.lock_id)]
     return alive[0] if alive else None
 
 
@@ -198,9 +208,10 @@ def _open_with(server: Server, row: Any, secret: bytes) -> Keyring | None:
     try:
         root = locks.open_lock(row.kind, row.owner_id, row.lock_id, secret, pepper, row.params, row.box)
         with server.main.reading() as session:
-            return open_keyring(session, row.owner_id, root)
+            keyring = open_keyring(session, row.owner_id, root)
     except crypto.Damaged:
         return None
+    return replace(keyring, lock_id=row.lock_id if pepper else b"")
 
 
 def begin_session(server: Server, keyring: Keyring, opened_by: str = "passphrase") -> tuple[str, OpenVault]:
@@ -212,6 +223,10 @@ def begin_session(server: Server, keyring: Keyring, opened_by: str = "passphrase
     with server.main.transaction() as session:
         times = {"expires_at": server.now + LONGEST_SESSION, "used_at": server.now}
         _add_lock(session, "session", owner, lock, string.secret, pepper, b"", payload, **times)
+    if keyring.lock_id and server.keystore.pepper(owner, keyring.lock_id) is None:
+        # The passphrase was changed meanwhile, and that may have looked for sessions before this one was there.
+        end_sessions(server, owner, [lock])
+        raise WrongSecret
     vault = _open_vault(server, keyring, lock, opened_by)
     for room in server.rooms:
         if room.on_unlock is not None:
@@ -266,8 +281,9 @@ def open_session(server: Server, string: str) -> OpenVault:
 
 
 def _touch(server: Server, owner: bytes, lock: bytes) -> None:
-    with server.main.transaction() as session:
-        mine = (Lock.owner_id == owner, Lock.lock_id == lock)
+    """Note that a session is in use. On a full disk it runs out sooner, and she can still stop and lock."""
+    mine = (Lock.owner_id == owner, Lock.lock_id == lock)
+    with suppress(DiskFull), server.main.transaction() as session:
         session.execute(update(Lock).where(*mine).values(used_at=server.now))
 
 
@@ -287,20 +303,27 @@ def end_sessions(server: Server, owner: bytes, chosen: list[bytes]) -> None:
     """Lock: from the answer on these sessions open nothing."""
     if not chosen:
         return
-    server.keystore.take(owner, *chosen)
-    with server.main.transaction() as session:
-        session.execute(delete(Lock).where(Lock.owner_id == owner, Lock.lock_id.in_(chosen)))
+    databases = (server.keystore.database, server.main)
+    taking_away(databases, lambda: server.keystore.take(owner, *chosen))
+    taking_away(databases, lambda: _remove_locks(server, owner, chosen))
     if not server.keystore.alive(owner, "session"):
         server.catalogues.put_away(server, owner)
+
+
+def _remove_locks(server: Server, owner: bytes, chosen: list[bytes]) -> None:
+    with server.main.transaction() as session:
+        session.execute(delete(Lock).where(Lock.owner_id == owner, Lock.lock_id.in_(chosen)))
 
 
 def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: str) -> None:
     """Replace her passphrase; every other session ends. `old` may be None only after unlocking by recovery code.
 
-    The new lock is made first, with a job that unmakes the old one, so that a crash leaves her with a way in.
+    The new lock is made first, with jobs that unmake every earlier one, so that a crash leaves her with a way in. Of
+    two changes at once the first is made and the other refused: two living passphrases would outlast each other.
     """
     server, owner = vault.server, vault.owner_id
-    before = _lock_row(server, owner, "passphrase")
+    known = _lock_rows(server, owner, "passphrase")
+    before = _living(server, known)
     if vault.opened_by != "recovery":
         attempts.admit(server, address=address)
         if before is None or _open_with(server, before, _stretch(old or "", before.params)) is None:
@@ -310,21 +333,30 @@ def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: s
     secret = _stretch(new, params)
     pepper = server.keystore.make(owner, lock, "lock")
     with server.main.transaction() as session:
+        _none_newer(session, owner, known)
         _add_lock(session, "passphrase", owner, lock, secret, pepper, params, vault.keyring.root)
-        job = enqueue(session, server, owner, "unmake_lock", {"lock": before.lock_id.hex()}) if before else None
-    if before is not None and job is not None:
-        unmake_lock(server, owner, {"lock": before.lock_id.hex()})
+        earlier = [{"lock": row.lock_id.hex()} for row in known]
+        jobs = [enqueue(session, server, owner, "unmake_lock", each) for each in earlier]
+    for each, job in zip(earlier, jobs, strict=True):
+        unmake_lock(server, owner, each)
         with server.main.transaction() as session:
             finish(session, owner, job)
-    end_sessions(server, owner, [row.lock_id for row in sessions(vault) if row.lock_id != vault.session_id])
+    end_sessions(server, owner, [each for each in server.keystore.alive(owner, "session") if each != vault.session_id])
+
+
+def _none_newer(session: Session, owner: bytes, known: Sequence[Any]) -> None:
+    """Take her row, so that changes of the passphrase follow one another; refuse when another came first."""
+    session.execute(update(Owner).where(Owner.owner_id == owner).values(lost=Owner.lost))
+    present = session.scalars(select(Lock.lock_id).where(Lock.owner_id == owner, Lock.kind == "passphrase")).all()
+    if set(present) - {row.lock_id for row in known}:
+        raise WrongSecret(N_("That is not your present passphrase."))
 
 
 def unmake_lock(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
     """Take a lock's pepper, then its row. Also the job that finishes what a crash interrupted."""
     lock = bytes.fromhex(payload["lock"])
     server.keystore.take(owner, lock)
-    with server.main.transaction() as session:
-        session.execute(delete(Lock).where(Lock.owner_id == owner, Lock.lock_id == lock))
+    _remove_locks(server, owner, [lock])
 
 
 def confirm_recovery_code(vault: OpenVault, groups: Mapping[int, str]) -> bool:

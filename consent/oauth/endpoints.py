@@ -9,6 +9,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from consent.oauth.engine import AUTHORIZE, PAR, REVOKE, TOKEN, Engine
 from consent.oauth.messages import MOST_BYTES, Answer, error_answer, read_form
+from vault.errors import DiskFull
 from vault.server import Server
 
 pages = Blueprint("oauth", __name__)
@@ -49,6 +50,8 @@ def _answered(work: Any) -> Response:
         return answer(work(_form()))
     except OAuth2Error as error:
         return answer(error_answer(error))
+    except DiskFull:
+        return answer(Answer(503, {"error": "temporarily_unavailable"}, [("Retry-After", "60")]))
 
 
 @pages.post(PAR)

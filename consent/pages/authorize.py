@@ -113,6 +113,7 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
         present=asking.present_grant(her, client),
         ended_on=ended_on,
         said=said,
+        lost=her.lost,
         request_uri=request.values.get("request_uri", ""),
         action=url_for("authorize.decide"),
     )

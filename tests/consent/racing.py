@@ -1,7 +1,7 @@
 """Ada and her vendors on the same files again: after a restart, in another thread, in another process.
 
-Run as a program it is such another process: `reader` looks at the vault without a pause and writes down when it began
-and what it saw; `living` is Ada's day, told line by line until somebody pulls the plug.
+Run as a program it plays parts in processes of their own: `reader` looks without a pause and writes down when it began
+and what it saw; `faces` does one thing as soon as it starts; `living` is Ada's day, told until somebody pulls the plug.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
+import httpx
 import orjson
 
 from connectors.vendor_client import Client, Connection, NoLongerShared, NotGranted, Paused, TryLater
@@ -96,6 +99,10 @@ class Look:
     outcome: str
     items: tuple[str, ...] = ()
 
+    def row(self) -> tuple[Any, ...]:
+        """To be written down."""
+        return self.began, self.collection, self.outcome, self.items
+
 
 def look_once(connection: Connection, collection: str) -> Look:
     """Read a collection from the start and write down what was seen."""
@@ -162,33 +169,31 @@ def tells(**what: Any) -> None:
 
 
 def reader(told: dict[str, Any]) -> None:
-    """Look without a pause until standard input is closed, then tell every look."""
-    import httpx
-
+    """Look without a pause until a file appears, then write down every look."""
     house = house_in(Path(told["directory"]))
-    transport = httpx.WSGITransport(create_app(house))
-    client = Client(told["client_id"], told["redirect_uri"], key_from_json(told["key"]), house.clock, transport)
+    app = create_app(house)
+    key = key_from_json(told["key"])
+    client = Client(told["client_id"], told["redirect_uri"], key, house.clock, httpx.WSGITransport(app))
+    stop = Path(told["stop"])
     with Threads(lambda: Connection.from_json(client, told["connection"]), tuple(told["collections"]), 1) as threads:
-        tells(ready=True)
-        sys.stdin.read()
+        while not stop.exists():
+            time.sleep(0.01)
     house.stop()
-    sys.stdout.write("".join(orjson.dumps([*vars(each).values()]).decode() + "\n" for each in threads.looks))
+    Path(told["looks"]).write_bytes(orjson.dumps([[*each.row()] for each in threads.looks]))
 
 
 def faces(told: dict[str, Any]) -> None:
-    """Start, wait for the word, and do one thing that meets the files as they are."""
+    """Start at the same moment as others, and do one thing that meets the files as they are."""
     from vault.worker import tick
 
+    time.sleep(max(0.0, told["at"] - time.monotonic()))
     house = house_in(Path(told["directory"]))
     ada = Returning(house, told["session"], bytes.fromhex(told["owner"]), 0)
     shop = Elsewhere(told, ada)
     connection = Connection.from_json(shop.client, told["connection"])
-    tells(ready=True)
-    sys.stdin.readline()
     first = {"look": lambda: look_once(connection, "purchases"), "page": lambda: ada.looks_at("/sharing")}
     first |= {"edit": lambda: edits_something(ada), "worker": lambda: tick(house, sweep=True)}
     first[told["first"]]()
-    tells(done=True)
     house.stop()
 
 
@@ -199,19 +204,67 @@ def edits_something(ada: Ada) -> None:
     ada.keeps(Preference(topic=f"paper {time.monotonic_ns()}", stance="like"))
 
 
-def waits(told: dict[str, Any]) -> None:
-    """Load everything once; then, for each line of input, live Ada's day in a process of its own."""
-    house = house_in(Path(told["directory"]))
-    create_app(house)
-    house.stop()
+ROLES: dict[str, Callable[[dict[str, Any]], None]] = {}
+
+
+def waits() -> None:
+    """Load everything once. Then, for each line of input, play all its parts at once, each in a process of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        house = house_in(Path(directory) / "warm")
+        create_app(house)
+        house.stop()
+    tells(ready=True)
     for line in sys.stdin.buffer:
-        child = os.fork()
-        if child == 0:
-            living({**told, **orjson.loads(line)})
-            os._exit(0)
-        tells(process=child)
-        os.waitpid(child, 0)
-        tells(ended=child)
+        children = []
+        for part in orjson.loads(line):
+            children.append(os.fork())
+            if children[-1] == 0:
+                plays(part)
+        tells(processes=children)
+        tells(ended=[os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+
+
+def plays(part: dict[str, Any]) -> NoReturn:
+    """One part, to its end."""
+    try:
+        ROLES[part["role"]](part)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+class Stage:
+    """A process that has loaded everything, and plays parts in processes of their own."""
+
+    def __enter__(self) -> Stage:
+        command = [sys.executable, "-m", "tests.consent.racing"]
+        place = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=place)
+        assert self.hears() == {"ready": True}
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.communicate(timeout=20)
+
+    def plays(self, *parts: dict[str, Any]) -> list[int]:
+        """Begin; returns the processes."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(orjson.dumps(list(parts)) + b"\n")
+        self.process.stdin.flush()
+        return list(self.hears()["processes"])
+
+    def hears(self) -> dict[str, Any]:
+        """The next line that is told."""
+        assert self.process.stdout is not None
+        return dict(orjson.loads(self.process.stdout.readline()))
+
+    def ends(self) -> list[int]:
+        """Wait for the end of every part; returns exit codes."""
+        said = self.hears()
+        while "ended" not in said:
+            said = self.hears()
+        return list(said["ended"])
 
 
 def living(told: dict[str, Any]) -> None:
@@ -276,23 +329,8 @@ class Day:
             self.told("stop", lambda: self.ada.presses(f"/sharing/{self.grant}/stop"), grant=self.grant)
 
 
-def beside(role: str, told: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start another process in one of the roles below; wait until it says that it is ready."""
-    command = [sys.executable, "-m", "tests.consent.racing", role, orjson.dumps(told).decode()]
-    place = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=place
-    )
-
-
-def lines(stream: Any) -> Iterator[dict[str, Any]]:
-    """What a process has told; a last line cut short by the end of it is left out."""
-    for line in stream:
-        if line.endswith(b"\n"):
-            yield orjson.loads(line)
-
+ROLES |= {"reader": reader, "faces": faces, "living": living}
 
 if __name__ == "__main__":
     configure()
-    roles = {"reader": reader, "faces": faces, "waits": waits}
-    roles[sys.argv[1]](orjson.loads(sys.argv[2]))
+    waits()

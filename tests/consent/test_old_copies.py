@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import unescape
@@ -17,7 +18,7 @@ from connectors.vendor_client import NoLongerShared, Paused
 from consent import grants, revocation
 from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
-from tests.consent.racing import Returning, back, beside, client_of, visits_again
+from tests.consent.racing import Returning, Stage, back, client_of, visits_again
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, house_in
 from vault import store, unlock
 from vault.collections.preferences import Preference
@@ -358,8 +359,8 @@ def test_a_consent_form_from_before_does_not_give_what_it_did_not_show(plain: Pa
     assert "1 change of yours is lost" in shown
     after = ada.sees_consent(pending.authorize_url)
     assert "1 change of yours is lost" in unescape(after.html)
-    coffee.finishes(pending, after.allows())
-    assert len(ada.house.keystore.alive(ada.owner_id, "grant")) == 2
+    coffee.connection = coffee.finishes(pending, after.allows())
+    assert held(ada, coffee) is None
 
 
 @only_main
@@ -485,52 +486,52 @@ def today(furnished: tuple[Path, str], shopfront: Bookshop, tmp_path: Path) -> I
     past.ada.house.stop()
 
 
-def starts_four(ada: Ada, shop: Bookshop, *, meanwhile: Callable[[], Any] = lambda: None) -> None:
-    """Four processes are ready, and go on at the same moment."""
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """Where other processes come from."""
+    with Stage() as stage:
+        yield stage
+
+
+def starts_four(stage: Stage, ada: Ada, shop: Bookshop, *, meanwhile: Callable[[], Any] = lambda: None) -> None:
+    """Four processes start the server on the same files at the same moment, and each does something else."""
     told = {
         **client_of(shop),
+        "role": "faces",
+        "at": time.monotonic() + 0.1,
         "directory": str(ada.house.main.file.parent.parent),
         "session": ada.session,
         "owner": ada.owner_id.hex(),
         "connection": shop.connection.to_json(),
     }
-    running = [beside("faces", {**told, "first": first}) for first in STARTS]
-    for process in running:
-        assert process.stdout is not None
-        assert b"ready" in process.stdout.readline()
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write(b"now\n")
-        process.stdin.flush()
+    stage.plays(*({**told, "first": first} for first in STARTS))
     meanwhile()
-    for process in running:
-        said, _ = process.communicate(timeout=30)
-        assert (process.returncode, said[-14:]) == (0, b'{"done":true}\n')
+    assert stage.ends() == [0, 0, 0, 0]
 
 
-def test_four_processes_that_start_together_hold_nothing(today: Past, shopfront: Bookshop) -> None:
-    starts_four(today.ada, shopfront)
+def test_four_processes_that_start_together_hold_nothing(today: Past, shopfront: Bookshop, stage: Stage) -> None:
+    starts_four(stage, today.ada, shopfront)
     assert held(today.ada, shopfront) is None
     assert lost(today.ada) == 0
     assert shopfront.reads()
 
 
-def test_four_processes_that_start_together_on_an_old_copy_hold_once(today: Past, shopfront: Bookshop) -> None:
+def test_four_processes_that_start_together_on_an_old_copy_hold_once(today: Past, shopfront: Bookshop, stage: Stage) -> None:
     today.ada.presses(f"/sharing/{shopfront.connection.grant_id}/less", item="1")
     today.ada.buys("The Lantern Year")
     ada = today.comes_back()
     gone = behind(ada)
-    starts_four(ada, shopfront)
+    starts_four(stage, ada, shopfront)
     assert (held(ada, shopfront), lost(ada)) == ("old copy", gone)
     with pytest.raises(Paused):
         shopfront.reads("preferences")
     allows_again(ada, shopfront)
-    starts_four(ada, shopfront)
+    starts_four(stage, ada, shopfront)
     assert held(ada, shopfront) is None
     assert shopfront.reads()
 
 
-def test_nobody_holds_again_what_she_has_just_allowed(today: Past, shopfront: Bookshop) -> None:
+def test_nobody_holds_again_what_she_has_just_allowed(today: Past, shopfront: Bookshop, stage: Stage) -> None:
     today.ada.buys("The Lantern Year")
     ada = today.comes_back()
 
@@ -539,6 +540,6 @@ def test_nobody_holds_again_what_she_has_just_allowed(today: Past, shopfront: Bo
         while held(ada, shopfront) is not None:
             allows_again(ada, shopfront)
 
-    starts_four(ada, shopfront, meanwhile=allows_at_once)
+    starts_four(stage, ada, shopfront, meanwhile=allows_at_once)
     assert held(ada, shopfront) is None
     assert shopfront.reads()

@@ -174,8 +174,18 @@ def test_there_is_one_failure_for_every_reason() -> None:
 
 @pytest.mark.parametrize(
     ("memory", "passes", "lanes"),
-    [(1 << 31, 3, 1), ((1 << 20) + 1, 3, 1), (1 << 16, 1 << 31, 1), (1 << 16, 33, 1), (1 << 16, 3, 17), (1 << 16, 3, 0)]
-    + [((1 << 16) - 1, 3, 1), (1 << 16, 2, 1), (1 << 16, 0, 1), (0, 0, 0)],
+    [
+        (1 << 31, 3, 1),
+        ((1 << 20) + 1, 3, 1),
+        (1 << 16, 1 << 31, 1),
+        (1 << 16, 33, 1),
+        (1 << 16, 3, 17),
+        (1 << 16, 3, 0),
+        ((1 << 16) - 1, 3, 1),
+        (1 << 16, 2, 1),
+        (1 << 16, 0, 1),
+        (0, 0, 0),
+    ],
 )
 def test_a_cost_above_the_ceiling_or_below_the_floor_is_refused_before_it_is_paid(
     memory: int, passes: int, lanes: int
@@ -205,7 +215,7 @@ def test_every_slip_in_a_string_is_noticed() -> None:
     string = bearer.mint("link", b"o" * 16, b"l" * 16).text(KEY)
     for at in range(7, len(string)):
         slipped = string[:at] + ("A" if string[at] != "A" else "B") + string[at + 1 :]
-        assert bearer.parse(slipped, "link", KEY) is None or at == len(string) - 1
+        assert bearer.parse(slipped, "link", KEY) is None
     for wrong in ("", "vrm_rv_", string + "A", string[:-1], " " + string, string.upper(), string + "\n"):
         assert bearer.parse(wrong, "link", KEY) is None
 

@@ -113,7 +113,8 @@ def test_earlier_versions_say_what_was_different(ada: Ada):
     ada.presses(f"/preferences/{stored.number}/edit", topic="Nuts", stance="never", strength="3")
     page = ada.looks_at(f"/preferences/{stored.number}")
     assert "1 earlier version" in page
-    assert re.search(r"You: would rather not;\s+How strongly: nothing", page)
+    stance, strength = (each.label for each in Preference.fields if each.name in ("stance", "strength"))
+    assert re.search(rf"{stance}: would rather not;\s+{strength}: nothing", page)
 
 
 def test_the_profile_shows_each_part_and_offers_what_is_missing(ada: Ada):

@@ -47,7 +47,15 @@ NOTICES = {
 def install(app: Flask) -> None:
     """Filters for templates, and what every page says about itself."""
     app.jinja_env.filters.update(
-        day=day, yearless=yearless, short_day=short_day, month=month, money=money, moment=moment, ago=ago, value=value, total=total
+        day=day,
+        yearless=yearless,
+        short_day=short_day,
+        month=month,
+        money=money,
+        moment=moment,
+        ago=ago,
+        value=value,
+        total=total,
     )
     app.jinja_env.globals.update(door=door)
     app.context_processor(_about_this_page)

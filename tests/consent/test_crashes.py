@@ -1,0 +1,604 @@
+"""The power fails between any two steps of anything. Nothing is stuck afterwards, and nothing that had ended is back.
+
+Every commit of every database and every file of the catalogue is a step. Each flow is run again and again on a copy of
+the same files, cut before and after each step in turn, until it gets through; after each cut the server is started anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection as Line
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connectors.vendor_client import Connection, NoLongerShared, Paused, Pending, Refused
+from consent import grants
+from consent.models import Disclosure, Grant, GrantLock
+from tests.conftest import PASSPHRASE
+from tests.consent.racing import REFUSED, Returning, shown_now, sorted_rows
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
+from vault import unlock
+from vault.catalogue import Catalogues
+from vault.collections.preferences import Preference
+from vault.collections.vendors import Vendor
+from vault.db import Database
+from vault.errors import WrongSecret
+from vault.keystore import Keystore
+from vault.models import Job, Lock
+from vault.server import Server
+from vault.turn import revision_of
+from vault.worker import tick
+
+NEW = "another lamp, another map"
+
+
+class PowerCut(BaseException):
+    """Nothing runs after this. Not an Exception, so that nothing which tidies up after errors notices."""
+
+
+@dataclass
+class Power:
+    """It fails at one step, and from then on nothing can be written."""
+
+    fails_at: int
+    steps: list[str] = field(default_factory=list)
+
+    def step(self, name: str) -> None:
+        """One more step. Raises PowerCut when it is the one, and ever after."""
+        self.steps.append(name)
+        if len(self.steps) >= self.fails_at:
+            raise PowerCut(name)
+
+    @property
+    def failed(self) -> bool:
+        """Is it dark?"""
+        return len(self.steps) >= self.fails_at
+
+
+class FragileDatabase(Database):
+    """A database of a running server, whose commits are steps."""
+
+    def __init__(self, whole: Database, name: str, power: Power) -> None:
+        self.__dict__.update(whole.__dict__)
+        self.name, self.power = name, power
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """As it is, with the power."""
+        with super().transaction() as session:
+            yield session
+            self.power.step(f"{self.name}, before the commit")
+        self.power.step(f"{self.name}, committed")
+
+    @contextmanager
+    def writing(self) -> Iterator[Line]:
+        """As it is, with the power."""
+        with super().writing() as connection:
+            yield connection
+            self.power.step(f"{self.name}, before the commit")
+        self.power.step(f"{self.name}, committed")
+
+
+class FragileCatalogues(Catalogues):
+    """Catalogues whose files come and go step by step."""
+
+    power: Power
+
+    def rebuild(self, server: Server, owner: bytes) -> None:
+        """As it is, with the power."""
+        super().rebuild(server, owner)
+        self.power.step("catalogue, forgotten")
+
+    def put_away(self, server: Server, owner: bytes | None = None) -> None:
+        """As it is, with the power."""
+        super().put_away(server, owner)
+        self.power.step("catalogue, put away")
+
+
+def fragile(server: Server, power: Power) -> Server:
+    """The same server, whose power may fail."""
+    catalogues = FragileCatalogues()
+    catalogues.power = power
+    return replace(
+        server,
+        main=FragileDatabase(server.main, "main", power),
+        log=FragileDatabase(server.log, "log", power),
+        keystore=Keystore(FragileDatabase(server.keystore.database, "keystore", power)),
+        catalogues=catalogues,
+    )
+
+
+@dataclass
+class Scene:
+    """Ada, her vendors and what they hold, at some moment; the files of that moment lie in `directory`."""
+
+    directory: Path
+    shops: tuple[Bookshop, Bookshop]
+    recovery_code: str
+    session: str = ""
+    owner: bytes = b""
+    number: int = 0
+    gift: int = 0
+    time: Any = None
+    tokens: list[str | None] = field(default_factory=lambda: [None, None])
+    asked: tuple[Pending, str] | None = None
+    digest: str = ""
+    link: str = ""
+
+    def copied(self, to: Path) -> Scene:
+        """The same scene on a copy of its files."""
+        shutil.rmtree(to, ignore_errors=True)
+        shutil.copytree(self.directory, to)
+        return replace(self, directory=to, tokens=list(self.tokens))
+
+    def begins(self, power: Power | None = None, clock: Clock | None = None) -> Stage:
+        """The server is started, and everybody deals with it."""
+        house = house_in(self.directory, clock or Clock(self.time))
+        house = fragile(house, power) if power else house
+        ada = Returning(house, self.session, self.owner, self.number, PASSPHRASE)
+        for shop, tokens in zip(self.shops, self.tokens, strict=True):
+            shop.visits(ada)
+            if tokens is not None:
+                shop.connection = Connection.from_json(shop.client, tokens)
+        return Stage(self, house, ada, *self.shops)
+
+
+@dataclass
+class Stage:
+    """A scene while the server runs. `told` is what somebody has been answered."""
+
+    scene: Scene
+    house: Server
+    ada: Returning
+    bookshop: Bookshop
+    coffee: Bookshop
+    told: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def grant(self) -> bytes:
+        """The Bookshop's."""
+        return bytes.fromhex(self.bookshop.connection.grant_id)
+
+    def presses(self, what: str, **form: str) -> None:
+        """A button on the page of the Bookshop's grant."""
+        self.ada.presses(f"/sharing/{self.grant.hex()}/{what}", **form)
+
+    def goes_dark(self) -> None:
+        """The process is gone: nothing is put away, only the files stay."""
+        for database in self.house.databases:
+            database.dispose()
+
+
+Act = Callable[[Stage], Any]
+MADE: dict[str, tuple[Act, Act, Act]] = {}
+
+
+def flow(prepare: Act = lambda stage: None, *, then: Act) -> Callable[[Act], Act]:
+    """Name a flow by its function: what comes before it, the flow, and what must hold however it was cut."""
+
+    def named(act: Act) -> Act:
+        MADE[act.__name__] = (prepare, act, then)
+        return act
+
+    return named
+
+
+@pytest.fixture(scope="module")
+def scene(
+    furnished: tuple[Path, str],
+    shopfront: Bookshop,
+    other_shopfront: Bookshop,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Scene:
+    """Ada shares her books and her taste with the Bookshop; one book is a gift."""
+    directory = tmp_path_factory.mktemp("scene") / "house"
+    shutil.copytree(furnished[0], directory)
+    clock = Clock()
+    ada = Ada(house_in(directory, clock), PASSPHRASE)
+    ada.keeps(Vendor(called="Kettle Lane Coffee", domains=("coffee.localhost",)))
+    ada.buys("The Salt Almanac")
+    ada.keeps(Preference(topic="maps", stance="like"))
+    gift = ada.buys("The Lantern Year", for_whom="gift")
+    shopfront.visits(ada)
+    tokens = ada.lets(shopfront, PURCHASES, TASTE, ticks=("item-1",)).to_json()
+    other_shopfront.visits(ada)
+    other_shopfront.asks(TASTE)  # so that its metadata is known
+    ada.house.stop()
+    return Scene(
+        directory,
+        (shopfront, other_shopfront),
+        furnished[1],
+        ada.session,
+        ada.owner_id,
+        ada.bookshop_number,
+        gift.number,
+        clock.now,
+        [tokens, None],
+    )
+
+
+# What must hold after every cut, whatever was under way.
+
+
+def all_is_well(stage: Stage) -> None:
+    """Nothing is half alive, nothing is held, she is shown nothing that the floors don't cover."""
+    house, owner = stage.house, stage.scene.owner
+    alive = house.keystore.alive(owner, "grant")
+    with house.main.reading() as session:
+        rows = session.execute(select(Grant.grant_id, Grant.state, Grant.version)).all()
+        for kind in (GrantLock, Disclosure):
+            for grant in session.scalars(select(kind.grant_id).distinct()):
+                assert grant in alive, "rows of a grant that is dead"
+        left = session.execute(select(Lock.lock_id).where(Lock.kind != "recovery")).scalars().all()
+    for grant, state, version in rows:
+        assert (state == "live") == (grant in alive), "neither dead nor alive"
+        assert state != "live" or version <= alive[grant].version
+    assert all(house.keystore.pepper(owner, lock) for lock in left), "a lock that nothing opens"
+
+
+def nothing_was_held(stage: Stage) -> None:
+    """Nobody put an old copy back, so nobody may say so."""
+    alive = stage.house.keystore.alive(stage.scene.owner, "grant")
+    assert all(standing.held != "old copy" for standing in alive.values())
+
+
+def what_she_is_shown_is_covered(stage: Stage, ada: Ada) -> None:
+    """Her pages, before the worker has done anything."""
+    for path in ("/", "/sharing", "/purchases"):
+        ada.looks_at(path)
+        assert stage.house.keystore.floor(ada.owner_id) == revision_of(stage.house, ada.owner_id)
+    alive = stage.house.keystore.alive(ada.owner_id, "grant")
+    with stage.house.main.reading() as session:
+        views = grants.every(session, ada.open)
+    for view in views:
+        assert view.grant_id not in alive or view.version <= alive[view.grant_id].version
+        assert view.live or "It can see nothing any more" in ada.looks_at(f"/sharing/{view.grant_id.hex()}")
+    assert ada.open.catalogue.count("damaged") == 0
+
+
+def reads_what_it_may(stage: Stage, shop: Bookshop) -> None:
+    """A vendor that is answered sees exactly what the terms make of her records, no more, no less."""
+    mine = bytes.fromhex(shop.connection.grant_id)
+    for collection in ("purchases", "preferences"):
+        try:
+            seen = shop.reads(collection)
+        except REFUSED:
+            continue
+        assert sorted_rows(seen) == sorted_rows(shown_now(stage.ada, mine, collection))
+
+
+def life_goes_on(stage: Stage) -> None:
+    """She unlocks, edits, gives, sees it read, and stops it."""
+    ada, coffee = stage.ada, stage.coffee
+    ada.buys("Tides and Tables")
+    coffee.connection = ada.lets(coffee, TASTE, ticks=("item-0",))
+    assert coffee.reads("preferences") == [{"topic": "maps", "stance": "like"}]
+    ada.presses(f"/sharing/{coffee.connection.grant_id}/stop")
+    with pytest.raises(NoLongerShared):
+        coffee.reads("preferences")
+
+
+def unlocks_anew(stage: Stage) -> None:
+    """By the printed code, which costs no time."""
+    keyring = unlock.with_recovery_code(stage.house, "", stage.scene.recovery_code)
+    string, _vault = unlock.begin_session(stage.house, keyring)
+    stage.ada = Returning(stage.house, string, keyring.owner_id, stage.scene.number, PASSPHRASE)
+    for shop in (stage.bookshop, stage.coffee):
+        tokens = shop.connection.to_json() if hasattr(shop, "connection") else None
+        shop.visits(stage.ada)
+        if tokens:
+            shop.connection = Connection.from_json(shop.client, tokens)
+
+
+def recovers(stage: Stage, then: Act, *, old_copy: bool) -> None:
+    """Start after the cut, look before the worker does, let it work, look again, go on."""
+    unlocks_anew(stage)
+    what_she_is_shown_is_covered(stage, stage.ada)
+    if hasattr(stage.bookshop, "connection"):
+        reads_what_it_may(stage, stage.bookshop)
+    then(stage)
+    for _ in range(2):
+        tick(stage.house, sweep=True)
+        stage.house.clock.passes(minutes=3)
+    tick(stage.house, sweep=True)
+    all_is_well(stage)
+    if not old_copy:
+        nothing_was_held(stage)
+    then(stage)
+    if hasattr(stage.bookshop, "connection"):
+        reads_what_it_may(stage, stage.bookshop)
+    with stage.house.main.reading() as session:
+        kinds = set(session.scalars(select(Job.kind).where(Job.due_at <= stage.house.now)))
+    assert not kinds, "work that nobody will finish"
+    life_goes_on(stage)
+
+
+def cut_everywhere(
+    scene: Scene, tmp_path: Path, prepare: Act, act: Act, then: Act, *, old_copy: bool = False
+) -> list[str]:
+    """Run a flow until it gets through, cutting one step later each time; returns the names of its steps."""
+    ready = scene.copied(tmp_path / "ready")
+    stage = ready.begins()
+    prepare(stage)
+    ready = replace(
+        stage.scene,
+        session=stage.ada.session,
+        time=stage.house.clock.now,
+        tokens=[shop.connection.to_json() if hasattr(shop, "connection") else None for shop in ready.shops],
+    )
+    stage.house.stop()
+    at, power = 0, Power(0)
+    while power.failed:
+        at += 1
+        power = Power(at)
+        for shop in ready.shops:
+            vars(shop).pop("connection", None)
+        stage = ready.copied(tmp_path / "cut").begins(power)
+        try:
+            act(stage)
+            stage.told["answered"] = True
+        except PowerCut:
+            stage.told["step"] = power.steps[-1]
+        stage.goes_dark()
+        after = stage.scene.begins(clock=stage.house.clock)
+        for shop, tokens in zip(ready.shops, ready.tokens, strict=True):
+            if tokens and not hasattr(shop, "connection"):
+                shop.connection = Connection.from_json(shop.client, tokens)
+        after.told = stage.told
+        recovers(after, then, old_copy=old_copy)
+        after.house.stop()
+    return power.steps
+
+
+def is_over(stage: Stage) -> None:
+    """What was stopped sees nothing. What was not yet answered may go either way, once."""
+    if stage.told.get("answered") or stage.told.get("over"):
+        with pytest.raises(NoLongerShared):
+            stage.bookshop.reads()
+    try:
+        stage.bookshop.reads()
+    except NoLongerShared:
+        stage.told["over"] = True
+
+
+@flow(then=is_over)
+def stopping(stage: Stage) -> None:
+    """She presses Stop sharing."""
+    stage.presses("stop")
+
+
+def _with_link(stage: Stage) -> None:
+    with stage.house.main.transaction() as session:
+        pepper = stage.house.keystore.pepper(stage.scene.owner, stage.grant) or b""
+        stage.scene.link = grants.make_link(session, stage.house, stage.scene.owner, stage.grant, pepper, 1 << 32)
+
+
+@flow(_with_link, then=is_over)
+def stopping_by_link(stage: Stage) -> None:
+    """The same from a mail, without unlocking."""
+    answer = stage.ada.app.test_client().post(f"/r/{stage.scene.link}", data={"answer": "stop"})
+    assert answer.status_code == 200
+
+
+def is_narrowed(stage: Stage) -> None:
+    """The item is gone once it was answered, and for good once it was seen to be gone."""
+    try:
+        seen = stage.bookshop.reads("preferences")
+    except REFUSED:
+        stage.told["narrowed"] = True
+    else:
+        assert not stage.told.get("answered")
+        assert not stage.told.get("narrowed")
+        assert seen
+    assert len(stage.bookshop.reads()) == 1
+
+
+@flow(then=is_narrowed)
+def narrowing(stage: Stage) -> None:
+    """She takes one item away."""
+    stage.presses("less", item="1")
+
+
+@flow(lambda stage: stage.presses("less", item="1"), then=is_over)
+def narrowing_to_nothing(stage: Stage) -> None:
+    """She takes the last item away."""
+    stage.presses("less", item="0")
+
+
+def is_paused(stage: Stage) -> None:
+    """Paused once it was answered."""
+    if stage.told.get("answered"):
+        with pytest.raises(Paused):
+            stage.bookshop.reads()
+
+
+@flow(then=is_paused)
+def pausing(stage: Stage) -> None:
+    """She presses Pause."""
+    stage.presses("pause")
+
+
+def goes_on(stage: Stage) -> None:
+    """Read again once it was answered; she can press the button again if it was not."""
+    if not stage.told.get("answered"):
+        stage.presses("resume")
+    assert stage.bookshop.reads()
+
+
+@flow(lambda stage: stage.presses("pause"), then=goes_on)
+def resuming(stage: Stage) -> None:
+    """She presses Resume."""
+    stage.presses("resume")
+
+
+def is_marked(stage: Stage) -> None:
+    """A book of hers that became a gift is seen no more, and what she added is there."""
+    titles = [entry.title for entry in stage.ada.open.catalogue.entries("collection = 'purchases'")]
+    if stage.told.get("bought"):
+        assert "Atlas of Quiet Places" in titles
+    if stage.told.get("answered"):
+        assert [row["item"] for row in stage.bookshop.reads()] == ["Atlas of Quiet Places"]
+
+
+@flow(then=is_marked)
+def editing(stage: Stage) -> None:
+    """She buys a book, and marks another as a gift, while the Bookshop may see her books."""
+    stage.ada.buys("Atlas of Quiet Places")
+    stage.told["bought"] = True
+    salt = stage.ada.vault.catalogue.entries("title LIKE '%Salt%'")[0].number
+    stage.ada.presses(f"/purchases/{salt}/gift")
+
+
+def _asked(stage: Stage) -> None:
+    pending = stage.bookshop.asks(PURCHASES)
+    stage.scene.asked = (pending, "")
+
+
+def given_and_replaced(stage: Stage) -> None:
+    """Whatever was answered is there; of two grants to one vendor the worker leaves one."""
+    if stage.told.get("answered"):
+        with pytest.raises(NoLongerShared):
+            stage.bookshop.reads()
+    living = [each for each in stage.house.keystore.alive(stage.scene.owner, "grant") if _row(stage, each) == "live"]
+    if stage.told.get("seen before"):
+        assert len(living) == 1
+    stage.told["seen before"] = True
+
+
+def _row(stage: Stage, grant: bytes) -> str | None:
+    with stage.house.main.reading() as session:
+        return session.scalar(select(Grant.state).where(Grant.grant_id == grant))
+
+
+@flow(_asked, then=given_and_replaced)
+def giving_again(stage: Stage) -> None:
+    """A second consent to the Bookshop takes the place of the first."""
+    assert stage.scene.asked is not None
+    stage.told["location"] = stage.ada.sees_consent(stage.scene.asked[0].authorize_url).allows()
+
+
+def _allowed(stage: Stage) -> None:
+    pending = stage.coffee.asks(TASTE)
+    stage.scene.asked = (pending, stage.ada.sees_consent(pending.authorize_url).allows("item-0"))
+
+
+def tokens_work(stage: Stage) -> None:
+    """Tokens that were handed out work. A code whose answer was lost is used again, which may end the grant instead."""
+    if not hasattr(stage.coffee, "connection"):
+        assert stage.scene.asked is not None
+        try:
+            stage.coffee.connection = stage.coffee.finishes(*stage.scene.asked)
+        except NoLongerShared:
+            return
+    assert stage.coffee.reads("preferences") == [{"topic": "maps", "stance": "like"}]
+
+
+@flow(_allowed, then=tokens_work)
+def exchanging(stage: Stage) -> None:
+    """The coffee roaster exchanges its code."""
+    assert stage.scene.asked is not None
+    stage.coffee.connection = stage.coffee.finishes(*stage.scene.asked)
+
+
+def _spent(stage: Stage) -> None:
+    _allowed(stage)
+    assert stage.scene.asked is not None
+    stage.coffee.connection = stage.coffee.finishes(*stage.scene.asked)
+
+
+def replay_ended_it(stage: Stage) -> None:
+    """A code used twice ends its grant, and no other."""
+    if stage.told.get("answered"):
+        with pytest.raises(NoLongerShared):
+            stage.coffee.reads("preferences")
+    assert stage.bookshop.reads()
+
+
+@flow(_spent, then=replay_ended_it)
+def replaying(stage: Stage) -> None:
+    """Somebody uses the coffee roaster's code again."""
+    assert stage.scene.asked is not None
+    with pytest.raises(NoLongerShared):
+        stage.coffee.finishes(*stage.scene.asked)
+
+
+def still_reads(stage: Stage) -> None:
+    """A refresh token stays good, however often its use was cut short."""
+    assert len(stage.bookshop.reads()) == 1
+
+
+@flow(lambda stage: stage.house.clock.passes(minutes=11), then=still_reads)
+def refreshing(stage: Stage) -> None:
+    """The access token has run out."""
+    assert stage.bookshop.reads()
+
+
+def has_expired(stage: Stage) -> None:
+    """Time has ended it, whoever noticed."""
+    with pytest.raises(NoLongerShared):
+        stage.bookshop.reads()
+
+
+@flow(lambda stage: stage.house.clock.passes(days=31), then=has_expired)
+def expiring(stage: Stage) -> None:
+    """The worker finds a grant whose time is over."""
+    tick(stage.house, sweep=True)
+
+
+def one_passphrase_opens(stage: Stage) -> None:
+    """One of the two from the first moment; the new one once it was answered; once the worker has passed, only one."""
+    opened = [each for each in (PASSPHRASE, NEW) if _opens(stage, each)]
+    assert opened
+    if stage.told.get("answered"):
+        assert opened == [NEW]
+    if stage.told.get("seen before"):
+        assert len(opened) == 1
+    stage.told["seen before"] = True
+
+
+def _opens(stage: Stage, passphrase: str) -> bool:
+    try:
+        unlock.with_passphrase(stage.house, "", passphrase, address=f"test {len(stage.told)}")
+    except WrongSecret:
+        return False
+    return True
+
+
+@flow(then=one_passphrase_opens)
+def changing_the_passphrase(stage: Stage) -> None:
+    """On the security page."""
+    stage.ada.presses("/security/passphrase", old=PASSPHRASE, new=NEW)
+
+
+def cookie_is_dead(stage: Stage) -> None:
+    """What was locked stays locked."""
+    browser = Returning(stage.house, stage.scene.session, stage.scene.owner, 0).browser
+    opened = browser.get("/sharing").status_code == 200
+    assert not (opened and stage.told.get("answered"))
+
+
+@flow(then=cookie_is_dead)
+def locking(stage: Stage) -> None:
+    """She presses Lock."""
+    stage.ada.looks_at("/purchases")
+    stage.ada.presses("/lock")
+
+
+@flow(then=lambda stage: None)
+def unlocking(stage: Stage) -> None:
+    """With the passphrase, on the page."""
+    stage.ada.browser.delete_cookie("vault", domain="localhost")
+    stage.ada.presses("/unlock", passphrase=PASSPHRASE)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_power_fails_anywhere_while(name: str, scene: Scene, tmp_path: Path) -> None:
+    steps = cut_everywhere(scene, tmp_path, *MADE[name])
+    assert len(steps) >= 2
