@@ -17,14 +17,17 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
+
+if TYPE_CHECKING:
+    from connectors.bench_house import House
 
 PASSPHRASE = "a lamp, a kettle, a map"  # noqa: S105 - of a vault made for the measurement
 TICK = os.sysconf("SC_CLK_TCK")
@@ -50,7 +53,7 @@ def command(records: int, rounds: int, wanted: int, workers: int, as_json: bool)
             _serving("connectors.bench_house:bare", _free_port(), workers, {}) as bare,
             _serving("vault.app:create", house.port, workers, house.environment) as vault,
         ):
-            results = _measure(bare, vault, house.operations, rounds, wanted)
+            results = _measure(bare, vault, house, rounds, wanted)
         if as_json:
             click.echo(orjson.dumps({**results, "import": imported}).decode())
         else:
@@ -90,7 +93,7 @@ def _serving(target: str, port: int, workers: int, environment: dict[str, str]) 
 
 
 def _measure(
-    bare: Served, vault: Served, operations: Callable[[int], dict[str, Sequence[bytes]]], rounds: int, wanted: int
+    bare: Served, vault: Served, house: House, rounds: int, wanted: int
 ) -> dict[str, dict[str, float]]:
     """Medians over the rounds: CPU µs per request, requests per second, and both against H in the same round.
 
@@ -102,9 +105,10 @@ def _measure(
     for number in range(rounds):
         floor = _drive(bare, hello)
         seen["H"].append((*floor, 1.0, 1.0))
-        for name, requests in operations(wanted).items():
-            cpu, rate = _drive(vault, requests)
+        for name, make in house.operations(wanted).items():
+            cpu, rate = _drive(vault, make())
             seen[name].append((cpu, rate, cpu / floor[0], rate / floor[1]))
+        house.clear()
         click.echo(f"round {number + 1} of {rounds}", err=True)
     names = ("cpu_us", "per_second", "cpu_x_h", "rate_x_h")
     medians = {

@@ -53,6 +53,7 @@ class House:
         self.settings = in_directory(directory / "house", self.issuer)
         self.environment = for_process(self.settings)
         self.key = new_key()
+        self.given: list[bytes] = []
 
     def furnish(self, records: int) -> None:
         """A vault with many purchases, a vendor who may see 256 of them, and its client."""
@@ -100,15 +101,21 @@ class House:
         rate, anchor = rows / (time.perf_counter() - began), csv_rate(file)
         return {"rows": rows, "per_second": rate, "csv_reader": anchor, "x_csv_reader": rate / anchor}
 
-    def operations(self, wanted: int) -> dict[str, Sequence[bytes]]:
-        """Every request of every operation, signed and ready."""
+    def clear(self) -> None:
+        """End what a round has given, so that pages are measured with one living grant."""
+        for grant in self.given:
+            grants.end(self.server, self.vault.owner_id, grant, "revoked")
+        self.given.clear()
+
+    def operations(self, wanted: int) -> dict[str, Callable[[], Sequence[bytes]]]:
+        """What makes every request of every operation, signed and ready; the page first, with one living grant."""
         few = max(wanted // 8, 10)
         return {
-            "vendor read, 1 record": self._reads(self.access, 1, wanted),
-            "vendor read, 50 records": self._reads(self.access, 50, wanted),
-            "exchange a code": self._exchanges(few),
-            "revoke by link": self._revocations(few),
-            "list page of purchases": [self._page("/purchases")] * few,
+            "list page of purchases": lambda: [self._page("/purchases")] * few,
+            "vendor read, 1 record": lambda: self._reads(self.access, 1, wanted),
+            "vendor read, 50 records": lambda: self._reads(self.access, 50, wanted),
+            "exchange a code": lambda: self._exchanges(few),
+            "revoke by link": lambda: self._revocations(few),
         }
 
     def _reads(self, access: str, limit: int, count: int) -> list[bytes]:
@@ -186,6 +193,8 @@ class House:
                 jkt=self.key.thumbprint(),
             )
         self.link = given.link
+        if small:
+            self.given.append(grant)
         return given.code, access
 
 

@@ -27,13 +27,14 @@ DAMAGED = N_("What was known of this import is damaged and does not open.")
 
 @dataclass
 class Course:
-    """How one import goes. `size` and `bytes_done` are bytes; the counts are units of the file.
+    """How one import goes. `begun` is seconds since 1970; `size`, `bytes_done` are bytes; the counts are units.
 
     `units = new + same + changed + left_out + refused`; `removed` are those of `same` that she removed before.
     `cursor` counts outcomes that are committed, `reports` boxes of the report. `sentence` is for her.
     """
 
     name: str
+    begun: int = 0
     size: int = 0
     chunks: int = 0
     connector: str = ""
@@ -110,7 +111,7 @@ def standing(vault: OpenVault, import_id: bytes) -> Standing:
 
 def standings(vault: OpenVault) -> list[Standing]:
     """All her imports, the latest first."""
-    return _standings(vault, Import.import_id.is_not(None))
+    return sorted(_standings(vault, Import.import_id.is_not(None)), key=lambda each: -each.course.begun)
 
 
 def _standings(vault: OpenVault, which: ColumnElement[bool]) -> list[Standing]:

@@ -166,9 +166,11 @@ class _Run:
             if time.monotonic() - self.told_at > TELL:
                 self._flush()
         elif isinstance(event, Recognised):
-            self._flush()
+            if self.batch.outcomes:
+                self._flush()
             self.writing.connector = self.course.connector = event.source
             self.course.title = self.course.title or event.title
+            self._flush()
         elif isinstance(event, Refused | LeftOut):
             self._outcome(event, label if label != event.place else "")
         elif isinstance(event, FileRefused) and label:

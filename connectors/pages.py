@@ -6,26 +6,41 @@ import csv
 import io
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import IO, Any, cast
 
+from babel.numbers import format_decimal
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
+from markupsafe import Markup
 from werkzeug.formparser import FormDataParser
 
 from connectors import gifts, resuming
 from connectors.course import Standing, report, standing, standings
 from connectors.sources import sources
-from connectors.uploads import DAY, Arriving
+from connectors.uploads import Arriving
 from vault.errors import NotFound
 from vault.pages import session
+from vault.pages.shown import locale
 
 pages = Blueprint("imports", __name__, template_folder="templates")
 
-AROUND = 1 << 16  # bytes of a form besides the file in it
+AROUND = 1 << 20  # bytes of a form besides the files in it, and those that are in memory at once
 FILES_MOST = 20
 LINES_SHOWN = 200
 RUNS = tuple("=+-@\t\r")  # what a spreadsheet takes for the beginning of a formula
+
+
+@pages.app_template_filter()
+def breakable(name: str) -> Markup:
+    """A file's name with places where a narrow page may break it."""
+    pieces = [name[at : at + 12] for at in range(0, len(name), 12)]
+    return Markup("<wbr>").join(pieces)
+
+
+@pages.app_template_filter()
+def counted(number: int) -> str:
+    """A count as the page's language writes it."""
+    return str(format_decimal(number, locale=locale()))
 
 
 @pages.get("/imports")
@@ -42,7 +57,6 @@ def _list(problem: str = "") -> str:
     return render_template(
         "imports.html",
         found=standings(vault),
-        begun=_begun,
         sources=[source.ABOUT.title for source in sources()],
         limit=vault.server.settings.upload_limit,
         problem=problem,
@@ -170,13 +184,8 @@ def _goes_on(found: Standing) -> bool:
     return found.state in resuming.UNDER_WAY and not found.course.stopped
 
 
-def _begun(found: Standing) -> str:
-    return datetime.fromtimestamp(found.started_day * DAY, UTC).date().isoformat()
-
-
 def _shown(found: Standing) -> dict[str, Any]:
-    return {"at": found, "course": found.course, "number": found.import_id.hex(), "goes_on": _goes_on(found),
-            "begun": _begun(found)}  # fmt: skip
+    return {"at": found, "course": found.course, "number": found.import_id.hex(), "goes_on": _goes_on(found)}
 
 
 def _inert(cell: str) -> str:

@@ -42,7 +42,7 @@ class Arriving:
     def __init__(self, vault: OpenVault, name: str) -> None:
         self.vault, self.import_id = vault, crypto.random_bytes(16)
         label = name.replace("\\", "/").rpartition("/")[2][-200:]
-        self.course = Course("".join(letter if letter.isprintable() else "?" for letter in label))
+        self.course = Course("".join(letter if letter.isprintable() else "?" for letter in label), vault.server.now)
         self._ahead = bytearray()
         self._finished = False
         self._begin()

@@ -81,22 +81,26 @@ def _panels(server: Server) -> Callable[[str, Any], list[Any]]:
     return panel
 
 
+ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+
+
 def _guard(response: Response) -> Response:
     """Headers of every answer: nothing from elsewhere, nothing kept, nothing framed."""
     headers = response.headers
-    form_action = " ".join(("'self'", *getattr(g, "form_targets", ())))
-    headers.setdefault(
-        "Content-Security-Policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        f"form-action {form_action}; base-uri 'none'; frame-ancestors 'none'",
-    )
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["X-Frame-Options"] = "DENY"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers.extend(ALWAYS)
+    headers["Content-Security-Policy"] = " ".join((POLICY, *getattr(g, "form_targets", ())))
     if request.endpoint != "static":
-        headers.setdefault("Cache-Control", "no-store")
+        headers["Cache-Control"] = "no-store"
     if request.is_secure:
         headers["Strict-Transport-Security"] = "max-age=63072000"
     return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from vault.jobs import run_due
@@ -29,16 +30,16 @@ def tick(server: Server, *, sweep: bool) -> int:
 
 
 def run(server: Server, stopped: threading.Event) -> None:
-    """Round after round. A round that fails is logged by its kind and tried again; the worker itself goes on."""
+    """Round after round, until the event is set. A round that fails is logged by its kind; the next one comes."""
     swept = 0.0
-    while not stopped.wait(PAUSE):
-        due = time.monotonic() - swept >= SWEEP
-        try:
-            tick(server, sweep=due)
-        except Exception as error:  # noqa: BLE001 - the last line of defence of a thread nobody waits for
-            log.error("worker_round_failed", reason=type(error).__name__)
-        if due:
-            swept = time.monotonic()
+    with ThreadPoolExecutor(1, thread_name_prefix="round") as rounds:
+        while not stopped.wait(PAUSE):
+            due = time.monotonic() - swept >= SWEEP
+            failed = rounds.submit(tick, server, sweep=due).exception()
+            if failed is not None:
+                log.error("worker_round_failed", reason=type(failed).__name__)
+            if due:
+                swept = time.monotonic()
 
 
 def begin(server: Server) -> threading.Event:

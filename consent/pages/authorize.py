@@ -19,6 +19,7 @@ from vault.pages.session import server, unlocked, vault
 from vault.record import classes_of
 from vault.stored import Stored
 
+MOST_SHOWN = 500  # rows of one item on the page; all of them are in the digest
 pages = Blueprint("authorize", __name__, template_folder="../templates")
 
 
@@ -106,6 +107,7 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
         previews=shown,
         data_of=asking.data_of,
         digest=digest.hex(),
+        most=MOST_SHOWN,
         days=durations(asked.items[0].duration),
         until=_until,
         purposes=PURPOSES,

@@ -35,8 +35,9 @@ def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
             return render_template("panel_sharing.html", views=views)
         case "home.needs":
             return render_template("panel_needs.html", held=[view for view in views if view.held == "old copy"])
-        case "purchase.seen" | "purchases.seen":
-            return render_template("panel_seen.html", names=_names(vault, views, list(subject)))
+        case "purchase.seen":
+            row, page = subject
+            return render_template("panel_seen.html", names=_names(vault, views, list(row), list(page)))
         case "purchase.detail":
             return render_template("panel_detail.html", windows=_windows(vault, views, subject))
         case "vendor.detail":
@@ -55,28 +56,33 @@ def _live(vault: OpenVault) -> list[GrantView]:
     return found
 
 
-def _names(vault: OpenVault, views: list[GrantView], numbers: list[int]) -> list[str]:
-    """Which vendors can see any of these records, by the disclosures that exist."""
-    names = []
+def _names(vault: OpenVault, views: list[GrantView], row: list[int], page: list[int]) -> list[str]:
+    """Which vendors can see any of a row's records; the disclosures of the whole page are looked up at once."""
+    if "seen" not in g:
+        g.seen = _seen(vault, views, page)
+    return sorted({name for number in row for name in g.seen.get(number, ())}, key=str.casefold)
+
+
+def _seen(vault: OpenVault, views: list[GrantView], numbers: list[int]) -> dict[int, list[str]]:
+    """Names of vendors by record number, one statement per living grant that could show any."""
+    seen: dict[int, list[str]] = {}
     with vault.server.main.reading() as session:
         for view in views:
-            if view.key is None or view.held:
+            items = [item.number for item in view.terms.of("purchases")]
+            if view.key is None or view.held or not items:
                 continue
-            refs = [ref(view.key, item.number, number) for item in view.terms.items for number in numbers]
-            seen = session.scalar(
-                select(Disclosure.change)
-                .where(
+            refs = {ref(view.key, item, number): number for item in items for number in numbers}
+            found = session.scalars(
+                select(Disclosure.ref).where(
                     Disclosure.owner_id == vault.owner_id,
                     Disclosure.grant_id == view.grant_id,
                     Disclosure.ref.in_(refs),
                     Disclosure.box.is_not(None),
                 )
-                .order_by(Disclosure.change)
-                .limit(1)
             )
-            if seen is not None:
-                names.append(view.terms.client_name)
-    return names
+            for name in found:
+                seen.setdefault(refs[name], []).append(view.terms.client_name)
+    return seen
 
 
 def _windows(vault: OpenVault, views: list[GrantView], stored: Stored) -> list[tuple[GrantView, Any, Any]]:

@@ -226,12 +226,14 @@ def waits() -> None:
 
 def plays(part: dict[str, Any]) -> NoReturn:
     """One part, to its end."""
+    code = 1
     try:
         ROLES[part["role"]](part)
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
+        code = 0
+    finally:
+        if code:
+            traceback.print_exc()
+        os._exit(code)
 
 
 class Stage:
@@ -268,7 +270,7 @@ class Stage:
 
 
 def living(told: dict[str, Any]) -> None:
-    """Ada's day: buying, giving, narrowing, pausing, stopping; each is told before it is tried and when it is answered."""
+    """Ada's day: buying, giving, narrowing, pausing, stopping; each told before it is tried and when it is answered."""
     house = house_in(Path(told["directory"]))
     ada = Returning(house, told["session"], bytes.fromhex(told["owner"]), told["number"])
     day = Day(ada, Elsewhere(told, ada), Random(told["seed"]))

@@ -10,13 +10,13 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from sqlalchemy import LargeBinary, select
 from sqlalchemy.engine import RowMapping
@@ -26,11 +26,12 @@ from connectors import models as connector_models
 from connectors import uploads
 from connectors.course import ReportLine
 from connectors.uploads import Arriving, SealedUpload
+from connectors.vendor_client.proofs import key_from_json
 from consent import access, clients, grant_locks, grants, models, pushed, revocation
 from consent.disclosing import digest_of
 from consent.disclosure import about_disclosure, about_terms
 from tests.conftest import PASSPHRASE
-from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
+from tests.people import BIRTHDAY, ISSUER, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
 from tests.vault.test_format import tokens
 from vault import bearer, crypto, jobs, keyring, locks, mail, opened, store, unlock
@@ -315,28 +316,29 @@ def test_no_box_opens_in_another_rows_place(world: World) -> None:
         assert refuses(OPENINGS[to_table, to_column], world, taking, giving[column]), (column, to_table, to_column)
 
 
-def test_no_row_opens_under_another_number_owner_or_kind(world: World) -> None:
-    """The columns that a box's identity is made of cannot be changed beside it."""
-    bound = {"owner_id", "number", "revision", "key_id", "purpose", "params", "job_id", "lock_id", "item", "ref"}
-    bound |= {"change", "import_id", "n", "fresh_until", "kind"}
-    also = {("locks", "kind"), ("grant_locks", "kind"), ("jobs", "kind")}
-    others = [each for each in world.vaults]
+def test_no_box_opens_once_a_column_of_its_identity_is_changed(world: World) -> None:
     for table, column, row in the_boxes(world):
-        mine = bound - {"import_id"} if table in {"records", "versions"} else bound
-        for name in mine & set(row):
-            if name == "kind" and (table, name) not in also:
-                continue
-            moved = Row(row)
-            if name == "owner_id":
-                moved[name] = next(each for each in others if each != row[name])
-            elif isinstance(row[name], int):
-                moved[name] = row[name] + 1
-            elif isinstance(row[name], bytes):
-                moved[name] = bytes(byte ^ 1 for byte in row[name]) or b"\1"
-            else:
-                moved[name] = "records" if row[name] != "records" else "files"
-            with suppress(KeyError):  # nobody holds a secret for such a row
+        parts, _about = reader.PLACES[table, column]
+        for name in (part.strip().removeprefix("d.") for part in parts.split(",")):
+            if name in row:
+                moved = Row(row)
+                moved[name] = another(world, name, row[name])
                 assert refuses(OPENINGS[table, column], world, moved, row[column]), (table, name)
+
+
+def another(world: World, name: str, value: Any) -> Any:
+    """Another value for a column; whoever writes it knows all secrets of the row under its new name, too."""
+    if name == "owner_id":
+        return next(each for each in world.vaults if each != value)
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, str):
+        return "records" if value != "records" else "files"
+    changed = bytes(byte ^ 1 for byte in value) or b"\1"
+    for known in (world.secrets, world.request_secrets, world.keys, world.log_keys, world.versions):
+        if value in known:
+            known[changed] = known[value]  # type: ignore[index, assignment]
+    return changed
 
 
 # Through the front door: raw SQL on the files of a running server, then what people and programs meet.
@@ -351,6 +353,13 @@ def writes(house: Server, statement: str, *values: Any, to: str = "main") -> int
         return connection.execute(statement, values).rowcount
     finally:
         connection.close()
+
+
+def calls(shop: Bookshop, collection: str, token: str | None = None) -> httpx.Response:
+    """One call with the shop's own DPoP key, whatever the answer."""
+    path, string = f"/vendor/v1/{collection}", token or tokens(shop)[0]
+    key = key_from_json(json.loads(shop.connection.to_json())["dpop_key"])
+    return shop.looks(path, string, proof=shop.proves("GET", ISSUER + path, token=string, key=key))
 
 
 def reads_row(house: Server, table: str, where: str, *values: Any, of: str = "main") -> dict[str, Any]:
@@ -398,22 +407,21 @@ def test_an_older_box_does_not_open_in_the_current_row(ada: Ada) -> None:
 def test_a_disclosure_or_terms_that_were_tampered_with_show_the_vendor_nothing(ada: Ada, bookshop: Bookshop) -> None:
     ada.buys("The Salt Almanac")
     ada.lets(bookshop)
-    access_token = tokens(bookshop)[0]
     for table, column in (("disclosures", "box"), ("grants", "terms_box")):
         row = reads_row(ada.house, table, "1")
         turns_a_bit(ada.house, table, column, "1")
-        answer = bookshop.looks("/vendor/v1/purchases", access_token)
+        answer = calls(bookshop, "purchases")
         assert answer.status_code >= 500
         assert "Almanac" not in answer.text
         puts_back(ada.house, table, row)
-    assert bookshop.looks("/vendor/v1/purchases", access_token).status_code == 200
+    assert calls(bookshop, "purchases").status_code == 200
 
 
 def test_a_token_whose_lock_was_tampered_with_is_an_invalid_token(ada: Ada, bookshop: Bookshop) -> None:
     ada.buys("The Salt Almanac")
     ada.lets(bookshop)
     turns_a_bit(ada.house, "grant_locks", "box", "kind = 'access'")
-    answer = bookshop.looks("/vendor/v1/purchases", tokens(bookshop)[0])
+    answer = calls(bookshop, "purchases")
     assert answer.status_code == 401
     assert answer.json()["code"] == "invalid_token"
     turns_a_bit(ada.house, "grant_locks", "box", "kind = 'link'")
@@ -547,7 +555,7 @@ class Narrowed:
         return reads_row(self.ada.house, "grants", "1")
 
     def looks(self, collection: str) -> Any:
-        return self.shop.looks(f"/vendor/v1/{collection}", tokens(self.shop)[0])
+        return calls(self.shop, collection)
 
 
 @pytest.fixture
@@ -572,7 +580,7 @@ def test_nothing_from_before_narrowing_opens_in_the_grants_present_row(narrowed:
     writes(house, f"UPDATE grants SET {column} = ?", narrowed.grant[column])
     row = narrowed.row
     if column == "terms_box":
-        assert narrowed.looks("preferences").status_code == 500
+        assert narrowed.looks("preferences").status_code >= 500
     elif column == "memory_box":
         with house.main.reading() as session, pytest.raises(crypto.Damaged):
             grants.every(session, ada.vault)
@@ -585,7 +593,7 @@ def test_disclosures_from_before_narrowing_do_not_open(narrowed: Narrowed) -> No
     for row in narrowed.disclosures:
         puts_back(narrowed.ada.house, "disclosures", row)
     answer = narrowed.looks("purchases")
-    assert answer.status_code == 500
+    assert answer.status_code >= 500
     assert "Almanac" not in answer.text
     page = narrowed.ada.looks_at(f"/sharing/{narrowed.ada.grant()}")
     assert "maps" not in page
@@ -728,11 +736,11 @@ def test_a_dropped_or_expired_token_put_back_lives_until_the_grant_ends_and_no_l
     token = tokens(bookshop)[0]
     row = reads_row(ada.house, "grant_locks", "kind = 'access'")
     bookshop.connection.drop()
-    assert bookshop.looks("/vendor/v1/purchases", token).status_code == 401
+    assert calls(bookshop, "purchases", token).status_code == 401
     puts_back(ada.house, "grant_locks", {**row, "expires_at": 1 << 40})
-    assert bookshop.looks("/vendor/v1/purchases", token).status_code == 200
+    assert calls(bookshop, "purchases", token).status_code == 200
     ada.house.clock.passes(days=31)  # type: ignore[attr-defined]
-    assert bookshop.looks("/vendor/v1/purchases", token).status_code == 401, "the end stands in the terms"
+    assert calls(bookshop, "purchases", token).status_code == 401, "the end stands in the terms"
 
 
 def test_a_session_prolonged_in_its_row_lives_on_and_dies_when_she_locks(ada: Ada) -> None:

@@ -117,6 +117,7 @@ def listing(vault: OpenVault) -> str:
     return render_template(
         "purchases.html",
         months=months,
+        numbers=[entry.number for entry in page],
         filter=narrowed,
         counts={name: counts[name] for name in FOR_WHOM if counts.get(name)},
         for_whom=FOR_WHOM,

@@ -1,0 +1,123 @@
+"""The command, as somebody at a terminal meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PASSPHRASE
+from vault.settings import for_process, in_directory
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def vrm(directory: Path, *arguments: str, said: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run `vrm` on a directory's vault."""
+    environment = {**for_process(in_directory(directory, "http://localhost:8400")), **settings}
+    return subprocess.run(
+        [sys.executable, "-m", "vault", *arguments],
+        cwd=ROOT,
+        env=environment,
+        input=said,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def furnished_copy(furnished: tuple[Path, str], tmp_path: Path) -> Path:
+    import shutil
+
+    shutil.copytree(furnished[0], tmp_path / "house")
+    return tmp_path / "house"
+
+
+def test_init_makes_a_vault_and_prints_its_recovery_code(tmp_path: Path) -> None:
+    done = vrm(tmp_path, "init", "--name", "Ada", "--handle", "ada", "--passphrase-stdin", said=PASSPHRASE + "\n")
+    assert done.returncode == 0, done.stderr
+    assert "Recovery code" in done.stdout
+    exported = vrm(tmp_path, "export", "--passphrase-stdin", said=PASSPHRASE + "\n")
+    assert json.loads(exported.stdout)["owner"] == "Ada"
+
+
+def test_a_weak_passphrase_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    done = vrm(tmp_path, "init", "--name", "Ada", "--handle", "ada", "--passphrase-stdin", said="password12\n")
+    assert done.returncode == 1
+    assert "Error:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_export_needs_the_passphrase(furnished_copy: Path) -> None:
+    done = vrm(furnished_copy, "export", "--passphrase-stdin", said="not the passphrase\n")
+    assert done.returncode == 1
+    assert "did not open" in done.stderr
+    assert not done.stdout
+
+
+def test_grants_and_revoke_answer_without_a_passphrase(furnished_copy: Path) -> None:
+    assert vrm(furnished_copy, "grants").returncode == 0
+    unknown = vrm(furnished_copy, "revoke", "00" * 16)
+    assert unknown.returncode == 1
+    assert "no such grant" in unknown.stderr
+    assert vrm(furnished_copy, "revoke", "nonsense").returncode == 2
+
+
+def test_doctor_finds_what_others_can_read(furnished_copy: Path) -> None:
+    assert vrm(furnished_copy, "doctor").returncode == 0
+    os.chmod(furnished_copy / "vault" / "vault.db", 0o644)  # noqa: PTH101 - what an operator might do
+    found = vrm(furnished_copy, "doctor")
+    assert found.returncode == 1
+    assert "set its mode to 600" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("VRM_ISSUER", "http://vault.example", "https"),
+        ("VRM_ISSUER", "https://vault.example/path", "without a path"),
+        ("VRM_SIGN_UP", "perhaps", "closed or open"),
+        ("VRM_DATABASE_URL", "mysql://x", "sqlite:///"),
+        ("VRM_PROXIES", "many", "VRM_PROXIES"),
+    ],
+)
+def test_a_bad_setting_stops_the_start_with_a_sentence(
+    furnished_copy: Path, name: str, value: str, sentence: str
+) -> None:
+    done = vrm(furnished_copy, "doctor", **{name: value})
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_strangers_keystore_stops_the_start(furnished_copy: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    vrm(other, "doctor")
+    keystore = (other / "keystore" / "keystore.db").read_bytes()
+    for file in (furnished_copy / "keystore").glob("keystore.db*"):
+        file.unlink()
+    (furnished_copy / "keystore" / "keystore.db").write_bytes(keystore)
+    done = vrm(furnished_copy, "doctor")
+    assert done.returncode == 1
+    assert "belongs to another" in done.stderr
+
+
+def test_an_empty_keystore_stops_the_start_and_stays_empty(furnished_copy: Path) -> None:
+    for file in (furnished_copy / "keystore").glob("keystore.db*"):
+        file.unlink()
+    for _time in range(2):
+        done = vrm(furnished_copy, "doctor")
+        assert done.returncode == 1
+        assert "keystore is empty" in done.stderr
+
+
+def test_the_demo_refuses_to_listen_to_the_open_net(tmp_path: Path) -> None:
+    done = vrm(tmp_path, "demo", "--host", "0.0.0.0", "--no-browser")  # noqa: S104 - to be refused
+    assert done.returncode == 2
+    assert "loopback" in done.stderr
