@@ -180,10 +180,10 @@ def _sort(made: Plan, vault: OpenVault, each: Ready, row: tuple[int, int, bytes 
 
 
 def _source(each: Ready, vendor: int) -> dict[str, Any]:
-    source = {name: value for name, value in each.found.data.items() if value is not None}
-    if vendor:
-        source[each.kind.vendor_field] = vendor
-    return source
+    source = each.found.data
+    if None in source.values():
+        source = {name: value for name, value in source.items() if value is not None}
+    return {**source, each.kind.vendor_field: vendor} if vendor else source
 
 
 @dataclass

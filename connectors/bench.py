@@ -92,9 +92,7 @@ def _serving(target: str, port: int, workers: int, environment: dict[str, str]) 
         process.wait(timeout=30)
 
 
-def _measure(
-    bare: Served, vault: Served, house: House, rounds: int, wanted: int
-) -> dict[str, dict[str, float]]:
+def _measure(bare: Served, vault: Served, house: House, rounds: int, wanted: int) -> dict[str, dict[str, float]]:
     """Medians over the rounds: CPU µs per request, requests per second, and both against H in the same round.
 
     Each round signs its own requests just before it sends them: proofs and codes live a minute.

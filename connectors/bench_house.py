@@ -200,13 +200,35 @@ class House:
 
 def write_history(file: Path, rows: int) -> None:
     """An order history as Amazon writes it, with invented things."""
-    columns = (
-        "Website,Order ID,Order Date,Purchase Order Number,Currency,Unit Price,Unit Price Tax,Shipping Charge,"
-        "Total Discounts,Total Owed,Shipment Item Subtotal,Shipment Item Subtotal Tax,ASIN,Product Condition,Quantity,"
-        "Payment Instrument Type,Order Status,Shipment Status,Ship Date,Shipping Option,Shipping Address,"
-        "Billing Address,Carrier Name & Tracking Number,Product Name,Gift Message,Gift Sender Name,"
-        "Gift Recipient Contact Details"
-    ).split(",")
+    columns = [
+        "Website",
+        "Order ID",
+        "Order Date",
+        "Purchase Order Number",
+        "Currency",
+        "Unit Price",
+        "Unit Price Tax",
+        "Shipping Charge",
+        "Total Discounts",
+        "Total Owed",
+        "Shipment Item Subtotal",
+        "Shipment Item Subtotal Tax",
+        "ASIN",
+        "Product Condition",
+        "Quantity",
+        "Payment Instrument Type",
+        "Order Status",
+        "Shipment Status",
+        "Ship Date",
+        "Shipping Option",
+        "Shipping Address",
+        "Billing Address",
+        "Carrier Name & Tracking Number",
+        "Product Name",
+        "Gift Message",
+        "Gift Sender Name",
+        "Gift Recipient Contact Details",
+    ]
     none = "Not Available"
     with file.open("w", newline="", encoding="utf-8-sig") as opened:
         write: Callable[[Sequence[str]], Any] = csv.writer(opened, quoting=csv.QUOTE_ALL).writerow

@@ -39,7 +39,7 @@ class Replayed(Exception):
     """This proof has been used before."""
 
 
-class NoLog(Exception):  # noqa: N818 - a finding, told with one code
+class NoLog(Exception):
     """The log cannot be written, so nobody may look: a full disk, or no turn in time."""
 
 

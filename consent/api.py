@@ -46,7 +46,12 @@ def _answer(what: str | None) -> Response:
         return problem("invalid_token", challenge=False)
     limit = request.args.get("limit", str(MOST))
     after = request.args.get("after")
-    if not limit.isdecimal() or not 1 <= int(limit) <= MOST or (after is not None and len(after) > 40):
+    if (
+        not limit.isdecimal()
+        or len(limit) > 3
+        or not 1 <= int(limit) <= MOST
+        or (after is not None and len(after) > 40)
+    ):
         return problem("invalid", "limit is 1 to 200; after is what `next` said")
     made = look(
         _server(),

@@ -6,7 +6,8 @@ computes it again, and if it differs she is shown the page once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from consent.pushed import Asked
 from consent.terms import Terms, VaultData, durations
 from vault import crypto, store
 from vault.collections.vendors import Vendor
-from vault.errors import N_, VaultError
+from vault.errors import N_, NotFound, VaultError
 from vault.record import Field
 from vault.stored import Stored
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from vault.opened import OpenVault
+    from vault.server import Server
 
 DAY = 86400
 
@@ -82,7 +84,10 @@ class Decision:
 
 
 def match_vendor(vault: OpenVault, client: Client) -> Stored | None:
-    """Which of her vendors this client speaks for: by web address, else by name. She can choose another."""
+    """Which of her vendors this client speaks for: by web address, else by name. She can choose another.
+
+    Anybody may call himself anything: a name says nothing about a vendor whose addresses she knows.
+    """
     host = (urlsplit(client.client_id).hostname or "").lower()
     found = vendors(vault)
     for stored in found:
@@ -93,7 +98,11 @@ def match_vendor(vault: OpenVault, client: Client) -> Stored | None:
     name = client.name.casefold()
     for stored in found:
         record = stored.record
-        if isinstance(record, Vendor) and name in {each.casefold() for each in (record.called, *record.also_called)}:
+        if (
+            isinstance(record, Vendor)
+            and not record.domains
+            and name in {each.casefold() for each in (record.called, *record.also_called)}
+        ):
             return stored
     return None
 
@@ -135,8 +144,8 @@ def digest(session: Session, vault: OpenVault, asked: Asked, terms: Terms) -> by
 def read_decision(asked: Asked, form: Mapping[str, Any], ticked: Iterable[str]) -> Decision:
     """Her choices. Nothing in the form can add what was not asked: only ticks and days are read from it."""
     chosen, items = set(ticked), asked.items
-    days = form.get("days", "")
     allowed = durations(items[0].duration)
+    days = [each for each in allowed if str(each) == form.get("days")] or allowed
     return Decision(
         items=frozenset(item.number for item in items if not item.optional or f"item-{item.number}" in chosen),
         fields={
@@ -144,7 +153,7 @@ def read_decision(asked: Asked, form: Mapping[str, Any], ticked: Iterable[str]) 
             for item in items
         },
         gifts=frozenset(item.number for item in items if f"gifts-{item.number}" in chosen),
-        days=int(days) if days.isdecimal() and int(days) in allowed else allowed[0],
+        days=days[0],
     )
 
 
@@ -166,8 +175,7 @@ def allow(
     """
     server, owner = vault.server, vault.owner_id
     grant = crypto.random_bytes(16)
-    pepper = server.keystore.make(owner, grant, "grant", version=1)
-    with store.writing(vault, numbers=1) as turn:
+    with _pepper(server, owner, grant) as pepper, store.writing(vault, numbers=1) as turn:
         if not pushed.spend(turn.session, server, asked):
             raise AlreadyDecided
         vendor = store.read(turn.session, vault, vendor_number) if vendor_number else None
@@ -196,6 +204,17 @@ def allow(
     for replaced in turn.memory["replaced"]:
         grants.end(server, owner, replaced, "replaced")
     return given
+
+
+@contextmanager
+def _pepper(server: Server, owner: bytes, grant: bytes) -> Iterator[bytes]:
+    """A new grant's pepper; taken back when her turn finds that nothing is to be given, and so has written nothing."""
+    pepper = server.keystore.make(owner, grant, "grant", version=1)
+    try:
+        yield pepper
+    except (AlreadyDecided, ChangedMeanwhile, NotFound):
+        server.keystore.take(owner, grant)
+        raise
 
 
 def refuse(vault: OpenVault, asked: Asked) -> None:

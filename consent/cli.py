@@ -27,9 +27,9 @@ def list_grants(everything: bool) -> None:
     server = build(from_environment())
     with server.main.reading() as session:
         rows = session.execute(
-            select(
-                Grant.owner_id, Grant.grant_id, Grant.version, Grant.state, Grant.cause, Grant.label_box
-            ).order_by(Grant.owner_id, Grant.grant_id)
+            select(Grant.owner_id, Grant.grant_id, Grant.version, Grant.state, Grant.cause, Grant.label_box).order_by(
+                Grant.owner_id, Grant.grant_id
+            )
         ).all()
     for owner, grant, version, state, cause, box in rows:
         standing = server.keystore.standing(owner, grant)

@@ -18,13 +18,12 @@ from sqlalchemy import delete, insert, select
 from consent.fetching import Unreachable, acceptable, fetch_json
 from consent.models import ClientRow
 from vault import crypto
-from vault.settings import is_loopback
 
 if TYPE_CHECKING:
     from vault.server import Server
 
 DAY, MINUTE = 86400, 60
-PUBLIC_KTY = {"EC": {"P-256"}, "OKP": {"Ed25519"}, "RSA": None}
+CURVES = (("EC", "P-256"), ("OKP", "Ed25519"))
 SECRET_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k"}
 
 
@@ -49,7 +48,7 @@ class Client:
     @property
     def host(self) -> str:
         """The host its documents were fetched from: what is certain about who asks."""
-        return urlsplit(self.client_id).netloc
+        return urlsplit(self.client_id).netloc or self.client_id
 
     def keys(self) -> KeySet:
         """Its public keys."""
@@ -124,10 +123,9 @@ def _keys(raw: Any) -> dict[str, Any]:
         raise BadClient("jwks is missing or not a key set")
     usable = []
     for key in raw["keys"]:
-        if not isinstance(key, dict) or key.get("kty") not in PUBLIC_KTY or SECRET_MEMBERS & set(key):
+        if not isinstance(key, dict) or SECRET_MEMBERS & set(key):
             continue
-        curves = PUBLIC_KTY[key["kty"]]
-        if curves is None or key.get("crv") in curves:
+        if (key.get("kty"), key.get("crv")) in CURVES or _long_enough(key):
             usable.append(key)
     try:
         KeySet.import_key_set({"keys": usable})
@@ -136,6 +134,16 @@ def _keys(raw: Any) -> dict[str, Any]:
     if not usable:
         raise BadClient("jwks holds no public key of an accepted kind (P-256, Ed25519, RSA)")
     return {"keys": usable}
+
+
+def _long_enough(key: Mapping[str, Any]) -> bool:
+    """An RSA key of 2048 bits or more (FAPI 2.0 §5.4.1): base64url of the modulus, 4 characters for 3 bytes."""
+    modulus = key.get("n")
+    return (
+        key.get("kty") == "RSA"
+        and isinstance(modulus, str)
+        and 4 * 256 // 3 <= len(modulus.lstrip("A").rstrip("=")) <= 1400
+    )
 
 
 def _fetch(server: Server, url: str) -> dict[str, Any]:
@@ -184,7 +192,10 @@ def _tag(server: Server, client_id: str) -> bytes:
 
 
 def _loopback_ip(url: str) -> bool:
-    return url.startswith("http://") and is_loopback(url) and (urlsplit(url).hostname or "") in {"127.0.0.1", "::1"}
+    """Of an address that passes here everything but the port is compared, so nothing else may hide beside the host."""
+    if not url.startswith("http://") or not acceptable(url, loopback=True):
+        return False
+    return urlsplit(url).hostname in {"127.0.0.1", "::1"}
 
 
 def _portless(url: str) -> str:

@@ -52,7 +52,7 @@ def verify(text: str | None, *, method: str, url: str, now: int, access_token: s
     if not isinstance(issued, int) or isinstance(issued, bool) or abs(now - issued) > WINDOW:
         raise BadProof("iat is too old or in the future")
     jti = claims.get("jti")
-    if not isinstance(jti, str) or not 8 <= len(jti) <= 256:
+    if not isinstance(jti, str) or not 8 <= len(jti) <= 256 or not jti.isprintable():
         raise BadProof("jti is missing")
     if access_token is not None and claims.get("ath") != hash_of(access_token):
         raise BadProof("ath differs")
@@ -69,7 +69,7 @@ def _decode(text: str) -> tuple[ECKey | OKPKey, jwt.Token]:
     try:
         key = _key(*(str(jwk.get(member, "")) for member in ("kty", "crv", "x", "y")))
         return key, jwt.decode(text, key, registry=REGISTRY)
-    except (JoseError, ValueError, TypeError, KeyError):
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         raise BadProof("the signature does not verify") from None
 
 
@@ -88,7 +88,7 @@ def _header(text: str) -> dict[str, object]:
 
     try:
         return dict(extract_compact(text.encode(), registry=REGISTRY).headers())
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, RecursionError):
         raise BadProof("not a signed token") from None
 
 
@@ -98,6 +98,9 @@ def hash_of(access_token: str) -> str:
 
 
 def _bare(url: str) -> str:
-    """Without query and fragment, host in lower case (RFC 9449 §4.3-9)."""
-    parts = urlsplit(url)
+    """Without query and fragment, host in lower case (RFC 9449 §4.3-9); empty for what is no address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"

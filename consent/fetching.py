@@ -7,8 +7,12 @@ Names under `.localhost` are loopback without asking DNS (RFC 6761 §6.3), allow
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +21,11 @@ import orjson
 
 from vault.settings import is_loopback
 
-MOST_BYTES, SECONDS = 32 * 1024, 5.0
+MOST_BYTES, SECONDS, WHOLE = 32 * 1024, 5.0, 8.0  # seconds: one silence, and all of it together
+HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9a-f:.]+")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+# Special by the IANA registries, though `is_global` of some Pythons says otherwise.
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.88.99.0/24", "2001::/32", "2002::/16", "3fff::/20")))
 
 
 class Unreachable(Exception):
@@ -35,7 +43,13 @@ def acceptable(url: str, *, loopback: bool) -> bool:
         port_is_fine = parts.port is None or parts.port > 0
     except ValueError:
         return False
-    if not parts.hostname or not port_is_fine or parts.username is not None or parts.fragment or "#" in url:
+    if (
+        not HOST.fullmatch(parts.hostname or "")
+        or not port_is_fine
+        or parts.username is not None
+        or parts.fragment
+        or "#" in url
+    ):
         return False
     if any(ord(character) <= 32 or ord(character) > 126 or character == "\\" for character in url):
         return False
@@ -48,9 +62,9 @@ def acceptable(url: str, *, loopback: bool) -> bool:
 
 def fetch_json(url: str, *, loopback: bool, resolve: Callable[[str, int], list[str]] | None = None) -> dict[str, Any]:
     """A JSON object from a client's address. Raises Unreachable."""
-    if not acceptable(url, loopback=loopback):
+    parts = urlsplit(url) if acceptable(url, loopback=loopback) else None
+    if parts is None or not parts.path:
         raise Unreachable("the address is not acceptable")
-    parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     address = _checked_address(url, host, port, resolve or _resolve)
     bracketed = f"[{address}]" if ":" in address else address
@@ -59,11 +73,49 @@ def fetch_json(url: str, *, loopback: bool, resolve: Callable[[str, int], list[s
     try:
         with (
             httpx.Client(follow_redirects=False, timeout=SECONDS, trust_env=False) as client,
-            client.stream("GET", target, headers=headers, extensions={"sni_hostname": host}) as response,
+            _Deadline(WHOLE) as deadline,
+            client.stream(
+                "GET", target, headers=headers, extensions={"sni_hostname": host, "trace": deadline.watch}
+            ) as response,
         ):
             return _read(response)
-    except httpx.HTTPError:
+    except (httpx.HTTPError, httpx.InvalidURL):
         raise Unreachable("the address does not answer") from None
+
+
+class _Deadline:
+    """Cuts the line when the time is up. A read timeout bounds one silence; who drips bytes would hold us for days.
+
+    `watch` is httpcore's trace: it hands over each new stream, whose socket is shut from a thread of the timer's own.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._socket: socket.socket | None = None
+        self._over = False
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """Raises httpx.ReadTimeout when the line is ready only after the time is up."""
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self._over:
+                raise httpx.ReadTimeout("too slow")
+
+    def _cut(self) -> None:
+        self._over = True
+        if self._socket is not None:
+            with suppress(OSError):  # closed already
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def _checked_address(url: str, host: str, port: int, resolve: Callable[[str, int], list[str]]) -> str:
@@ -71,7 +123,7 @@ def _checked_address(url: str, host: str, port: int, resolve: Callable[[str, int
         return host if host.replace(".", "").isdigit() or ":" in host else "127.0.0.1"
     try:
         addresses = resolve(host, port)
-    except OSError:
+    except (OSError, UnicodeError):
         raise Unreachable("the name cannot be resolved") from None
     if not addresses or not all(_public(address) for address in addresses):
         raise Unreachable("the address is not a public one")
@@ -84,12 +136,10 @@ def _resolve(host: str, port: int) -> list[str]:
 
 def _public(text: str) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        nat64 = address in ipaddress.ip_network("64:ff9b::/96")
-        if nat64 or (inner is not None and not inner.is_global):
-            return False
-    return address.is_global and not address.is_multicast
+    if address.version == 6 and address not in _GLOBAL_UNICAST:
+        return False  # among them every form that carries an IPv4 address inside, and NAT64
+    special = any(address in network for network in _SPECIAL if network.version == address.version)
+    return address.is_global and not address.is_multicast and not special
 
 
 def _read(response: httpx.Response) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def find(server: Server, string: str) -> Linked | None:
     for _attempt in range(5):
         with server.main.line() as line:
             found = grant_locks.find(line, server, string, "link")
-        if found is None or found.state != "live":
+        if found is None or found.state != "live" or found.expires_at <= server.now:
             return None
         try:
             standing = standing_of(server, found)
@@ -41,9 +41,7 @@ def find(server: Server, string: str) -> Linked | None:
             return None
         try:
             grant_locks.open_found(found, standing.pepper)
-            label = grants.open_label(
-                server, found.string.owner_id, found.grant_id, found.version, found.label_box
-            )
+            label = grants.open_label(server, found.string.owner_id, found.grant_id, found.version, found.label_box)
         except crypto.Damaged:
             return None
         return Linked(found.string.owner_id, found.grant_id, label, standing.held)

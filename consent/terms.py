@@ -18,7 +18,10 @@ from vault.record import CLASSES, Field, collection_paths
 
 MOST_ITEMS, MOST_ALIKE, MOST_FIELDS, LONGEST = 12, 6, 40, 365  # items, of one collection, fields in one, days
 DURATION = re.compile(r"P(?:(\d{1,3})D|(\d{1,2})M|(1)Y)")
-UNSEEN = re.compile("[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+UNSEEN = re.compile(
+    "[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+)
 
 
 class BadDetails(VaultError):

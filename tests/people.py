@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
+import shutil
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import orjson
@@ -35,6 +40,7 @@ from vault.values import Money, When
 
 ISSUER = "http://localhost:8400"
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+VERIFIER = "a-verifier-that-is-long-enough-to-be-one-~._"
 
 PURCHASES: dict[str, Any] = {
     "type": "vault_data",
@@ -290,14 +296,82 @@ class Bookshop:
         headers = {"Authorization": f"DPoP {token}", "DPoP": shown, **options.pop("headers", {})}
         return self.http.get(path, headers=headers, **options)
 
+    def form(self, **changes: str | None) -> dict[str, str]:
+        """A good authorization request; members given as None are left out."""
+        usual: dict[str, str | None] = {
+            "response_type": "code",
+            "redirect_uri": self.redirect_uri,
+            "state": "a-state",
+            "code_challenge": s256(VERIFIER),
+            "code_challenge_method": "S256",
+            "authorization_details": details(PURCHASES),
+        }
+        return {name: value for name, value in {**usual, **changes}.items() if value is not None}
+
+    def pushes(self, proof: str | None = None, **changes: str | None) -> httpx.Response:
+        """Push that request by hand."""
+        return self.posts("/oauth/par", self.form(**changes), proof=proof)
+
+    def consent_address(self, **changes: str | None) -> str:
+        """The address of the consent screen for a request pushed by hand."""
+        pushed = self.pushes(**changes)
+        assert pushed.status_code == 201, pushed.text
+        return "/authorize?" + urlencode({"client_id": self.client_id, "request_uri": pushed.json()["request_uri"]})
+
+    def code(self, *ticks: str, **changes: str | None) -> str:
+        """A code, because Ada has allowed such a request."""
+        return query(self.ada.sees_consent(self.consent_address(**changes)).allows(*ticks))["code"]
+
+    def redeems(self, code: str, /, *, key: ECKey | None = None, **changes: str | None) -> httpx.Response:
+        """Exchange a code by hand; members given as None are left out."""
+        usual: dict[str, str | None] = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.redirect_uri,
+            "code_verifier": VERIFIER,
+        }
+        form = {name: value for name, value in {**usual, **changes}.items() if value is not None}
+        return self.posts("/oauth/token", form, proof=self.proves("POST", f"{ISSUER}/oauth/token", key=key))
+
+    def refreshes(self, token: str, /, *, key: ECKey | None = None, **more: str) -> httpx.Response:
+        """Use a refresh token by hand."""
+        form = {"grant_type": "refresh_token", "refresh_token": token, **more}
+        return self.posts("/oauth/token", form, proof=self.proves("POST", f"{ISSUER}/oauth/token", key=key))
+
+    def tokens(self, *ticks: str, **changes: str | None) -> dict[str, Any]:
+        """Access and refresh token, by hand all the way."""
+        return dict(self.redeems(self.code(*ticks, **changes)).json())
+
     def _now(self) -> int:
         return int(self.ada.house.clock().timestamp())
+
+
+@contextmanager
+def household(furnished: Path, directory: Path, passphrase: str, **settings: Any) -> Iterator[Bookshop]:
+    """Ada at home and the Bookshop at her door, for a whole file of refusals that leave things as they were."""
+    shutil.copytree(furnished, directory)
+    house, shop = house_in(directory, Clock(), **settings), Bookshop("Bookshop", "shop")
+    shop.open()
+    shop.visits(Ada(house, passphrase))
+    try:
+        yield shop
+    finally:
+        shop.close()
+        house.stop()
 
 
 def sign(header: dict[str, Any], claims: dict[str, Any], key: Any) -> str:
     """A signed token with whatever header and claims a test wants."""
     registry = JWSRegistry(algorithms=["ES256", "EdDSA", "PS256", "RS256", "HS256", "none"], strict_check_header=False)
     return jwt.encode(header, claims, key, registry=registry)
+
+
+def sign_anything(header: Any, claims: Any, key: ECKey) -> str:
+    """ES256 over any JSON at all, or over bytes as they are, also what a decent library would not write."""
+    parts = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in (header, claims)]
+    signed = b".".join(urlsafe_b64encode(each).rstrip(b"=") for each in parts)
+    signature = JWSRegistry(algorithms=["ES256"]).get_alg("ES256").sign(signed, key)
+    return (signed + b"." + urlsafe_b64encode(signature).rstrip(b"=")).decode()
 
 
 def _path(address: str) -> str:

@@ -153,7 +153,7 @@ def _room() -> Iterator[None]:
 
 
 class Statement:
-    """A statement for a hot path, with `:named` values: rendered once per dialect, then handed straight to the driver."""
+    """A statement for a hot path, with `:named` values: rendered once per dialect, then handed to the driver."""
 
     def __init__(self, sql: str) -> None:
         self._text = text(sql)

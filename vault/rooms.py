@@ -39,8 +39,9 @@ class Room:
     """One package's offers, all empty by default.
 
     `pages` makes its blueprints; `panel(place, vault, subject)` a fragment for somebody else's page, where `vault` is
-    None while it is locked; `on_change` runs inside her turn, before it is committed; `on_unlock` after an unlock; `on_erase` before an owner
-    is erased; `jobs` by kind; `sweep` is the worker's look for unfinished things; `checks` are doctor's sentences.
+    None while it is locked; `on_change` runs inside her turn, before it is committed; `on_unlock` after an unlock;
+    `on_erase` before an owner is erased; `jobs` by kind; `sweep` is the worker's look for unfinished things; `checks`
+    are doctor's sentences.
     """
 
     name: str

@@ -52,7 +52,7 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
         try:
             token = extract_compact(assertion.encode(), registry=_registry())
             claims = orjson.loads(token.payload)
-        except (JoseError, ValueError, TypeError):
+        except (JoseError, ValueError, TypeError, RecursionError):
             raise refuse() from None
         if not isinstance(claims, dict) or token.headers().get("alg") not in ALGORITHMS:
             raise refuse()
@@ -62,7 +62,7 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
         try:
             token = jwt.decode(assertion, client.keys(), registry=_registry())
             self.verify_claims(token.claims)
-        except (JoseError, ValueError, TypeError, KeyError):
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             raise refuse() from None
         except InvalidClientError:
             raise refuse() from None
@@ -78,7 +78,7 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
             exp={"essential": True},
         )
         expected.validate(claims)
-        if not self.validate_jti(claims, claims.get("jti")):
+        if not _for_us_alone(claims["aud"], self.get_audiences()) or not self.validate_jti(claims, claims.get("jti")):
             raise refuse()
 
     def validate_jti(self, claims: dict[str, Any], jti: Any) -> bool:
@@ -96,6 +96,11 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
 def refuse() -> InvalidClientError:
     """One answer for every reason."""
     return InvalidClientError(description="The client could not be authenticated by private_key_jwt.", status_code=401)
+
+
+def _for_us_alone(said: Any, audiences: list[str]) -> bool:
+    """An assertion that is also for somebody else could be that somebody's, passed on to us."""
+    return said in audiences if isinstance(said, str) else all(each in audiences for each in said)
 
 
 def _client(server: Server, client_id: str, key_id: Any) -> clients.Client:

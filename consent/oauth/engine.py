@@ -17,8 +17,9 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc9207 import IssuerParameter
 
 from consent import clients, dpop, pushed, tokens
+from consent.asking import AlreadyDecided
 from consent.oauth.assertion import Assertion
-from consent.oauth.messages import Answer, Message, error_answer
+from consent.oauth.messages import Answer, Message, error_answer, quoted
 from consent.oauth.registered import RegisteredClient
 from consent.terms import BadDetails, read_details
 from vault.server import Server
@@ -124,13 +125,23 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
         request = self.message(AUTHORIZE, parameters)
         if not parameters.get("redirect_uri"):
             raise InvalidRequestError("redirect_uri is missing.")
+        for name in ("response_type", "redirect_uri"):  # Authlib quotes these two when it refuses them
+            if quoted(parameters.get(name, "")) != parameters.get(name, ""):
+                raise InvalidRequestError(f"{name} holds a character that it cannot.")
         grant = self.get_authorization_grant(request)
         grant.validate_consent_request()
         return grant  # type: ignore[no-any-return]  # Authlib has no types
 
     def decide(self, asked: pushed.Asked, give: Callable[[], str] | None) -> Answer:
-        """The answer to the client after her decision: a code from `give`, or access_denied when it is None."""
-        grant = self._validated(asked.parameters)
+        """The answer to the client after her decision: a code from `give`, or access_denied when it is None.
+
+        Raises AlreadyDecided when the client has meanwhile changed so that the request would no longer be accepted:
+        above all nobody is sent to an address that it has withdrawn.
+        """
+        try:
+            grant = self._validated(asked.parameters)
+        except OAuth2Error:
+            raise AlreadyDecided from None
         grant.give = give
         owner = object() if give is not None else None
         return self.create_authorization_response(  # type: ignore[no-any-return]  # Authlib has no types
@@ -185,12 +196,9 @@ def _details(grant: Any) -> None:
         try:
             read_details(grant.request.payload.data.get("authorization_details"))
         except BadDetails as error:
-            raise InvalidDetails(f"authorization_details: {error.detail}".translate(QUOTES)) from None
+            raise InvalidDetails(quoted(f"authorization_details: {error.detail}")) from None
 
     grant.register_hook("after_validate_authorization_request_payload", check)
-
-
-QUOTES = {**dict.fromkeys(range(32), " "), ord('"'): "'", ord("\\"): "/"}
 
 
 class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib has no types

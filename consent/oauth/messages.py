@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from authlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 MOST_BYTES = 32 * 1024
+UNQUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 
 class Answer:
@@ -65,6 +67,11 @@ def read_form(pairs: Sequence[tuple[str, str]], *, query: bytes, headers: Mappin
     if len(set(names)) < len(names):
         raise InvalidRequestError("A parameter is repeated.")
     return {name: value for name, value in pairs if value}
+
+
+def quoted(text: str) -> str:
+    """A text as it may stand in an error_description (RFC 6749 §5.2)."""
+    return UNQUOTABLE.sub("?", text)
 
 
 def error_answer(error: OAuth2Error) -> Answer:

@@ -29,7 +29,7 @@ def ask() -> Response:
     """Show who asks for what, with the very values."""
     asked = _asked(request.args.get("request_uri", ""), request.args.get("client_id", ""))
     pushed.opened(server(), asked)
-    return _screen(asked, request.args.get("vendor"))
+    return _screen(asked, None)
 
 
 @pages.post("/authorize")
@@ -42,13 +42,13 @@ def decide() -> Response:
         asking.refuse(vault(), asked)
         return _sent(asked, answer(engine().decide(asked, None)))
     if said != "yes":
-        return _screen(asked, request.form.get("vendor"))
-    client = clients.find(server(), asked.client_id)
+        return _screen(asked, _chosen_vendor())
+    client = _client(asked)
     decision = asking.read_decision(asked, request.form, request.form.keys())
     if not decision.items:
         nothing = gettext("Nothing is ticked, so there is nothing to allow.")
-        return _screen(asked, request.form.get("vendor"), said=nothing)
-    number = request.form.get("vendor", "0")
+        return _screen(asked, _chosen_vendor(), said=nothing)
+    number = _chosen_vendor()
     shown = _digest(request.form.get("digest", ""))
 
     def give() -> str:
@@ -66,6 +66,18 @@ def _asked(request_uri: str, client_id: str) -> Asked:
     if found is None:
         raise AlreadyDecided
     return found
+
+
+def _client(asked: Asked) -> clients.Client:
+    try:
+        return clients.find(server(), asked.client_id)
+    except clients.BadClient:
+        raise AlreadyDecided from None
+
+
+def _chosen_vendor() -> str:
+    """The last one said: the list to choose from stands below the one that was shown."""
+    return (request.form.getlist("vendor") or ["0"])[-1]
 
 
 def _digest(text: str) -> bytes:
@@ -86,11 +98,7 @@ def _origin(url: str) -> str:
 
 
 def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 200) -> Response:
-    try:
-        client = clients.find(server(), asked.client_id)
-    except clients.BadClient:
-        raise AlreadyDecided from None
-    her = vault()
+    client, her = _client(asked), vault()
     known = asking.vendors(her)
     tied = _tied(known, vendor) if vendor else asking.match_vendor(her, client)
     terms = asking.widest(her, asked, client, tied)

@@ -41,7 +41,7 @@ def act(string: str) -> Response:
 @pages.route("/stop", methods=["GET", "POST"])
 def stop() -> Response:
     """Have links mailed that stop sharing, with the vault locked and the passphrase lost."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _page("stop.html", asks_name=not unlock.only_owner(server()), sent=False)
     owner = unlock.find_owner(server(), request.form.get("handle", ""))
     revocation.mail_fresh_links(server(), owner, address=session.address())

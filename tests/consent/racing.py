@@ -95,25 +95,27 @@ class Look:
     """One look: when it began (one clock for all processes), which collection, and what came of it."""
 
     began: float
+    ended: float
     collection: str
     outcome: str
     items: tuple[str, ...] = ()
 
     def row(self) -> tuple[Any, ...]:
         """To be written down."""
-        return self.began, self.collection, self.outcome, self.items
+        return self.began, self.ended, self.collection, self.outcome, self.items
 
 
 def look_once(connection: Connection, collection: str) -> Look:
     """Read a collection from the start and write down what was seen."""
-    began = time.monotonic()
+    began, items = time.monotonic(), tuple[str, ...]()
     try:
         seen = [dict(shown.data) for shown in connection.read(collection).records]
+        outcome, items = "seen", tuple(str(row.get("item") or row.get("topic")) for row in seen)
     except REFUSED as refusal:
-        return Look(began, collection, type(refusal).__name__)
+        outcome = type(refusal).__name__
     except TryLater:
-        return Look(began, collection, "busy")
-    return Look(began, collection, "seen", tuple(str(row.get("item") or row.get("topic")) for row in seen))
+        outcome = "busy"
+    return Look(began, time.monotonic(), collection, outcome, items)
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """Fifty planted strings, and not one of them in a byte that the server keeps or logs, after all that can happen.
 
 Looked for as they are, in base64 at each of three alignments, in hex and in UTF-16; names of collections and fields as
-JSON keys. Looked for in the three databases, their write-ahead logs, the cache folder, whatever else the server keeps on
-disk, and in the lines that are logged.
+JSON keys. Looked for in the three databases, their write-ahead logs, the cache folder, whatever else the server keeps
+on disk, and in the lines that are logged.
 """
 
 from __future__ import annotations

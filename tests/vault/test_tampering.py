@@ -7,6 +7,7 @@ and put in one another's places under the product's own ways of opening them.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -26,11 +27,13 @@ from connectors import models as connector_models
 from connectors import uploads
 from connectors.course import ReportLine
 from connectors.uploads import Arriving, SealedUpload
+from connectors.vendor_client import Refused
 from connectors.vendor_client.proofs import key_from_json
 from consent import access, clients, grant_locks, grants, models, pushed, revocation
 from consent.disclosing import digest_of
 from consent.disclosure import about_disclosure, about_terms
 from tests.conftest import PASSPHRASE
+from tests.house.tree import ROOT, files, texts
 from tests.people import BIRTHDAY, ISSUER, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
 from tests.vault.test_format import tokens
@@ -743,6 +746,21 @@ def test_a_dropped_or_expired_token_put_back_lives_until_the_grant_ends_and_no_l
     assert calls(bookshop, "purchases", token).status_code == 401, "the end stands in the terms"
 
 
+def test_a_spent_code_put_back_can_be_exchanged_again_within_its_minute(ada: Ada, bookshop: Bookshop) -> None:
+    ada.buys("The Salt Almanac")
+    pending = bookshop.asks()
+    location = ada.sees_consent(pending.authorize_url).allows()
+    unspent = reads_row(ada.house, "grant_locks", "kind = 'code'")
+    bookshop.connection = bookshop.finishes(pending, location)
+    puts_back(ada.house, "grant_locks", unspent)
+    bookshop.connection = bookshop.finishes(pending, location)
+    assert bookshop.reads()
+    puts_back(ada.house, "grant_locks", unspent)
+    ada.house.clock.passes(seconds=61)  # type: ignore[attr-defined]
+    with pytest.raises(Refused):
+        bookshop.finishes(pending, location)
+
+
 def test_a_session_prolonged_in_its_row_lives_on_and_dies_when_she_locks(ada: Ada) -> None:
     writes(ada.house, "UPDATE locks SET used_at = ?, expires_at = ? WHERE kind = 'session'", 1 << 40, 1 << 40)
     ada.house.clock.passes(days=3)  # type: ignore[attr-defined]
@@ -796,6 +814,21 @@ def test_a_forged_link_ends_nothing(ada: Ada, bookshop: Bookshop) -> None:
     forged = bearer.Bearer("link", ada.owner_id, link["lock_id"], bytes(32)).text(ada.house.keys.route)
     assert revocation.find(ada.house, forged) is None
     assert bookshop.reads() == []
+
+
+def test_every_test_that_the_threats_name_exists() -> None:
+    page = (ROOT / "docs/threats.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    written = "\n".join(path.read_text(encoding="utf-8") for path in files("tests", suffix=".py"))
+    assert len(named) > 30
+    assert not {name for name in named if f"def {name}(" not in written}
+
+
+def test_the_documents_claim_no_more_than_is_true() -> None:
+    words = ("zero" + "[ -]knowledge", "end" + "-to-" + "end", "military" + ".grade")
+    claims = re.compile("|".join(words), re.IGNORECASE)
+    pages = [path for path in texts() if path.suffix in {".md", ".html"}]
+    assert not [path.name for path in pages if claims.search(path.read_text("utf-8"))]
 
 
 def test_models_of_every_room_are_in_the_world() -> None:

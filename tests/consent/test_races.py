@@ -1,0 +1,370 @@
+"""Many at once: reads while she takes back, everybody at the locks together, and the plug pulled at random."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import select
+
+from connectors.vendor_client import Connection
+from consent.models import Disclosure, Grant, GrantLock
+from tests.conftest import PASSPHRASE
+from tests.consent.racing import (
+    Look,
+    Returning,
+    Stage,
+    Threads,
+    back,
+    client_of,
+    look_once,
+    shown_now,
+    sorted_rows,
+)
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
+from vault import unlock
+from vault.collections.preferences import Preference
+from vault.doctor import dangers
+from vault.errors import Busy, Locked, TooManyTries, WrongSecret
+from vault.keystore import Keystore
+from vault.worker import tick
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """Where other processes come from."""
+    with Stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def today(furnished: tuple[Path, str], shopfront: Bookshop, tmp_path: Path) -> Iterator[Ada]:
+    """Ada in real time, as processes with clocks of their own need her."""
+    shutil.copytree(furnished[0], tmp_path / "today")
+    ada = Ada(house_in(tmp_path / "today"), PASSPHRASE)
+    shopfront.visits(ada)
+    yield ada
+    ada.house.stop()
+
+
+def part(ada: Ada, shop: Bookshop, **more: Any) -> dict[str, Any]:
+    """What another process is told."""
+    told = {"directory": str(ada.house.main.file.parent.parent), "session": ada.session, "owner": ada.owner_id.hex()}
+    return {**client_of(shop), **told, "number": ada.bookshop_number, **more}
+
+
+# Reads while she takes back.
+
+
+@dataclass
+class Answered:
+    """What she was answered, and when: from that moment a look that begins must not see it."""
+
+    moments: list[tuple[float, float, Callable[[Look], bool], str]] = field(default_factory=list)
+
+    def never_again(self, what: str, shows: Callable[[Look], bool], *, until: float = float("inf")) -> None:
+        """From now on."""
+        self.moments.append((time.monotonic(), until, shows, what))
+
+    def until_now(self) -> None:
+        """What was said last holds no longer."""
+        began, _, shows, what = self.moments[-1]
+        self.moments[-1] = (began, time.monotonic(), shows, what)
+
+    def broken(self, looks: list[Look]) -> list[str]:
+        """Looks that began after the answer and saw it all the same."""
+        return [
+            f"{what}: seen {look.began - began:.4f} s after"
+            for began, until, shows, what in self.moments
+            for look in looks
+            if began < look.began < until and look.ended < until and shows(look)
+        ]
+
+
+def sees(item: str) -> Callable[[Look], bool]:
+    """Does a look show this item?"""
+    return lambda look: item in look.items
+
+
+def takes_back(ada: Ada, grant: str, books: list[Any], answered: Answered) -> None:
+    """Gifts, pauses and a narrowing, with a breath in between; in the end everything."""
+    for item, stored in books:
+        ada.marks_as_gift(stored)
+        answered.never_again("a gift", sees(item))
+        time.sleep(0.05)
+        ada.presses(f"/sharing/{grant}/pause")
+        answered.never_again("a pause", lambda look: look.outcome == "seen")
+        time.sleep(0.08)
+        answered.until_now()
+        ada.presses(f"/sharing/{grant}/resume")
+        time.sleep(0.05)
+    ada.presses(f"/sharing/{grant}/less", item="1")
+    answered.never_again("narrowing", lambda look: look.collection == "preferences" and look.outcome == "seen")
+    time.sleep(0.3)
+    ada.presses(f"/sharing/{grant}/stop")
+    answered.never_again("stopping", lambda look: look.outcome == "seen")
+    time.sleep(0.3)
+
+
+def test_no_look_that_begins_after_an_answer_sees_what_was_taken_back(
+    today: Ada, shopfront: Bookshop, stage: Stage, tmp_path: Path
+) -> None:
+    """Eight threads here and two other processes on the same files, for three grants one after another."""
+    today.keeps(Preference(topic="maps", stance="like"))
+    for turn in range(3):
+        answered = Answered()
+        books = [(f"Book {turn}.{at}", today.buys(f"Book {turn}.{at}")) for at in range(4)]
+        connection = today.lets(shopfront, PURCHASES, TASTE, ticks=("item-1",))
+        kept, stop = connection.to_json(), tmp_path / f"stop {turn}"
+        told = part(today, shopfront, role="reader", connection=kept, stop=str(stop))
+        files = [tmp_path / f"looks {turn}.{at}" for at in range(2)]
+        each = [["purchases", "preferences"], ["preferences", "purchases"]]
+        stage.plays(*({**told, "looks": str(f), "collections": c} for f, c in zip(files, each, strict=True)))
+        readers = Threads(lambda kept=kept: Connection.from_json(shopfront.client, kept), ("purchases", "preferences"))
+        with readers:
+            time.sleep(0.5)
+            takes_back(today, connection.grant_id, books, answered)
+        stop.touch()
+        assert stage.ends() == [0, 0]
+        far = [Look(*row[:-1], items=tuple(row[-1])) for file in files for row in orjson.loads(file.read_bytes())]
+        assert min(len([look for look in some if look.outcome == "seen"]) for some in (far, readers.looks)) > 10
+        assert {"Paused", "NoLongerShared"} <= {look.outcome for look in [*far, *readers.looks]}
+        assert not answered.broken([*far, *readers.looks])
+
+
+# Everybody at the locks.
+
+
+@dataclass
+class Crowd:
+    """Sixteen people with keys, all at once."""
+
+    house: Any
+    code: str
+    opened: list[tuple[str, str]] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    def unlocks(self, at: int) -> None:
+        """With the passphrase as it was in the beginning."""
+        keyring = unlock.with_passphrase(self.house, "", PASSPHRASE, address=f"unlocks {at}")
+        self.opened.append((unlock.begin_session(self.house, keyring)[0], "old"))
+
+    def changes(self, string: str, at: int) -> None:
+        """To another one each."""
+        new = f"passphrase number {at} of many"
+        unlock.change_passphrase(unlock.open_session(self.house, string), PASSPHRASE, new, address=f"changes {at}")
+        self.changed.append(new)
+
+    def recovers(self, at: int) -> None:
+        """With the printed code, and then a new passphrase."""
+        keyring = unlock.with_recovery_code(self.house, "", self.code)
+        _string, vault = unlock.begin_session(self.house, keyring, "recovery")
+        new = f"recovered number {at} of many"
+        unlock.change_passphrase(vault, None, new, address=f"recovers {at}")
+        self.changed.append(new)
+
+    def ends(self, string: str) -> None:
+        """Lock."""
+        vault = unlock.open_session(self.house, string)
+        unlock.end_sessions(self.house, vault.owner_id, [vault.session_id])
+        self.opened.append((string, "ended"))
+
+    def tries(self, work: Callable[[], None], start: threading.Barrier) -> None:
+        """Together with the others; a refusal is an answer too."""
+        start.wait()
+        try:
+            work()
+        except (WrongSecret, Busy, TooManyTries, Locked) as refusal:
+            self.refused.append(type(refusal).__name__)
+
+
+def test_sixteen_at_the_locks_leave_one_way_in_and_kill_the_old(house: Any, recovery_code: str, clock: Clock) -> None:
+    crowd = Crowd(house, recovery_code)
+    keyring = unlock.with_passphrase(house, "", PASSPHRASE, address="before")
+    strings = [unlock.begin_session(house, keyring)[0] for _ in range(8)]
+    works: list[Callable[[], None]] = [lambda at=at: crowd.unlocks(at) for at in range(4)]
+    works += [lambda s=s, at=at: crowd.changes(s, at) for at, s in enumerate(strings[:5])]
+    works += [lambda s=s: crowd.ends(s) for s in strings[5:]]
+    works += [lambda at=at: crowd.recovers(at) for at in range(4)]
+    Random(16).shuffle(works)
+    start = threading.Barrier(len(works))
+    threads = [threading.Thread(target=crowd.tries, args=(work, start)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(works) == 16
+    tick(house, sweep=True)
+    clock.passes(hours=2)
+    assert unlock.with_recovery_code(house, "", recovery_code)
+    assert crowd.changed, crowd.refused
+    ways = [each for each in crowd.changed if _opens(house, each)]
+    assert len(ways) == 1, "the last change is the way in, and only the last"
+    assert not _opens(house, PASSPHRASE)
+    clock.passes(hours=-2)
+    for string, what in crowd.opened:
+        with pytest.raises(Locked):
+            unlock.open_session(house, string)
+        assert what in {"old", "ended"}
+
+
+def test_a_session_begun_with_a_passphrase_that_was_changed_meanwhile_does_not_open(house: Any) -> None:
+    before = unlock.with_passphrase(house, "", PASSPHRASE, address="before")
+    _string, vault = unlock.begin_session(house, before)
+    unlock.change_passphrase(vault, PASSPHRASE, "another lamp, another map", address="changes")
+    with pytest.raises(WrongSecret):
+        unlock.begin_session(house, before)
+    assert set(house.keystore.alive(vault.owner_id, "session")) == {vault.session_id}
+
+
+class _Together(Keystore):
+    """Makes a lock only when another is about to be made too."""
+
+    meet: threading.Barrier
+
+    def make(self, owner: bytes, subject: bytes, kind: Any, *, version: int = 0) -> bytes:
+        if kind == "lock":
+            self.meet.wait(timeout=20)
+        return super().make(owner, subject, kind, version=version)
+
+
+def test_of_two_changes_at_once_one_is_made_and_the_other_never_opens(house: Any, recovery_code: str) -> None:
+    crowd = Crowd(house, recovery_code)
+    keyring = unlock.with_passphrase(house, "", PASSPHRASE, address="before")
+    strings = [unlock.begin_session(house, keyring)[0] for _ in range(2)]
+    house.keystore.__class__, house.keystore.meet = _Together, threading.Barrier(2)
+    start = threading.Barrier(2)
+    works = [lambda s=s, at=at: crowd.changes(s, at) for at, s in enumerate(strings)]
+    threads = [threading.Thread(target=crowd.tries, args=(work, start)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    house.keystore.__class__ = Keystore
+    assert (len(crowd.changed), crowd.refused) == (1, ["WrongSecret"])
+    made = crowd.changed[0]
+    vault = unlock.begin_session(house, unlock.with_passphrase(house, "", made, address="after"))[1]
+    unlock.change_passphrase(vault, made, "the last of all", address="last")
+    opened = [at for at in range(2) if _opens(house, f"passphrase number {at} of many")]
+    assert (opened, _opens(house, "the last of all")) == ([], True)
+
+
+def _opens(house: Any, passphrase: str) -> bool:
+    try:
+        unlock.with_passphrase(house, "", passphrase, address=passphrase)
+    except WrongSecret:
+        return False
+    return True
+
+
+# The plug.
+
+
+@dataclass
+class Diary:
+    """What Ada and the Bookshop were told before the plug was pulled, one day after another."""
+
+    bought: set[str] = field(default_factory=set)
+    gifts: set[str] = field(default_factory=set)
+    tried_gifts: set[str] = field(default_factory=set)
+    tokens: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, set[str]] = field(default_factory=dict)
+    tried: dict[str, set[str]] = field(default_factory=dict)
+
+    def reads(self, line: dict[str, Any]) -> None:
+        """One line: tried, or answered."""
+        if "tokens" in line:
+            self.tokens[line["grant"]] = line["tokens"]
+            return
+        what, item, grant = line.get("done") or line.get("doing"), line.get("item"), line.get("grant")
+        if grant:
+            (self.facts if "done" in line else self.tried).setdefault(grant, set()).add(what)
+        if item and what == "buy" and "done" in line:
+            self.bought.add(item)
+        if item and what == "gift":
+            (self.gifts if "done" in line else self.tried_gifts).add(item)
+        if what == "give" and "doing" in line:
+            for each in self.tokens:  # a new consent takes the place of the earlier one
+                self.tried.setdefault(each, set()).add("replaced")
+        if what == "exchange" and "done" in line:
+            for each in self.tokens:
+                self.facts.setdefault(each, set()).add("replaced")
+
+
+def a_day(stage: Stage, told: dict[str, Any], seconds: float, diary: Diary) -> int:
+    """Live until the plug is pulled. Returns how many answers there were."""
+    (process,), answers = stage.plays(told), 0
+    timer = threading.Timer(seconds, os.kill, (process, signal.SIGKILL))
+    timer.start()
+    while "ended" not in (line := stage.hears()):
+        answers += "done" in line
+        diary.reads(line)
+    timer.join()
+    assert line["ended"] == [-signal.SIGKILL], "it ended by itself"
+    return answers
+
+
+def test_the_plug_is_pulled_at_random(today: Ada, shopfront: Bookshop, stage: Stage) -> None:
+    """Twenty-five times, whatever she is doing. Nothing answered is lost, nothing taken back is readable."""
+    today.keeps(Preference(topic="maps", stance="like"))
+    today.lets(shopfront, PURCHASES, TASTE)
+    today.presses(f"/sharing/{today.grant()}/stop")
+    ada, diary, chance, answers = today, Diary(), Random(20261122), 0
+    for pulled in range(25):
+        ada.house.stop()
+        told = part(today, shopfront, role="living", seed=pulled)
+        answers += a_day(stage, told, 0.15 + chance.random() * 0.6, diary)
+        ada = back(today, house_in(ada.house.main.file.parent.parent))
+        shopfront.visits(ada)
+        what_was_answered_is_there(ada, shopfront, diary)
+    assert answers > 100
+    assert {"narrow", "pause", "stop", "replaced"} <= set().union(*diary.facts.values())
+    assert not list(dangers(ada.house))
+    ada.house.stop()
+
+
+def what_was_answered_is_there(ada: Returning, shop: Bookshop, diary: Diary) -> None:
+    """After one start: before the worker, and after it."""
+    catalogue = ada.open.catalogue
+    titles = {entry.title for entry in catalogue.entries("collection = 'purchases'")}
+    assert diary.bought <= titles
+    assert catalogue.count("damaged") == 0
+    for worked in (False, True):
+        if worked:
+            tick(ada.house, sweep=True)
+        for grant, tokens in diary.tokens.items():
+            one_grant(ada, Connection.from_json(shop.client, tokens), grant, diary)
+    with ada.house.main.reading() as session:
+        living = set(session.scalars(select(Grant.grant_id).where(Grant.state == "live")))
+        rows = {*session.scalars(select(GrantLock.grant_id)), *session.scalars(select(Disclosure.grant_id))}
+    assert living == {each for each in ada.house.keystore.alive(ada.owner_id, "grant") if each in living}
+    assert rows <= living
+    ended = [each for each in diary.tokens if bytes.fromhex(each) not in living]
+    for each in ended:
+        del diary.tokens[each]
+
+
+def one_grant(ada: Returning, connection: Connection, grant: str, diary: Diary) -> None:
+    """What she had taken back is not readable; what she had only given is."""
+    facts, tried = diary.facts.get(grant, set()), diary.tried.get(grant, set())
+    looks = {each: look_once(connection, each) for each in ("purchases", "preferences")}
+    assert not (facts & {"stop", "replaced"}) or {look.outcome for look in looks.values()} == {"NoLongerShared"}
+    assert "pause" not in facts or all(look.outcome != "seen" for look in looks.values())
+    assert "narrow" not in facts or looks["preferences"].outcome != "seen"
+    assert not set(looks["purchases"].items) & diary.gifts
+    if not tried & {"stop", "replaced", "pause"}:
+        assert looks["purchases"].outcome == "seen"
+        seen = [dict(row.data) for row in connection.read("purchases").records]
+        assert sorted_rows(seen) == sorted_rows(shown_now(ada, bytes.fromhex(grant), "purchases"))
+        assert diary.bought - diary.tried_gifts <= set(looks["purchases"].items)
