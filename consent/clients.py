@@ -17,7 +17,8 @@ from sqlalchemy import delete, insert, select
 
 from consent.fetching import Unreachable, acceptable, fetch_json
 from consent.models import ClientRow
-from vault import crypto
+from vault import attempts, crypto
+from vault.errors import TooManyTries
 
 if TYPE_CHECKING:
     from vault.server import Server
@@ -63,10 +64,11 @@ class Client:
         )
 
 
-def find(server: Server, client_id: str, *, key_id: str | None = None) -> Client:
+def find(server: Server, client_id: str, *, key_id: str | None = None, asker: str = "") -> Client:
     """A client by its id, fetched when it is not known freshly. Raises BadClient.
 
-    `key_id` names a key that the assertion was signed with: an unknown one fetches anew, at most once a minute.
+    `key_id` names a key that the assertion was signed with: an unknown one fetches anew, at most once a minute. `asker` is the
+    network address of whoever asks, to be slowed down.
     """
     known = _known(server, client_id)
     if known is not None:
@@ -75,6 +77,8 @@ def find(server: Server, client_id: str, *, key_id: str | None = None) -> Client
         new_key = key_id is not None and key_id not in {key.get("kid") for key in client.jwks["keys"]}
         if not stale and not (new_key and fresh_until - DAY + MINUTE <= server.now):
             return client
+    if asker:
+        _slow_down(server, asker)
     document = _fetch(server, client_id)
     client = read_document(server, client_id, document)
     _keep(server, client, fresh_until=server.now + DAY)
@@ -144,6 +148,14 @@ def _long_enough(key: Mapping[str, Any]) -> bool:
         and isinstance(modulus, str)
         and 4 * 256 // 3 <= len(modulus.lstrip("A").rstrip("=")) <= 1400
     )
+
+
+def _slow_down(server: Server, asker: str) -> None:
+    """Whoever makes this server fetch and fetch is made to wait: it must not be turned against others."""
+    try:
+        attempts.admit(server, fetch=asker)
+    except TooManyTries:
+        raise BadClient("too many documents were asked for from this address; wait a little") from None
 
 
 def _fetch(server: Server, url: str) -> dict[str, Any]:

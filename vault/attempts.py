@@ -1,4 +1,4 @@
-"""Tries at a passphrase, slowed down per address and per vault name *before* anything is derived.
+"""Tries, slowed down per address and per vault name *before* anything costly is done.
 
 An address waits up to a quarter of an hour; a name at most half a minute, so that a stranger cannot lock her out.
 Sessions, recovery codes and revocation links do not pass through here: 160 bits cannot be guessed.
@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import delete, insert, select
 
 from vault import crypto
 from vault.errors import TooManyTries
@@ -19,13 +18,16 @@ from vault.models import Attempt
 if TYPE_CHECKING:
     from vault.server import Server
 
-FREE = 5
-LONGEST = {"address": 900, "handle": 30}  # seconds
+FREE = {"address": 5, "handle": 5, "fetch": 60}
+LONGEST = {"address": 900, "handle": 30, "fetch": 900}  # seconds
 FORGOTTEN = 3600
 
 
 def admit(server: Server, **who: str) -> None:
-    """Count one try by `address` and `handle`. Raises TooManyTries; its own transaction, so a refusal stays counted."""
+    """Count one try by `address`, `handle` or `fetch`ing address. Raises TooManyTries.
+
+    Its own transaction, so that a refusal stays counted.
+    """
     longest_wait = 0
     with server.main.transaction() as session:
         for kind, value in sorted(who.items()):
@@ -37,9 +39,9 @@ def admit(server: Server, **who: str) -> None:
                 longest_wait = max(longest_wait, row.until - server.now)
                 continue
             count = row.tries + 1 if row is not None and row.until > server.now - FORGOTTEN else 1
-            until = server.now + _delay(count, LONGEST[kind])
-            values = {"count": count, "until": until}
-            session.execute(insert(Attempt).values(tag=known, **values).on_conflict_do_update(["tag"], set_=values))
+            until = server.now + _delay(kind, count)
+            session.execute(delete(Attempt).where(Attempt.tag == known))
+            session.execute(insert(Attempt).values(tag=known, count=count, until=until))
     if longest_wait:
         raise TooManyTries(timedelta(seconds=longest_wait))
 
@@ -51,8 +53,9 @@ def forget(server: Server, **who: str) -> None:
         session.execute(delete(Attempt).where(Attempt.tag.in_(tags)))
 
 
-def _delay(count: int, longest: int) -> int:
-    return 0 if count <= FREE else min(longest, 2 ** min(count - FREE, 12))
+def _delay(kind: str, count: int) -> int:
+    over = count - FREE[kind]
+    return 0 if over <= 0 else min(LONGEST[kind], 2 ** min(over, 12))
 
 
 def _tag(server: Server, kind: str, value: str) -> bytes:

@@ -36,7 +36,7 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
         client_id = claims.get("sub")
         if not isinstance(client_id, str) or form.get("client_id", client_id) != client_id:
             raise refuse()
-        client = _client(self.server, client_id, header.get("kid"))
+        client = _client(self.server, client_id, header.get("kid"), request.address)
         self._verify(form["client_assertion"], client)
         request.client = RegisteredClient(client)
         return request.client
@@ -103,9 +103,9 @@ def _for_us_alone(said: Any, audiences: list[str]) -> bool:
     return said in audiences if isinstance(said, str) else all(each in audiences for each in said)
 
 
-def _client(server: Server, client_id: str, key_id: Any) -> clients.Client:
+def _client(server: Server, client_id: str, key_id: Any, asker: str) -> clients.Client:
     try:
-        return clients.find(server, client_id, key_id=key_id if isinstance(key_id, str) else None)
+        return clients.find(server, client_id, key_id=key_id if isinstance(key_id, str) else None, asker=asker)
     except clients.BadClient as error:
         raise InvalidClientError(description=f"The client is not known: {error.reason}.", status_code=401) from None
 

@@ -45,6 +45,11 @@ def _proof() -> str | None:
     return ",".join(shown) if shown else None
 
 
+def _address() -> str:
+    """Where the call came from."""
+    return request.remote_addr or "unknown"
+
+
 def _answered(work: Any) -> Response:
     try:
         return answer(work(_form()))
@@ -57,19 +62,19 @@ def _answered(work: Any) -> Response:
 @pages.post(PAR)
 def push() -> Response:
     """Pushed authorization requests."""
-    return _answered(lambda form: engine().push(form, _proof()))
+    return _answered(lambda form: engine().push(form, _proof(), _address()))
 
 
 @pages.post(TOKEN)
 def token() -> Response:
     """Codes and refresh tokens into access tokens."""
-    return _answered(lambda form: engine().token(form, _proof()))
+    return _answered(lambda form: engine().token(form, _proof(), _address()))
 
 
 @pages.post(REVOKE)
 def revoke() -> Response:
     """Dropping tokens."""
-    return _answered(lambda form: engine().drop(form))
+    return _answered(lambda form: engine().drop(form, _address()))
 
 
 @pages.get("/.well-known/oauth-authorization-server")

@@ -77,13 +77,13 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
     def save_token(self, token: Any, request: Any) -> None:
         """Minting has stored it."""
 
-    def message(self, path: str, parameters: Mapping[str, str], proof: str | None = None) -> Message:
-        """An OAuth request to one of our endpoints."""
-        return Message("POST", self.vault_server.settings.issuer + path, parameters, dpop=proof)
+    def message(self, path: str, parameters: Mapping[str, str], proof: str | None = None, address: str = "") -> Message:
+        """An OAuth request to one of our endpoints, and the network address it came from."""
+        return Message("POST", self.vault_server.settings.issuer + path, parameters, dpop=proof, address=address)
 
-    def push(self, parameters: Mapping[str, str], proof: str | None) -> Answer:
+    def push(self, parameters: Mapping[str, str], proof: str | None, address: str) -> Answer:
         """The pushed authorization request endpoint (RFC 9126 §2)."""
-        request = self.message(PAR, parameters, proof)
+        request = self.message(PAR, parameters, proof, address)
         try:
             client = self.authenticate_client(request, ["private_key_jwt"], "par")
             if {"request_uri", "request"} & set(parameters):
@@ -148,10 +148,12 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
             grant.request, grant_user=owner, grant=grant
         )
 
-    def drop(self, parameters: Mapping[str, str]) -> Answer:
+    def drop(self, parameters: Mapping[str, str], address: str) -> Answer:
         """Token revocation (RFC 7009): 200 whatever became of it; a hint changes nothing."""
         try:
-            client = self.authenticate_client(self.message(REVOKE, parameters), ["private_key_jwt"], "revoke")
+            client = self.authenticate_client(
+                self.message(REVOKE, parameters, address=address), ["private_key_jwt"], "revoke"
+            )
             if "token" not in parameters:
                 raise InvalidRequestError("token is missing.")
         except OAuth2Error as error:
@@ -159,10 +161,10 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
         tokens.drop(self.vault_server, parameters["token"], client.client_id)
         return Answer(200, {}, [])
 
-    def token(self, parameters: Mapping[str, str], proof: str | None) -> Answer:
+    def token(self, parameters: Mapping[str, str], proof: str | None, address: str) -> Answer:
         """The token endpoint."""
         try:
-            return self.create_token_response(self.message(TOKEN, parameters, proof))  # type: ignore[no-any-return]
+            return self.create_token_response(self.message(TOKEN, parameters, proof, address))  # type: ignore[no-any-return]
         except OAuth2Error as error:
             return error_answer(error)
 

@@ -36,8 +36,11 @@ class Answer:
 class Message(OAuth2Request):  # type: ignore[misc]  # Authlib has no types
     """An OAuth request made of strictly read parameters. `uri` is under our issuer, never what a proxy says."""
 
-    def __init__(self, method: str, uri: str, parameters: Mapping[str, str], *, dpop: str | None = None) -> None:
+    def __init__(
+        self, method: str, uri: str, parameters: Mapping[str, str], *, dpop: str | None = None, address: str = ""
+    ) -> None:
         super().__init__(method, uri, headers={})
+        self.address = address
         self.payload = BasicOAuth2Payload(dict(parameters))
         self.dpop = dpop
 

@@ -358,3 +358,14 @@ def test_a_client_without_an_address_is_shown_by_its_name_in_the_register(ada: A
                 clients.register(ada.house, {**shop.document(), "client_id": pretended})
     finally:
         shop.close()
+
+
+def test_n48_whoever_makes_the_vault_fetch_and_fetch_is_slowed_down(ada: Ada, bookshop: Bookshop) -> None:
+    """N48, N112: unknown clients cost a fetch each; one address gets sixty in an hour, then it has to wait."""
+    from vault import attempts
+
+    for _fetch in range(attempts.FREE["fetch"] + 1):
+        attempts.admit(ada.house, fetch="127.0.0.1")
+    refused = bookshop.posts("/oauth/par", {})
+    assert refused.status_code == 401
+    assert "wait a little" in refused.json()["error_description"]

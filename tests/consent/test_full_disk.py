@@ -1,0 +1,219 @@
+"""The disk is full: what takes away still works, everything else is refused cleanly, and nothing is broken by it.
+
+Where a small file system can be mounted it is really full; everywhere else, and here too, the databases may not grow.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from connectors.vendor_client import Connection, NoLongerShared, Paused, TryLater
+from consent import grants
+from tests.conftest import PASSPHRASE
+from tests.consent.racing import Returning, back, visits_again
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
+from vault.collections.preferences import Preference
+from vault.db import Database
+from vault.doctor import dangers
+from vault.errors import DiskFull, Locked
+from vault.models import Lock
+from vault.server import Server
+from vault.turn import revision_of
+from vault.worker import tick
+
+SMALL = "40m"
+
+
+@dataclass
+class Disk:
+    """A place that can be filled up. `mounted` says whether it is a file system of its own."""
+
+    place: Path
+    mounted: bool
+
+    @property
+    def ballast(self) -> Path:
+        """What somebody else has filled it with."""
+        return self.place / "somebody else's"
+
+    def fills_up(self, ada: Ada) -> None:
+        """To the last byte; then she writes until nothing goes in any more."""
+        if self.mounted:
+            with self.ballast.open("wb", buffering=0) as file, suppress(OSError):
+                while file.write(bytes(4096)):
+                    pass
+        else:
+            for database in ada.house.databases:
+                _may_not_grow(database)
+        with pytest.raises(DiskFull):
+            for at in range(4000):
+                ada.keeps(Preference(topic=f"paper {at} " + "with a long name " * 8, stance="like"))
+
+    def is_emptied(self, house: Server) -> None:
+        """Somebody tidies up."""
+        self.ballast.unlink(missing_ok=True)
+        if not self.mounted:
+            for database in house.databases:
+                event.remove(database.engine, "connect", _stays_small)
+                database.dispose()
+
+
+def _may_not_grow(database: Database) -> None:
+    database.dispose()
+    event.listen(database.engine, "connect", _stays_small)
+
+
+def _stays_small(connection: object, _record: object) -> None:
+    connection.execute("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]  # never below what is there
+
+
+@pytest.fixture(params=["a full file system", "databases that may not grow"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    """A small one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = request.param == "a full file system" and os.geteuid() == 0 and _mount(place)
+    yield Disk(place, mounted)
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def _mount(place: Path) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "none", str(place)]
+    return bool(shutil.which("mount")) and subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def home(disk: Disk, furnished: tuple[Path, str], shopfront: Bookshop, clock: Clock) -> Iterator[Ada]:
+    """Ada on that disk; the Bookshop may read two things."""
+    shutil.copytree(furnished[0], disk.place / "house")
+    house = house_in(disk.place / "house", clock)
+    for database in house.databases:
+        database.keep_ballast()
+    ada = Ada(house, PASSPHRASE)
+    ada.buys("The Salt Almanac")
+    ada.keeps(Preference(topic="maps", stance="like"))
+    shopfront.visits(ada)
+    ada.lets(shopfront, PURCHASES, TASTE, ticks=("item-1",))
+    yield ada
+    house.stop()
+
+
+def is_sound(ada: Ada, shop: Bookshop) -> None:
+    """After somebody has tidied up: nothing damaged, everything works."""
+    house = ada.house
+    tick(house, sweep=True)
+    assert not list(dangers(house))
+    assert house.keystore.floor(ada.owner_id) == revision_of(house, ada.owner_id)
+    ada.unlocks()
+    assert "The Salt Almanac" in ada.looks_at("/purchases")
+    assert ada.open.catalogue.count("damaged") == 0
+    ada.buys("Tides and Tables")
+    shop.visits(ada)
+    ada.lets(shop, PURCHASES)
+    assert len(shop.reads()) == 2
+    assert all(database.ballast.exists() for database in house.databases)
+
+
+def test_what_adds_is_refused_in_plain_words_and_changes_nothing(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
+    pending = shopfront.asks(TASTE)
+    page = home.sees_consent(pending.authorize_url)
+    disk.fills_up(home)
+    before = revision_of(home.house, home.owner_id)
+    for answer in (page.answers("yes", "item-0", status=507), home.presses("/lock/../old-copy/seen", status=507)):
+        assert "The disk is full" in answer.text
+    with pytest.raises(TryLater):
+        shopfront.reads()
+    with pytest.raises(TryLater):
+        shopfront.asks(TASTE)
+    assert revision_of(home.house, home.owner_id) == before
+    assert len(home.house.keystore.alive(home.owner_id, "grant")) <= 2
+    disk.is_emptied(home.house)
+    assert len(shopfront.reads()) == 1
+    is_sound(home, shopfront)
+
+
+@pytest.mark.parametrize("waited", [0, 2], ids=["at once", "after two minutes"])
+def test_stopping_works(disk: Disk, home: Ada, shopfront: Bookshop, waited: int) -> None:
+    disk.fills_up(home)
+    home.house.clock.passes(minutes=waited)
+    home.presses(f"/sharing/{shopfront.connection.grant_id}/stop")
+    with pytest.raises(NoLongerShared):
+        shopfront.reads()
+    disk.is_emptied(home.house)
+    with pytest.raises(NoLongerShared):
+        shopfront.reads()
+    is_sound(home, shopfront)
+
+
+def test_pausing_works(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
+    disk.fills_up(home)
+    home.house.clock.passes(minutes=2)
+    home.presses(f"/sharing/{shopfront.connection.grant_id}/pause")
+    with pytest.raises((Paused, TryLater)):
+        shopfront.reads()
+    disk.is_emptied(home.house)
+    with pytest.raises(Paused):
+        shopfront.reads()
+    is_sound(home, shopfront)
+
+
+def test_stopping_by_link_works(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
+    grant = bytes.fromhex(shopfront.connection.grant_id)
+    pepper = home.house.keystore.pepper(home.owner_id, grant) or b""
+    with home.house.main.transaction() as session:
+        link = grants.make_link(session, home.house, home.owner_id, grant, pepper, 1 << 32)
+    home.locks()
+    home.unlocks()
+    disk.fills_up(home)
+    answer = home.app.test_client().post(f"/r/{link}", data={"answer": "stop"})
+    assert answer.status_code == 200
+    with pytest.raises(NoLongerShared):
+        shopfront.reads()
+    disk.is_emptied(home.house)
+    is_sound(home, shopfront)
+
+
+def test_locking_works(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
+    home.looks_at("/purchases")
+    disk.fills_up(home)
+    home.house.clock.passes(minutes=2)
+    home.presses("/lock")
+    with pytest.raises(Locked):
+        assert home.open
+    disk.is_emptied(home.house)
+    with pytest.raises(Locked):
+        assert home.open
+    with home.house.main.reading() as session:
+        assert not session.query(Lock).filter(Lock.kind == "session").count()
+    is_sound(home, shopfront)
+
+
+def test_a_server_that_starts_on_a_full_disk_still_stops_sharing(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
+    """As `vrm revoke` does it, in a process of its own, after everything was shut down."""
+    disk.fills_up(home)
+    directory, kept = home.house.main.file.parent.parent, shopfront.connection.to_json()
+    home.house.stop()
+    if disk.mounted:
+        with disk.ballast.open("ab", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+    house = house_in(directory, home.house.clock)
+    ada: Returning = back(home, house)
+    grants.end(house, ada.owner_id, bytes.fromhex(shopfront.connection.grant_id), "revoked")
+    visits_again(shopfront, ada)
+    shopfront.connection = Connection.from_json(shopfront.client, kept)
+    with pytest.raises(NoLongerShared):
+        shopfront.reads()
+    disk.ballast.unlink(missing_ok=True)
+    is_sound(ada, shopfront)
+    house.stop()
