@@ -15,7 +15,7 @@ from flask import Flask, jsonify
 
 from connectors.bench import csv_rate
 from connectors.vendor_client.proofs import ASSERTION_TYPE, client_assertion, dpop_proof, new_key, public_jwks, s256
-from consent import clients, grant_locks, grants
+from consent import clients, grant_locks, grants, views
 from consent.terms import Terms, read_details
 from vault import crypto, store, unlock
 from vault.app import load_rooms
@@ -179,7 +179,7 @@ class House:
         bound = {"client": CLIENT, "redirect": REDIRECT, "challenge": s256("v" * 43), "jkt": ""}
         with store.writing(self.vault) as turn:
             given = grants.give(turn, self.vault, grant, pepper, terms, bound)
-            view = grants.read(turn.session, self.vault, grant)
+            view = views.read(turn.session, self.vault, grant)
             access = grant_locks.mint(
                 turn.session,
                 server,

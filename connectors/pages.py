@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import IO, Any, cast
@@ -27,14 +28,14 @@ pages = Blueprint("imports", __name__, template_folder="templates")
 AROUND = 1 << 20  # bytes of a form besides the files in it, and those that are in memory at once
 FILES_MOST = 20
 LINES_SHOWN = 200
+WORD = re.compile(r".[^._\- A-Z]{0,20}[._\- ]*", re.DOTALL)  # what of a file's name stays on one line
 RUNS = tuple("=+-@\t\r")  # what a spreadsheet takes for the beginning of a formula
 
 
 @pages.app_template_filter()
 def breakable(name: str) -> Markup:
     """A file's name with places where a narrow page may break it."""
-    pieces = [name[at : at + 12] for at in range(0, len(name), 12)]
-    return Markup("<wbr>").join(pieces)
+    return Markup("<wbr>").join(re.findall(WORD, name))
 
 
 @pages.app_template_filter()

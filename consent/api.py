@@ -22,6 +22,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not_found": (404, "There is nothing at this address."),
     "start_again": (410, "The permission has changed. Drop what you have and read again from the start."),
     "invalid": (400, "A parameter cannot be read."),
+    "damaged": (500, "Something in the vault is damaged. The owner can see that in her log."),
     "busy": (503, "The vault is busy just now. Try again in a moment."),
 }
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 from sqlalchemy import select
 
-from consent import grants, pushed
+from consent import grants, pushed, views
 from consent.clients import Client
 from consent.disclosing import Shown, digest_of, shown_by
 from consent.models import Grant
@@ -224,7 +224,7 @@ def refuse(vault: OpenVault, asked: Asked) -> None:
             raise AlreadyDecided
 
 
-def present_grant(vault: OpenVault, client: Client) -> grants.GrantView | None:
+def present_grant(vault: OpenVault, client: Client) -> views.GrantView | None:
     """What this client can see already, and what a new consent would replace."""
     tag = grants.vendor_tag(vault.server, vault.owner_id, client.client_id)
     with vault.server.main.reading() as session:
@@ -233,7 +233,7 @@ def present_grant(vault: OpenVault, client: Client) -> grants.GrantView | None:
                 Grant.owner_id == vault.owner_id, Grant.vendor_tag == tag, Grant.state == "live"
             )
         ).first()
-        return grants.read(session, vault, found) if found else None
+        return views.read(session, vault, found) if found else None
 
 
 def data_of(shown: Shown) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def list_grants(everything: bool) -> None:
     """List who can see something: id, vendor, until when, and whether it is paused."""
     from sqlalchemy import select
 
-    from consent import grants
+    from consent import grant_boxes
     from consent.models import Grant
     from vault.app import build
     from vault.settings import from_environment
@@ -35,7 +35,7 @@ def list_grants(everything: bool) -> None:
         standing = server.keystore.standing(owner, grant)
         if not everything and (state != "live" or standing is None):
             continue
-        label = grants.open_label(server, owner, grant, version, box)
+        label = grant_boxes.open_label(server, owner, grant, version, box)
         until = datetime.fromtimestamp(label["until"], UTC).date().isoformat()
         status = (standing.held or "live") if standing and state == "live" else f"ended ({cause or 'ended'})"
         click.echo(f"{grant.hex()}  {label['name']}  {', '.join(label['collections'])}  until {until}  {status}")

@@ -67,8 +67,8 @@ class Client:
 def find(server: Server, client_id: str, *, key_id: str | None = None, asker: str = "") -> Client:
     """A client by its id, fetched when it is not known freshly. Raises BadClient.
 
-    `key_id` names a key that the assertion was signed with: an unknown one fetches anew, at most once a minute. `asker` is the
-    network address of whoever asks, to be slowed down.
+    `key_id` names a key that the assertion was signed with: an unknown one fetches anew, at most once a minute.
+    `asker` is the network address of whoever asks, to be slowed down.
     """
     known = _known(server, client_id)
     if known is not None:

@@ -17,7 +17,7 @@ from vault.stored import Stored
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from consent.grants import GrantView
+    from consent.views import GrantView
     from vault.opened import OpenVault
     from vault.turn import Change, Turn
 

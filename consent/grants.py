@@ -5,24 +5,22 @@ Make: pepper, then rows. Unmake: pepper, then rows. Narrow: rows under the next 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from sqlalchemy import delete, insert, select, update
 
-from consent import grant_locks
+from consent import grant_boxes, grant_locks, views
 from consent.disclosing import change_set, seal_set
 from consent.disclosure import about_terms
 from consent.models import Disclosure, Grant, GrantLock
 from consent.terms import Terms
+from consent.views import GrantView
 from vault import crypto, mail
 from vault.db import taking_away
 from vault.errors import NotFound
 from vault.jobs import enqueue
-from vault.keystore import Held, Standing
 from vault.turn import Turn, her_turn
 
 if TYPE_CHECKING:
@@ -30,41 +28,6 @@ if TYPE_CHECKING:
 
     from vault.opened import OpenVault
     from vault.server import Server
-
-
-@dataclass(frozen=True)
-class GrantView:
-    """A grant as her pages show it. `memory` is what stays readable after the end; `key` only lives with the grant."""
-
-    owner_id: bytes
-    grant_id: bytes
-    state: str
-    cause: str | None
-    version: int
-    ended_day: int | None
-    terms: Terms
-    key: bytes | None = field(repr=False)
-    standing: Standing | None
-
-    @property
-    def held(self) -> Held | None:
-        """Paused, or held as an old copy."""
-        return self.standing.held if self.standing else None
-
-    @property
-    def live(self) -> bool:
-        """Can it still show anything, now or after resuming?"""
-        return self.state == "live" and self.standing is not None
-
-    @property
-    def old(self) -> bool:
-        """Does its row lie below the keystore's floor? Then it is an old copy, and nothing may follow from it."""
-        return self.standing is not None and self.version < self.standing.version
-
-    @property
-    def until(self) -> datetime:
-        """When it ends by itself."""
-        return datetime.fromtimestamp(self.terms.until, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +66,10 @@ def give(turn: Turn, vault: OpenVault, grant: bytes, pepper: bytes, terms: Terms
             change=0,
             changed_day=server.now // 86400,
             ended_day=None,
-            label_box=seal_label(server, owner, grant, version, terms),
+            label_box=grant_boxes.seal_label(server, owner, grant, version, terms),
             terms_box=crypto.seal(key, about_terms(owner, grant, version), crypto.pad(terms.to_bytes())),
-            copy_box=crypto.seal(vault.keyring.root, _about(owner, grant, "copy"), key),
-            memory_box=_seal_memory(vault, grant, version, terms),
+            copy_box=grant_boxes.seal_copy(vault, grant, key),
+            memory_box=grant_boxes.seal_memory(vault, grant, version, terms),
         )
     )
     seal_set(turn, vault, grant, key, terms, version)
@@ -184,9 +147,9 @@ def resume(vault: OpenVault, grant: bytes) -> bool:
 def narrow(vault: OpenVault, grant: bytes, number: int) -> None:
     """Take one item away; the last one ends the grant. Rows under the next version, then the floor, then the answer."""
     with vault.server.main.reading() as session:
-        settle_versions(vault, [read(session, vault, grant)])
+        views.settle_versions(vault, [views.read(session, vault, grant)])
     with her_turn(vault.server, vault.owner_id) as turn:
-        view = read(turn.session, vault, grant)
+        view = views.read(turn.session, vault, grant)
         terms = view.terms.without(number)
         if view.old and view.held != "old copy":
             raise NotFound
@@ -210,9 +173,9 @@ def reseal(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms) -> None:
         .where(*mine, Grant.state == "live")
         .values(
             version=version,
-            label_box=seal_label(vault.server, owner, grant, version, terms),
+            label_box=grant_boxes.seal_label(vault.server, owner, grant, version, terms),
             terms_box=crypto.seal(view.key, about_terms(owner, grant, version), crypto.pad(terms.to_bytes())),
-            memory_box=_seal_memory(vault, grant, version, terms),
+            memory_box=grant_boxes.seal_memory(vault, grant, version, terms),
         )
     )
     turn.session.execute(delete(Disclosure).where(Disclosure.owner_id == owner, Disclosure.grant_id == grant))
@@ -230,7 +193,7 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
     from consent.disclosing import digest_of
 
     with her_turn(vault.server, vault.owner_id) as turn:
-        view = read(turn.session, vault, grant)
+        view = views.read(turn.session, vault, grant)
         if not view.live or view.held != "old copy":
             raise NotFound
         if not crypto.same(digest_of(turn.session, vault, view.terms), shown):
@@ -241,7 +204,7 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
 
 def on_change(turn: Turn, vault: OpenVault, changes: Sequence[Any]) -> None:
     """Every live grant follows her changes, in the same transaction."""
-    for view in live(turn.session, vault):
+    for view in views.live(turn.session, vault):
         if view.key is None or view.standing is None or view.old:
             continue
         alias = _new_alias(view.terms, changes)
@@ -265,98 +228,14 @@ def on_unlock(vault: OpenVault) -> None:
     from consent.disclosing import refresh_daily
 
     with vault.server.main.reading() as session:
-        daily = [view for view in live(session, vault) if any(item.daily for item in view.terms.items)]
+        daily = [view for view in views.live(session, vault) if any(item.daily for item in view.terms.items)]
     if daily:
         with her_turn(vault.server, vault.owner_id) as turn:
-            for view in live(turn.session, vault):
+            for view in views.live(turn.session, vault):
                 if view.key is not None and not view.old:
                     refresh_daily(turn, vault, view)
-
-
-def read(session: Session, vault: OpenVault, grant: bytes) -> GrantView:
-    """One of her grants. Raises NotFound."""
-    for view in _views(session, vault, Grant.grant_id == grant):
-        return view
-    raise NotFound
-
-
-def live(session: Session, vault: OpenVault) -> list[GrantView]:
-    """Her grants that have not ended, by id."""
-    return list(_views(session, vault, Grant.state == "live"))
-
-
-def every(session: Session, vault: OpenVault) -> list[GrantView]:
-    """All her grants, also the ended ones."""
-    return list(_views(session, vault, True))
-
-
-def _views(session: Session, vault: OpenVault, where: Any) -> Iterable[GrantView]:
-    alive = vault.server.keystore.alive(vault.owner_id, "grant")
-    rows = session.execute(
-        select(
-            Grant.grant_id, Grant.state, Grant.cause, Grant.version, Grant.ended_day, Grant.copy_box, Grant.memory_box
-        )
-        .where(Grant.owner_id == vault.owner_id, where)
-        .order_by(Grant.grant_id)
-    ).all()
-    for grant, state, cause, version, ended_day, copy_box, memory_box in rows:
-        owner, root = vault.owner_id, vault.keyring.root
-        terms = Terms.from_bytes(crypto.open_box(root, _about(owner, grant, "memory", version), memory_box))
-        key = crypto.open_box(root, _about(owner, grant, "copy"), copy_box) if copy_box else None
-        yield GrantView(owner, grant, state, cause, version, ended_day, terms, key, alive.get(grant))
-
-
-def settle_versions(vault: OpenVault, views: Iterable[GrantView]) -> None:
-    """She is never shown terms that the keystore's floor does not cover yet; a row below its floor is held."""
-    from consent.standing import version_now
-
-    server, owner = vault.server, vault.owner_id
-    for view in views:
-        if view.standing is not None and view.version > view.standing.version:
-            server.keystore.raise_version(owner, view.grant_id, view.version)
-        elif view.standing is not None and view.old and version_now(server, owner, view.grant_id) == view.version:
-            server.keystore.hold_old_copy(owner, {view.grant_id: view.standing.version})
-
-
-def _about(owner: bytes, grant: bytes, what: str, *version: int) -> bytes:
-    """Identity of a grant's box; what follows its terms also carries the version, or an older one could come back."""
-    return crypto.identity(f"vrm/1/grant {what}", owner, grant, *version)
-
-
-def _seal_memory(vault: OpenVault, grant: bytes, version: int, terms: Terms) -> bytes:
-    about = _about(vault.owner_id, grant, "memory", version)
-    return crypto.seal(vault.keyring.root, about, crypto.pad(terms.to_bytes()))
-
-
-def seal_label(server: Server, owner: bytes, grant: bytes, version: int, terms: Terms) -> bytes:
-    """What the server must be able to say of a grant while she is away: vendor's name, kinds of things, dates."""
-    content = {
-        "name": terms.client_name,
-        "client_id": terms.client_id,
-        "collections": sorted({item.collection for item in terms.items}),
-        "given_at": terms.given_at,
-        "until": terms.until,
-    }
-    about = _about(owner, grant, "label", version)
-    return crypto.seal(server.keys.seal, about, crypto.pad(orjson.dumps(content)))
-
-
-def open_label(server: Server, owner: bytes, grant: bytes, version: int, box: bytes) -> dict[str, Any]:
-    """The other way. Raises crypto.Damaged."""
-    return dict(orjson.loads(crypto.open_box(server.keys.seal, _about(owner, grant, "label", version), box)))
 
 
 def _rounded(at: int) -> int:
     """Up to the next five minutes: times stand in clear no finer than they must."""
     return -(-at // 300) * 300
-
-
-def granted_details(terms: Terms) -> list[dict[str, Any]]:
-    """`authorization_details` as granted (RFC 9396 §7), with the day it ends."""
-    until = datetime.fromtimestamp(terms.until, UTC).date().isoformat()
-    return [{**item.to_json(), "until": until} for item in terms.items]
-
-
-def ended_on(view: GrantView) -> date | None:
-    """The day it ended."""
-    return date.fromordinal(date(1970, 1, 1).toordinal() + view.ended_day) if view.ended_day is not None else None

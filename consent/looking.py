@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import orjson
 
-from consent import access, dpop, grant_locks, grants
+from consent import access, dpop, grant_locks
 from consent.disclosure import about_disclosure, about_terms
 from consent.grant_locks import Found
 from consent.standing import Moved, standing_of, version_now
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 MOST = 200
-Code = Literal["invalid_token", "invalid_dpop_proof", "paused", "not_granted", "start_again", "invalid", "busy"]
+Code = Literal[
+    "invalid_token", "invalid_dpop_proof", "paused", "not_granted", "start_again", "invalid", "busy", "damaged"
+]
 
 _RANGE = Statement(
     "SELECT change, item, ref, box FROM disclosures "
@@ -76,14 +78,10 @@ def look(server: Server, asking: Asking) -> bytes | Denied:
                 opening = _open(server, line, asking.token)
                 if isinstance(opening, Denied):
                     return opening
-                try:
-                    return _answer(server, line, asking, opening)
-                except crypto.Damaged:
-                    _unless_moved(server, opening.found)
-                    raise
+                return _answer(server, line, asking, opening)
             except Moved:
                 continue
-            except DiskFull:
+            except (DiskFull, access.NoLog):
                 break  # no log, and so no look
     return Denied("busy")
 
@@ -108,7 +106,12 @@ def _open(server: Server, line: Line, token: str) -> Opening | Denied:
         access.count_refusal(server, owner, grant)
         return Denied("invalid_token")
     assert opened.key is not None  # noqa: S101 - an access token always wraps a key
-    terms = Terms.from_bytes(crypto.open_box(opened.key, about_terms(owner, grant, found.version), found.terms_box))
+    try:
+        raw = crypto.open_box(opened.key, about_terms(owner, grant, found.version), found.terms_box)
+    except crypto.Damaged:
+        _unless_moved(server, found)
+        return Denied("damaged")
+    terms = Terms.from_bytes(raw)
     if terms.until <= server.now:
         return Denied("invalid_token")
     return Opening(found, opened.key, terms, str(opened.bound["jkt"]), standing.held)
@@ -129,7 +132,11 @@ def _answer(server: Server, line: Line, asking: Asking, opening: Opening) -> byt
     denied_by_terms = _denied(opening, items, asking)
     if denied_by_terms is not None:
         return _refused(server, asking, opening, items, denied_by_terms.code, denied_by_terms, tag)
-    rows = _rows(line, asking, opening, items) if asking.what else []
+    try:
+        rows = _rows(line, asking, opening, items) if asking.what else []
+    except crypto.Damaged:
+        _unless_moved(server, opening.found)
+        return _refused(server, asking, opening, items, "damaged rows", Denied("damaged"), tag)
     try:
         number = access.write(server, _entry(asking, opening, items, "allowed", len(rows), tag))
     except access.Replayed:
@@ -244,7 +251,7 @@ def _grant(opening: Opening, number: int) -> bytes:
     content = {
         "grant_id": opening.found.grant_id.hex(),
         "status": "live",
-        "authorization_details": grants.granted_details(opening.terms),
+        "authorization_details": opening.terms.granted(),
         "until": until,
         "access": number,
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from consent import grant_locks, grants
+from consent import grant_boxes, grant_locks, grants
 from consent.models import Grant
 from consent.standing import Moved, standing_of
 from vault import attempts, crypto, mail
@@ -41,7 +41,9 @@ def find(server: Server, string: str) -> Linked | None:
             return None
         try:
             grant_locks.open_found(found, standing.pepper)
-            label = grants.open_label(server, found.string.owner_id, found.grant_id, found.version, found.label_box)
+            label = grant_boxes.open_label(
+                server, found.string.owner_id, found.grant_id, found.version, found.label_box
+            )
         except crypto.Damaged:
             return None
         return Linked(found.string.owner_id, found.grant_id, label, standing.held)
@@ -66,7 +68,7 @@ def mail_fresh_links(server: Server, owner: bytes | None, *, address: str) -> No
         lines = []
         for grant, version, box in rows:
             if grant in alive:
-                label = grants.open_label(server, owner, grant, version, box)
+                label = grant_boxes.open_label(server, owner, grant, version, box)
                 link = grants.make_link(session, server, owner, grant, alive[grant].pepper, label["until"])
                 lines.append(grants.link_address(server, link))
         if lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, cast
 
 import orjson
@@ -230,6 +230,11 @@ class Terms:
     def without(self, number: int) -> Terms:
         """With one item removed."""
         return replace(self, items=tuple(item for item in self.items if item.number != number))
+
+    def granted(self) -> list[dict[str, Any]]:
+        """`authorization_details` as granted (RFC 9396 §7), with the day it ends."""
+        until = datetime.fromtimestamp(self.until, UTC).date().isoformat()
+        return [{**item.to_json(), "until": until} for item in self.items]
 
     def to_bytes(self) -> bytes:
         """JSON for its box."""

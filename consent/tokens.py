@@ -128,7 +128,7 @@ def _token_answer(
         "access_token": access,
         "token_type": "DPoP",
         "expires_in": min(grant_locks.ACCESS_LIFE, terms.until - server.now),
-        "authorization_details": grants.granted_details(terms),
+        "authorization_details": terms.granted(),
         "grant_id": found.grant_id.hex(),
     }
     if with_refresh:

@@ -35,6 +35,7 @@ PRAGMAS = (
     f"PRAGMA journal_size_limit={4 * MEBIBYTE}",
 )
 _T = TypeVar("_T")
+_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 BALLAST = 8 * MEBIBYTE  # at least twice the write-ahead log, so that taking away works on a full disk
 
 
@@ -46,6 +47,7 @@ class Database:
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._held = threading.local()
         self.engine = _engine(url)
+        event.listen(self.engine, "connect", self._set_up)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -85,7 +87,7 @@ class Database:
     @contextmanager
     def written_line(self) -> Iterator[Line]:
         """A bare connection that writes: committed when the block ends."""
-        with self._turn(), self.line(begin="BEGIN IMMEDIATE") as line:
+        with _room(), self._turn(), self.line(begin="BEGIN IMMEDIATE") as line:
             yield line
             line.connection.commit()
 
@@ -124,16 +126,29 @@ class Database:
         return self.file.parent / "ballast"
 
     def keep_ballast(self) -> None:
-        """Put the ballast file back where there is room for it."""
-        if self.ballast.exists():
+        """Put the ballast file back where there is room for it, whole or what was lent of it."""
+        kept = self.ballast.stat().st_size if self.ballast.exists() else 0
+        if kept >= BALLAST:
             return
         handle = os.open(self.ballast, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(handle, 0, BALLAST)
         except OSError:
-            self.ballast.unlink()
+            os.truncate(handle, kept)
+            if not kept:
+                self.ballast.unlink()
         finally:
             os.close(handle)
+
+    def _set_up(self, connection: Any, _record: Any) -> None:
+        """Set up a new connection. The first makes files beside the database: on a full disk the ballast lends room."""
+        try:
+            _set_up(connection)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _NO_ROOM or not self.ballast.exists():
+                raise
+            os.truncate(self.ballast, max(0, self.ballast.stat().st_size - MEBIBYTE))
+            _set_up(connection)
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -195,12 +210,11 @@ def _engine(url: str) -> Engine:
         max_overflow=32,
         hide_parameters=True,
     )
-    event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _set_up(connection: Any, _record: Any) -> None:
+def _set_up(connection: sqlite3.Connection) -> None:
     for pragma in PRAGMAS:
         connection.execute(pragma)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -16,6 +17,8 @@ from vault.opened import OpenVault
 from vault.record import Record
 from vault.stored import Stored, about_record, from_bytes, to_bytes
 from vault.turn import Change, Turn, her_turn
+
+AT_ONCE = 500  # rows in one statement
 
 
 @contextmanager
@@ -41,16 +44,18 @@ def insert_all(
     """Insert new records with their marks (None for what was made by hand)."""
     owner, revision = vault.owner_id, turn.revision
     rows = [(owner, stored.number, revision, mark, import_id, seal(vault, stored)) for stored, mark in new]
-    if rows:
-        connection = turn.session.connection()
-        statement = _INSERT.format(*[_hole(connection)] * 6)
-        connection.exec_driver_sql(statement, rows)
-        turn.changes += [Change(stored.number, None, stored) for stored, _ in new]
+    for at in range(0, len(rows), AT_ONCE):
+        _insert(turn.session.connection(), rows[at : at + AT_ONCE])
+    turn.changes += [Change(stored.number, None, stored) for stored, _ in new]
 
 
-# For an import's many rows, the driver is given its statement as it is: building it anew for each batch, and each row
-# as a dictionary, took as long as sealing and writing them.
-_INSERT = "INSERT INTO records (owner_id, number, revision, mark, import_id, box) VALUES ({}, {}, {}, {}, {}, {})"
+def _insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """One statement for all rows, straight to the driver: row by row it lets go of the interpreter's lock each time,
+    and beside one busy thread 500 rows then take 1.6 s, during which nobody else can write. Measured."""
+    row = f"({', '.join([_hole(connection)] * 6)})"
+    columns = "owner_id, number, revision, mark, import_id, box"
+    statement = f"INSERT INTO records ({columns}) VALUES {', '.join([row] * len(rows))}"  # noqa: S608 - holes alone
+    connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
 
 
 def _hole(connection: Connection) -> str:

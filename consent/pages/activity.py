@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 
-from consent import access, grants
+from consent import access, views
 from consent.purposes import PURPOSES
 from vault.errors import N_
 from vault.pages.session import server, unlocked, vault
@@ -19,6 +19,7 @@ OUTCOMES = {
     "start_again": N_("Told to start again"),
     "wrong proof": N_("Refused: could not prove itself"),
     "replayed proof": N_("Refused: a proof used twice"),
+    "damaged rows": N_("Refused: what it may see is damaged"),
     "damaged": N_("This entry is damaged"),
 }
 
@@ -29,9 +30,9 @@ def activity() -> str:
     """Every look, newest first, with the refused ones."""
     her = vault()
     with server().main.reading() as session:
-        views = {view.grant_id: view for view in grants.every(session, her)}
+        known = {view.grant_id: view for view in views.every(session, her)}
     chosen = request.args.get("vendor", "")
-    keys = {grant: view.terms.log_key for grant, view in views.items() if not chosen or view.terms.client_id == chosen}
+    keys = {grant: view.terms.log_key for grant, view in known.items() if not chosen or view.terms.client_id == chosen}
     refused_only = request.args.get("outcome") == "refused"
     before = _before(request.args.get("before", ""))
     entries = access.entries(server(), her.owner_id, keys, before=before, limit=PAGE + 1)
@@ -40,8 +41,8 @@ def activity() -> str:
         "activity.html",
         entries=shown[:PAGE],
         older=entries[PAGE - 1] if len(entries) > PAGE else None,
-        views=views,
-        vendors={view.terms.client_id: view.terms.client_name for view in views.values()},
+        views=known,
+        vendors={view.terms.client_id: view.terms.client_name for view in known.values()},
         chosen=chosen,
         refused_only=refused_only,
         outcomes=OUTCOMES,

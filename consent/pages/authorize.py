@@ -9,11 +9,11 @@ from flask_babel import gettext
 
 from consent import asking, clients, pushed
 from consent.asking import AlreadyDecided, ChangedMeanwhile
-from consent.grants import ended_on
 from consent.oauth.endpoints import answer, engine
 from consent.purposes import PURPOSES
 from consent.pushed import Asked
 from consent.terms import durations
+from consent.views import ended_on
 from vault.errors import NotFound
 from vault.pages.session import server, unlocked, vault
 from vault.record import classes_of

@@ -9,10 +9,10 @@ from flask import g, render_template
 from markupsafe import Markup
 from sqlalchemy import select
 
-from consent import grants
+from consent import views as granted
 from consent.disclosure import disclose, ref
-from consent.grants import GrantView
 from consent.models import Disclosure
+from consent.views import GrantView
 from vault.opened import OpenVault
 from vault.record import classes_of
 from vault.stored import Stored
@@ -50,8 +50,8 @@ def _live(vault: OpenVault) -> list[GrantView]:
     """Her living grants, read once per page."""
     if "grant_views" not in g:
         with vault.server.main.reading() as session:
-            g.grant_views = [view for view in grants.live(session, vault) if view.live]
-        grants.settle_versions(vault, g.grant_views)
+            g.grant_views = [view for view in granted.live(session, vault) if view.live]
+        granted.settle_versions(vault, g.grant_views)
     found: list[GrantView] = g.grant_views
     return found
 

@@ -9,12 +9,12 @@ import orjson
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 
-from consent import access, grants
+from consent import access, grants, views
 from consent.disclosing import digest_of, shown_by
 from consent.disclosure import about_disclosure
-from consent.grants import GrantView, ended_on
 from consent.models import Disclosure
 from consent.purposes import PURPOSES
+from consent.views import GrantView, ended_on
 from vault import crypto
 from vault.errors import NotFound
 from vault.pages.session import server, unlocked, vault
@@ -38,12 +38,12 @@ class Window:
 def sharing() -> str:
     """Everybody who can see something, and who no longer can."""
     with server().main.reading() as session:
-        views = grants.every(session, vault())
+        known = views.every(session, vault())
         counts = _counts(session)
-    grants.settle_versions(vault(), views)
+    views.settle_versions(vault(), known)
     looks = access.counts(server(), vault().owner_id)
-    live = sorted((view for view in views if view.live), key=lambda view: view.terms.client_name.casefold())
-    ended = sorted((view for view in views if not view.live), key=lambda view: view.ended_day or 0, reverse=True)
+    live = sorted((view for view in known if view.live), key=lambda view: view.terms.client_name.casefold())
+    ended = sorted((view for view in known if not view.live), key=lambda view: view.ended_day or 0, reverse=True)
     collections = _columns(live)
     return render_template(
         "sharing.html",
@@ -78,10 +78,10 @@ def _counts(session: Any) -> dict[tuple[bytes, int], int]:
 def detail(grant: str) -> str:
     """One permission: exactly what it shows."""
     with server().main.reading() as session:
-        view = grants.read(session, vault(), _id(grant))
+        view = views.read(session, vault(), _id(grant))
         windows = [_window(session, view, item) for item in view.terms.items] if view.live else []
         again = _again(session, view) if view.held == "old copy" else None
-    grants.settle_versions(vault(), [view])
+    views.settle_versions(vault(), [view])
     entries = access.entries(server(), vault().owner_id, {view.grant_id: view.terms.log_key}, limit=10)
     return render_template(
         "sharing_detail.html",
@@ -205,7 +205,7 @@ def stop_all() -> Response:
 
 def _mine(grant: str) -> GrantView:
     with server().main.reading() as session:
-        view = grants.read(session, vault(), _id(grant))
+        view = views.read(session, vault(), _id(grant))
     if not view.live:
         raise NotFound
     return view

@@ -55,6 +55,13 @@ class Returning(Ada):
         """Known without opening anything."""
         return self.owner
 
+    def unlocks(self) -> None:
+        """In a fresh browser."""
+        keyring = unlock.with_passphrase(self.house, "", self.passphrase, address="test")
+        self.session, _vault = unlock.begin_session(self.house, keyring)
+        self.browser = self.app.test_client()
+        self.browser.set_cookie("vault", self.session, domain="localhost")
+
     def tries(self, path: str, **form: str) -> Any:
         """Post a form of hers; whatever comes of it."""
         return self.browser.post(path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
@@ -75,12 +82,12 @@ def visits_again(shop: Bookshop, ada: Ada) -> None:
 
 def shown_now(ada: Ada, grant: bytes, collection: str) -> list[dict[str, Any]]:
     """What a grant ought to show, computed from her records as they stand."""
-    from consent import grants
+    from consent import views
     from consent.disclosing import shown_by
 
     vault = ada.open
     with ada.house.main.reading() as session:
-        view = grants.read(session, vault, grant)
+        view = views.read(session, vault, grant)
         items = view.terms.of(collection)
         return [orjson.loads(each.data) for item in items for each in shown_by(session, vault, view.terms, item)]
 

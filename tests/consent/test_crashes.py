@@ -22,7 +22,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors.vendor_client import Connection, NoLongerShared, Paused, Pending
-from consent import grants
+from consent import grants, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import REFUSED, Returning, shown_now, sorted_rows
@@ -277,8 +277,8 @@ def what_she_is_shown_is_covered(stage: Stage, ada: Ada) -> None:
         assert stage.house.keystore.floor(ada.owner_id) == revision_of(stage.house, ada.owner_id)
     alive = stage.house.keystore.alive(ada.owner_id, "grant")
     with stage.house.main.reading() as session:
-        views = grants.every(session, ada.open)
-    for view in views:
+        known = views.every(session, ada.open)
+    for view in known:
         assert view.grant_id not in alive or view.version <= alive[view.grant_id].version
         assert view.live or "It can see nothing any more" in ada.looks_at(f"/sharing/{view.grant_id.hex()}")
     assert ada.open.catalogue.count("damaged") == 0

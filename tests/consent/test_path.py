@@ -89,3 +89,19 @@ def test_removing_one_item_is_seen_at_once(ada: Ada, bookshop: Bookshop) -> None
     with pytest.raises(Exception, match=r"not_granted|given"):
         bookshop.reads("preferences")
     assert len(bookshop.reads()) == 1
+
+
+def test_damage_is_told_to_the_vendor_and_stands_in_her_log(ada: Ada, bookshop: Bookshop) -> None:
+    from sqlalchemy import text
+
+    ada.buys("The Salt Almanac")
+    ada.lets(bookshop)
+    with ada.house.main.writing() as connection:
+        connection.execute(text("UPDATE disclosures SET box = zeroblob(length(box)) WHERE owner_id IS NOT NULL"))
+    with pytest.raises(Exception, match="damaged"):
+        bookshop.reads()
+    assert "what it may see is damaged" in ada.looks_at("/activity")
+    with ada.house.main.writing() as connection:
+        connection.execute(text("UPDATE grants SET terms_box = zeroblob(100) WHERE owner_id IS NOT NULL"))
+    with pytest.raises(Exception, match="damaged"):
+        bookshop.reads()

@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import select
 
 from connectors.vendor_client import Connection
+from consent import tokens
 from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import (
@@ -140,6 +141,17 @@ def test_no_look_that_begins_after_an_answer_sees_what_was_taken_back(
         assert min(len([look for look in some if look.outcome == "seen"]) for some in (far, readers.looks)) > 10
         assert {"Paused", "NoLongerShared"} <= {look.outcome for look in [*far, *readers.looks]}
         assert not answered.broken([*far, *readers.looks])
+
+
+def test_a_refresh_under_way_mints_nothing_once_the_vendor_has_dropped_its_tokens(ada: Ada, bookshop: Bookshop) -> None:
+    connection = ada.lets(bookshop)
+    string = orjson.loads(connection.to_json())["tokens"]["refresh"]
+    under_way = tokens.open_credential(ada.house, string, "refresh")
+    assert under_way is not None
+    connection.drop()
+    assert tokens.refresh(ada.house, under_way, jkt="") is None
+    with ada.house.main.reading() as session:
+        assert set(session.scalars(select(GrantLock.kind))) <= {"code", "link"}
 
 
 # Everybody at the locks.
@@ -343,8 +355,8 @@ def what_was_answered_is_there(ada: Returning, shop: Bookshop, diary: Diary) -> 
     for worked in (False, True):
         if worked:
             tick(ada.house, sweep=True)
-        for grant, tokens in diary.tokens.items():
-            one_grant(ada, Connection.from_json(shop.client, tokens), grant, diary)
+        for grant, kept in diary.tokens.items():
+            one_grant(ada, Connection.from_json(shop.client, kept), grant, diary)
     with ada.house.main.reading() as session:
         living = set(session.scalars(select(Grant.grant_id).where(Grant.state == "live")))
         rows = {*session.scalars(select(GrantLock.grant_id)), *session.scalars(select(Disclosure.grant_id))}

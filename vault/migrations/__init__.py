@@ -1,7 +1,7 @@
 """Bringing the three databases up to date with Alembic. Each room has its own chain for each database.
 
-A chain's files lie in `<room>/migrations/<database>/`; rooms are taken in their order, the vault first. Migrations expand
-first and contract later, so that an older process can go on while a newer one starts.
+A chain's files lie in `<room>/migrations/<database>/`; rooms are taken in their order, the vault first. Migrations
+expand first and contract later, so that an older process can go on while a newer one starts.
 """
 
 from __future__ import annotations
