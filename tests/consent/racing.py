@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 import httpx
 import orjson
+from jinja2.bccache import Bucket, BytecodeCache
 
 from connectors.vendor_client import Client, Connection, NoLongerShared, NotGranted, Paused, TryLater
 from connectors.vendor_client.proofs import key_from_json, key_to_json
@@ -34,15 +35,39 @@ from vault.server import Server
 REFUSED = (NoLongerShared, NotGranted, Paused)
 
 
+class Compiled(BytecodeCache):
+    """Templates compiled once, though every restart makes a new application."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """From an earlier application."""
+        if bucket.key in self.known:
+            bucket.bytecode_from_string(self.known[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """For a later one."""
+        self.known[bucket.key] = bucket.bytecode_to_string()
+
+
+TEMPLATES = Compiled()
+
+
 class Returning(Ada):
     """Ada with the cookie she already has. Nothing is read or written before she does something."""
 
     def __init__(self, house: Server, session: str, owner: bytes, bookshop_number: int, passphrase: str = "") -> None:
-        self.house, self.session, self.passphrase = house, session, passphrase
+        self.house, self.passphrase = house, passphrase
         self.owner, self.bookshop_number = owner, bookshop_number
         self.app = create_app(house)
         self.app.testing = True
-        self.browser = self.app.test_client()
+        self.app.jinja_env.bytecode_cache = TEMPLATES
+        self.comes_with(session)
+
+    def comes_with(self, session: str) -> None:
+        """A fresh browser with this cookie in it."""
+        self.session, self.browser = session, self.app.test_client()
         self.browser.set_cookie("vault", session, domain="localhost")
 
     @property
@@ -58,9 +83,7 @@ class Returning(Ada):
     def unlocks(self) -> None:
         """In a fresh browser."""
         keyring = unlock.with_passphrase(self.house, "", self.passphrase, address="test")
-        self.session, _vault = unlock.begin_session(self.house, keyring)
-        self.browser = self.app.test_client()
-        self.browser.set_cookie("vault", self.session, domain="localhost")
+        self.comes_with(unlock.begin_session(self.house, keyring)[0])
 
     def tries(self, path: str, **form: str) -> Any:
         """Post a form of hers; whatever comes of it."""

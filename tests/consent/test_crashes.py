@@ -309,13 +309,7 @@ def life_goes_on(stage: Stage) -> None:
 def unlocks_anew(stage: Stage) -> None:
     """By the printed code, which costs no time."""
     keyring = unlock.with_recovery_code(stage.house, "", stage.scene.recovery_code)
-    string, _vault = unlock.begin_session(stage.house, keyring)
-    stage.ada = Returning(stage.house, string, keyring.owner_id, stage.scene.number, PASSPHRASE)
-    for shop in (stage.bookshop, stage.coffee):
-        tokens = shop.connection.to_json() if hasattr(shop, "connection") else None
-        shop.visits(stage.ada)
-        if tokens:
-            shop.connection = Connection.from_json(shop.client, tokens)
+    stage.ada.comes_with(unlock.begin_session(stage.house, keyring)[0])
 
 
 def recovers(stage: Stage, then: Act) -> None:

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from connectors.vendor_client import NoLongerShared, NotGranted, Paused
+from connectors.vendor_client import Connection, NoLongerShared, NotGranted, Paused
 from consent import grants, revocation, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, Stage, back, client_of, visits_again
-from tests.people import PURCHASES, TASTE, Ada, Bookshop, house_in
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
 from vault import store, unlock
 from vault.collections.preferences import Preference
 from vault.collections.purchases import Purchase
@@ -75,15 +75,46 @@ def files(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return MAIN if request.param == "main" else MAIN + LOG
 
 
-@pytest.fixture
-def past(ada: Ada, bookshop: Bookshop, coffee: Bookshop, tmp_path: Path, files: tuple[str, ...]) -> Iterator[Past]:
-    """The Bookshop may read two things of hers, the coffee roaster her taste. And a copy of that moment."""
-    for shop in (bookshop, coffee):
-        vars(shop).pop("connection", None)
+@pytest.fixture(scope="module")
+def ready(
+    furnished: tuple[Path, str], shopfront: Bookshop, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Ada, str]:
+    """The Bookshop may read two things of hers. Made once; tests work on copies."""
+    directory = tmp_path_factory.mktemp("ready") / "house"
+    shutil.copytree(furnished[0], directory)
+    ada = Ada(house_in(directory, Clock()), PASSPHRASE)
+    shopfront.visits(ada)
     ada.buys("The Salt Almanac")
     ada.buys("Field Notes on Moss")
     ada.keeps(Preference(topic="maps", stance="like"))
-    ada.lets(bookshop, PURCHASES, TASTE, ticks=("item-1",))
+    tokens = ada.lets(shopfront, PURCHASES, TASTE, ticks=("item-1",)).to_json()
+    ada.house.stop()
+    return directory, ada, tokens
+
+
+@pytest.fixture
+def bookshop(shopfront: Bookshop) -> Bookshop:
+    """The Bookshop, with its tokens."""
+    return shopfront
+
+
+@pytest.fixture
+def coffee(other_shopfront: Bookshop) -> Bookshop:
+    """The coffee roaster, which has nothing yet."""
+    return other_shopfront
+
+
+@pytest.fixture
+def past(
+    ready: tuple[Path, Ada, str], bookshop: Bookshop, coffee: Bookshop, tmp_path: Path, files: tuple[str, ...]
+) -> Iterator[Past]:
+    """Ada at home, both vendors, and a copy of this moment."""
+    shutil.copytree(ready[0], tmp_path / "house")
+    ada = back(ready[1], house_in(tmp_path / "house", Clock()))
+    vars(coffee).pop("connection", None)
+    for shop in (bookshop, coffee):
+        shop.visits(ada)
+    bookshop.connection = Connection.from_json(bookshop.client, ready[2])
     past = Past(ada, (bookshop, coffee), tmp_path / "kept", files)
     past.is_kept()
     yield past
