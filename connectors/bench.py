@@ -49,6 +49,7 @@ def command(records: int, rounds: int, wanted: int, workers: int, as_json: bool)
         click.echo(f"making a vault with {records} purchases ...", err=True)
         house.furnish(records)
         imported = house.import_rate()
+        house.give_access()
         with (
             _serving("connectors.bench_house:bare", _free_port(), workers, {}) as bare,
             _serving("vault.app:create", house.port, workers, house.environment) as vault,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from connectors import models, resuming, uploads
@@ -24,13 +23,9 @@ def _pages(server: Server) -> Iterable[Blueprint]:
 
 
 def _commands() -> Iterable[click.Command]:
-    from connectors.cli import import_files
+    from connectors import bench, cli, demo
 
-    yield import_files
-    if find_spec("connectors.demo") is not None:
-        from connectors.demo import command
-
-        yield command
+    return (cli.import_files, demo.command, bench.command)
 
 
 TABLES = (models.Import, models.ImportChunk, models.ImportReport)

@@ -19,8 +19,13 @@ def disclose(terms: Terms, item: VaultData, stored: Stored, today: date) -> byte
 
     Keys are the field paths granted. Fields without a value are left out; a record without any is not shown at all.
     """
+    kind = stored.kind
+    if kind.collection != item.collection or not kind.shareable:
+        return None
+    if item.this_vendor and stored.raw("vendor") != terms.vendor:
+        return None  # before the record is read: most of what changes concerns other vendors
     record = stored.record
-    if record.collection != item.collection or not record.shareable or not _within(terms, item, stored):
+    if not _within(item, stored):
         return None
     known = type(record).paths()
     shown = {path: record.value(known[path], today) for path in item.fields if path in known}
@@ -28,12 +33,10 @@ def disclose(terms: Terms, item: VaultData, stored: Stored, today: date) -> byte
     return orjson.dumps(kept) if kept else None
 
 
-def _within(terms: Terms, item: VaultData, stored: Stored) -> bool:
+def _within(item: VaultData, stored: Stored) -> bool:
     record = stored.record
     if not isinstance(record, Purchase):
         return True
-    if item.this_vendor and record.vendor != terms.vendor:
-        return False
     if item.since and record.bought_on.earliest.isoformat() < item.since:
         return False
     return item.gifts or not is_gift(stored)

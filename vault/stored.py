@@ -34,6 +34,10 @@ class Stored:
         together = {**self.source, **self.edits}
         return self.kind.load({name: value for name, value in together.items() if value is not None})
 
+    def raw(self, name: str) -> Any:
+        """One stored value without reading the whole record."""
+        return self.edits[name] if name in self.edits else self.source.get(name)
+
     @property
     def proposes(self) -> Mapping[str, Any]:
         """What an import suggests and she has not decided yet, such as a gift mark."""

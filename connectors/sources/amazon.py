@@ -221,6 +221,7 @@ class Orders:
             self._kept[self._key] = "\0".join(self._open)
 
     def found(self) -> Iterator[Found]:
+        """A record per order that had postage or a discount; of the others the lines say everything."""
         self._pack()
         for key, kept in self._kept.items():
             website, order = key.split("\0")
@@ -230,5 +231,7 @@ class Orders:
                 for name, value in zip(SUMS, sums, strict=True):
                     if value and (exact := Decimal(value)):
                         data[name] = money(exact, currency)
+            if "postage" not in data and "discount" not in data:
+                continue
             natural = ("amazon", website.lower(), order)
             yield Found("purchases", "order", natural, data, place, vendor(website), {}, units=0)

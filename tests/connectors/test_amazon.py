@@ -180,18 +180,27 @@ def test_the_second_of_two_equal_things_in_one_order_has_a_key_of_its_own() -> N
     assert [one.natural[-1] for one in got] == ["1", "2", "1"]
 
 
+SENT = HEADER.replace("\n", ",Shipping Charge\n")
+
+
+def orders(text: str) -> list[dict[str, object]]:
+    return [one.data for one in outcomes(text) if isinstance(one, Found) and one.part == "order"]
+
+
 def test_an_order_has_no_sums_when_one_of_its_rows_was_refused() -> None:
-    *_, order = outcomes(HEADER + a_row() + a_row(price="oops"))
-    assert isinstance(order, Found)
-    assert order.part == "order"
-    assert order.data == {"order": "111-0000001-0000000", "placed_on": "2024-03-01"}
+    assert orders(SENT + a_row(post="4.90"))
+    assert not orders(SENT + a_row(post="4.90") + a_row(price="oops", post="0"))
+
+
+def test_an_order_that_adds_nothing_to_its_lines_is_no_record() -> None:
+    assert not orders(HEADER + a_row() + a_row(2))
+    assert not orders(SENT + a_row(post="0"))
 
 
 def test_an_order_whose_rows_stand_apart_is_still_one_order() -> None:
-    *_, one, two = outcomes(HEADER + a_row(1) + a_row(2) + a_row(1, total="0.20"))
-    assert isinstance(one, Found)
-    assert isinstance(two, Found)
-    assert [one.data["total"]["amount"], two.data["total"]["amount"]] == ["11.00", "10.80"]
+    one, two = orders(SENT + a_row(1, post="1.50") + a_row(2, post="2") + a_row(1, total="0.20", post="0.25"))
+    assert [one["total"]["amount"], two["total"]["amount"]] == ["11.00", "10.80"]  # type: ignore[index]
+    assert [one["postage"]["amount"], two["postage"]["amount"]] == ["1.75", "2"]  # type: ignore[index]
 
 
 def test_a_gift_message_over_many_lines_is_one_unit_and_only_a_proposal() -> None:
