@@ -17,7 +17,7 @@ from connectors.bench import csv_rate
 from connectors.vendor_client.proofs import ASSERTION_TYPE, client_assertion, dpop_proof, new_key, public_jwks, s256
 from consent import clients, grant_locks, grants, views
 from consent.terms import Terms, read_details
-from vault import crypto, store, unlock
+from vault import crypto, sessions, set_up, store
 from vault.app import load_rooms
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
@@ -58,12 +58,12 @@ class House:
     def furnish(self, records: int) -> None:
         """A vault with many purchases, a vendor who may see 256 of them, and its client."""
         self.server = start(self.settings, load_rooms())
-        keyring = unlock.set_up(
+        keyring = set_up.set_up(
             self.server, handle="bench", name="Bench", passphrase=self.passphrase, notice=None, first=True
         )
-        vault = unlock.for_command(self.server, keyring)
-        unlock.write_settings(vault, {"name": "Bench", "handle": "bench"})
-        self.session, self.vault = unlock.begin_session(self.server, keyring)
+        vault = sessions.for_command(self.server, keyring)
+        set_up.write_settings(vault, {"name": "Bench", "handle": "bench"})
+        self.session, self.vault = sessions.begin(self.server, keyring)
         with store.writing(self.vault, numbers=1) as turn:
             self.vendor = store.add(turn, self.vault, Vendor(called="Bench")).number
         for at in range(0, records, 500):

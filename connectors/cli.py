@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
 def import_files(files: tuple[Path, ...], handle: str, passphrase_stdin: bool) -> None:
     """Import files, each recognised by what is in it. Importing one again changes nothing."""
-    from vault import unlock
+    from vault import sessions
     from vault.app import build
     from vault.cli import open_by_passphrase
     from vault.settings import from_environment
@@ -33,7 +33,7 @@ def import_files(files: tuple[Path, ...], handle: str, passphrase_stdin: bool) -
     server = build(from_environment())
     try:
         keyring = open_by_passphrase(server, handle, from_stdin=passphrase_stdin)
-        vault = unlock.for_command(server, keyring)
+        vault = sessions.for_command(server, keyring)
         whole = [_bring_in(vault, file) for file in files]
     finally:
         server.stop()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
-from vault import store, unlock
+from vault import sessions, set_up, store, unlock
 from vault.app import load_rooms
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
@@ -64,10 +64,10 @@ NOTE_ON_THE_GIFT = (
 def live(directory: Path, issuer: str, smtp_url: str, passphrase: str) -> str:
     """Furnish a new directory with Ada's vault; returns her recovery code."""
     server = start(in_directory(directory, issuer, smtp_url=smtp_url), load_rooms())
-    unlock.set_up(server, handle="ada", name="Ada", passphrase=passphrase, notice="ada@porthaven.example", first=True)
-    vault = unlock.for_command(server, unlock.with_passphrase(server, "", passphrase, address="demo"))
+    set_up.set_up(server, handle="ada", name="Ada", passphrase=passphrase, notice="ada@porthaven.example", first=True)
+    vault = sessions.for_command(server, unlock.with_passphrase(server, "", passphrase, address="demo"))
     code = str(vault.settings["recovery"])
-    unlock.write_settings(vault, {name: value for name, value in vault.settings.items() if name != "recovery"})
+    set_up.write_settings(vault, {name: value for name, value in vault.settings.items() if name != "recovery"})
     numbers = _keep(vault, VENDORS)
     vendors = {vendor.called: number for vendor, number in zip(VENDORS, numbers, strict=True)}
     today = server.clock().date()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.people import Ada, Bookshop, Clock, house_in
-from vault import unlock
+from vault import sessions, set_up, unlock
 from vault.server import Server
 
 PASSPHRASE = "a lamp, a kettle, a map"
@@ -20,11 +20,11 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A directory with Ada's vault in it, made once; tests work on copies."""
     directory = tmp_path_factory.mktemp("furnished") / "house"
     server = house_in(directory, Clock())
-    unlock.set_up(server, handle="ada", name="Ada", passphrase=PASSPHRASE, notice="ada@home.test", first=True)
+    set_up.set_up(server, handle="ada", name="Ada", passphrase=PASSPHRASE, notice="ada@home.test", first=True)
     keyring = unlock.with_passphrase(server, "", PASSPHRASE, address="set-up")
-    vault = unlock.for_command(server, keyring)
+    vault = sessions.for_command(server, keyring)
     code = vault.settings["recovery"]
-    unlock.write_settings(vault, {"name": "Ada", "handle": "ada"})
+    set_up.write_settings(vault, {"name": "Ada", "handle": "ada"})
     server.stop()
     return directory, code
 

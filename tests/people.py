@@ -27,7 +27,7 @@ from joserfc.jws import JWSRegistry
 from connectors.demo_shop.serving import LoopbackServer
 from connectors.vendor_client import Client, Connection, Pending, Vault, discover, new_key, new_state, public_jwks
 from connectors.vendor_client.proofs import public_jwk, s256
-from vault import store, unlock
+from vault import sessions, store, unlock
 from vault.app import create_app, load_rooms
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
@@ -117,18 +117,18 @@ class Ada:
     def unlocks(self) -> None:
         """Open the vault anew, with a session in a fresh browser."""
         keyring = unlock.with_passphrase(self.house, "", self.passphrase, address="test")
-        self.session, self.vault = unlock.begin_session(self.house, keyring)
+        self.session, self.vault = sessions.begin(self.house, keyring)
         self.browser: FlaskClient = self.app.test_client()
         self.browser.set_cookie("vault", self.session, domain="localhost")
 
     def locks(self) -> None:
         """Lock it."""
-        unlock.end_sessions(self.house, self.vault.owner_id, [self.vault.session_id])
+        sessions.end(self.house, self.vault.owner_id, [self.vault.session_id])
 
     @property
     def open(self) -> OpenVault:
         """Her vault as the next request opens it."""
-        return unlock.open_session(self.house, self.session)
+        return sessions.open_session(self.house, self.session)
 
     @property
     def owner_id(self) -> bytes:

@@ -55,8 +55,8 @@ def serve_command(host: str, port: int | None, workers: int | None, threads: int
     from vault.app import build
     from vault.doctor import dangers
     from vault.serving import port_of, serve
+    from vault.set_up import set_up_address
     from vault.settings import from_environment
-    from vault.unlock import set_up_address
 
     settings = from_environment()
     server = build(settings)
@@ -97,7 +97,7 @@ def worker_command() -> None:
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
 def init_command(name: str, handle: str, notice: str, passphrase_stdin: bool) -> None:
     """Set up a vault from the terminal and print its recovery code."""
-    from vault import unlock
+    from vault import sessions, set_up
     from vault.app import build
     from vault.kit import vault_number
     from vault.settings import from_environment
@@ -108,10 +108,10 @@ def init_command(name: str, handle: str, notice: str, passphrase_stdin: bool) ->
     judged = strength(passphrase, [name, handle, notice])
     if not judged.good:
         raise click.ClickException(judged.sentence)
-    keyring = unlock.set_up(server, handle=handle, name=name, passphrase=passphrase, notice=notice or None, first=False)
-    vault = unlock.for_command(server, keyring)
+    keyring = set_up.set_up(server, handle=handle, name=name, passphrase=passphrase, notice=notice or None, first=False)
+    vault = sessions.for_command(server, keyring)
     code = vault.settings["recovery"]
-    unlock.write_settings(vault, {key: value for key, value in vault.settings.items() if key != "recovery"})
+    set_up.write_settings(vault, {key: value for key, value in vault.settings.items() if key != "recovery"})
     click.echo(f"Vault number   {vault_number(keyring.owner_id)}")
     click.echo(f"Recovery code  {code}")
     click.echo("Write both down and keep them safe: the code is shown this once, and opens your vault by itself.")
@@ -124,14 +124,14 @@ def init_command(name: str, handle: str, notice: str, passphrase_stdin: bool) ->
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
 def export_command(output: Any, handle: str, passphrase_stdin: bool) -> None:
     """Write everything in the vault as plain JSON. The file is not encrypted: keep it where nobody else reads."""
-    from vault import unlock
+    from vault import sessions
     from vault.app import build
     from vault.export import export
     from vault.settings import from_environment
 
     server = build(from_environment())
     keyring = open_by_passphrase(server, handle, from_stdin=passphrase_stdin)
-    for part in export(unlock.for_command(server, keyring)):
+    for part in export(sessions.for_command(server, keyring)):
         output.write(part)
     server.stop()
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vault.errors import N_
+from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
 from vault.rooms import Nav, Room
-from vault.unlock import sweep_locks, unmake_lock
 
 if TYPE_CHECKING:
     from flask import Blueprint

@@ -28,7 +28,7 @@ from connectors.engine import Lost, run
 from connectors.models import Import, ImportChunk
 from connectors.uploads import Arriving, SealedUpload, TooLarge, tidy
 from tests.people import Ada, Clock, house_in
-from vault import crypto, store, unlock
+from vault import crypto, sessions, store
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
 from vault.errors import Invalid
@@ -232,10 +232,10 @@ import sys
 from pathlib import Path
 from tests.people import house_in
 from connectors import engine
-from vault import unlock
+from vault import sessions, unlock
 house = house_in(Path(sys.argv[1]))
 engine.ROWS_MOST = 50
-vault = unlock.for_command(house, unlock.with_passphrase(house, "", sys.argv[2], address="child"))
+vault = sessions.for_command(house, unlock.with_passphrase(house, "", sys.argv[2], address="child"))
 print("begun", flush=True)
 engine.run(vault, bytes.fromhex(sys.argv[3]))
 print("done", flush=True)
@@ -446,7 +446,7 @@ def test_an_upload_whose_process_died_is_removed_at_the_next_unlock(ada: Ada, cl
 
 def test_a_file_over_the_limit_is_refused_while_it_arrives(tmp_path: Path, ada: Ada) -> None:
     small = house_in(tmp_path / "house", ada.house.clock, upload_limit=2_000_000)  # type: ignore[arg-type]
-    vault = unlock.for_command(small, ada.vault.keyring)
+    vault = sessions.for_command(small, ada.vault.keyring)
     with Arriving(vault, "big.csv") as arriving:
         arriving.write(b"x" * 2_000_000)
         with pytest.raises(TooLarge):

@@ -26,7 +26,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 from connectors.vendor_client import Client, Connection, NoLongerShared, NotGranted, Paused, TryLater
 from connectors.vendor_client.proofs import key_from_json, key_to_json
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, house_in
-from vault import unlock
+from vault import sessions, unlock
 from vault.app import create_app
 from vault.logs import configure
 from vault.opened import OpenVault
@@ -73,7 +73,7 @@ class Returning(Ada):
     @property
     def vault(self) -> OpenVault:  # type: ignore[override]
         """Opened anew for each thing she does, as every request does."""
-        return unlock.open_session(self.house, self.session)
+        return sessions.open_session(self.house, self.session)
 
     @property
     def owner_id(self) -> bytes:
@@ -83,7 +83,7 @@ class Returning(Ada):
     def unlocks(self) -> None:
         """In a fresh browser."""
         keyring = unlock.with_passphrase(self.house, "", self.passphrase, address="test")
-        self.comes_with(unlock.begin_session(self.house, keyring)[0])
+        self.comes_with(sessions.begin(self.house, keyring)[0])
 
     def tries(self, path: str, **form: str) -> Any:
         """Post a form of hers; whatever comes of it."""

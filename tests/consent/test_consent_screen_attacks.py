@@ -283,10 +283,10 @@ def test_a_locked_vault_allows_nothing(shop: Bookshop) -> None:
 
 def _locked(ada: Ada) -> Any:
     """A window in which she has been, and has locked."""
-    from vault import unlock
+    from vault import sessions
 
-    session, vault = unlock.begin_session(ada.house, ada.vault.keyring)
-    unlock.end_sessions(ada.house, ada.owner_id, [vault.session_id])
+    session, vault = sessions.begin(ada.house, ada.vault.keyring)
+    sessions.end(ada.house, ada.owner_id, [vault.session_id])
     window = ada.app.test_client()
     window.set_cookie("vault", session, domain="localhost")
     return window

@@ -27,7 +27,7 @@ from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import REFUSED, Returning, shown_now, sorted_rows, visits_again
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
-from vault import locks, store, unlock
+from vault import locks, sessions, set_up, store, unlock
 from vault.catalogue import Catalogues
 from vault.collections.preferences import Preference
 from vault.collections.vendors import Vendor
@@ -309,7 +309,7 @@ def life_goes_on(stage: Stage) -> None:
 def unlocks_anew(stage: Stage) -> None:
     """By the printed code, which costs no time."""
     keyring = unlock.with_recovery_code(stage.house, "", stage.scene.recovery_code)
-    stage.ada.comes_with(unlock.begin_session(stage.house, keyring)[0])
+    stage.ada.comes_with(sessions.begin(stage.house, keyring)[0])
 
 
 def recovers(stage: Stage, then: Act) -> None:
@@ -696,14 +696,14 @@ def test_the_power_fails_anywhere_while_setting_up(tmp_path: Path) -> None:
         at, power = at + 1, Power(at + 1)
         house = fragile(house_in(tmp_path / str(at), Clock()), power)
         with suppress(PowerCut):
-            keyring = unlock.set_up(house, handle="ada", name="Ada", passphrase=PASSPHRASE, notice=None, first=True)
-            unlock.begin_session(house, keyring)
+            keyring = set_up.set_up(house, handle="ada", name="Ada", passphrase=PASSPHRASE, notice=None, first=True)
+            sessions.begin(house, keyring)
         after = house_in(tmp_path / str(at), Clock())
         tick(after, sweep=True)
-        if unlock.set_up_address(after) is not None:
-            unlock.set_up(after, handle="ada", name="Ada", passphrase=PASSPHRASE, notice=None, first=True)
+        if set_up.set_up_address(after) is not None:
+            set_up.set_up(after, handle="ada", name="Ada", passphrase=PASSPHRASE, notice=None, first=True)
         keyring = unlock.with_passphrase(after, "", PASSPHRASE, address="test")
-        _string, vault = unlock.begin_session(after, keyring)
+        _string, vault = sessions.begin(after, keyring)
         assert vault.settings["recovery"]
         with store.writing(vault, numbers=1) as turn:
             store.add(turn, vault, Preference(topic="maps", stance="like"))

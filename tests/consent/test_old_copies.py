@@ -20,7 +20,7 @@ from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, Stage, back, client_of, visits_again
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
-from vault import store, unlock
+from vault import sessions, store, unlock
 from vault.collections.preferences import Preference
 from vault.collections.purchases import Purchase
 from vault.errors import WrongSecret
@@ -278,7 +278,7 @@ def test_an_old_passphrase_stays_dead(plain: Past, recovery_code: str) -> None:
             unlock.with_passphrase(ada.house, "", tried, address="test")
     tick(ada.house, sweep=True)
     keyring = unlock.with_recovery_code(ada.house, "", recovery_code)
-    _string, vault = unlock.begin_session(ada.house, keyring, "recovery")
+    _string, vault = sessions.begin(ada.house, keyring, "recovery")
     unlock.change_passphrase(vault, None, "a third lamp, a third map", address="test")
     assert unlock.with_passphrase(ada.house, "", "a third lamp, a third map", address="test")
     with pytest.raises(WrongSecret):
@@ -343,7 +343,7 @@ FIRST: dict[str, Callable[[Returning, dict[str, Bookshop]], Any]] = {
     "the worker": lambda ada, _shops: tick(ada.house, sweep=True),
     "mailing links": lambda ada, _shops: revocation.mail_fresh_links(ada.house, ada.owner_id, address="test"),
     "her home page": lambda ada, _shops: ada.looks_at("/"),
-    "unlocking": lambda ada, _shops: unlock.begin_session(ada.house, ada.vault.keyring),
+    "unlocking": lambda ada, _shops: sessions.begin(ada.house, ada.vault.keyring),
 }
 
 

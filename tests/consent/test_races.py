@@ -33,7 +33,7 @@ from tests.consent.racing import (
     sorted_rows,
 )
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
-from vault import unlock
+from vault import sessions, unlock
 from vault.collections.preferences import Preference
 from vault.doctor import dangers
 from vault.errors import Busy, Locked, TooManyTries, WrongSecret
@@ -170,26 +170,26 @@ class Crowd:
     def unlocks(self, at: int) -> None:
         """With the passphrase as it was in the beginning."""
         keyring = unlock.with_passphrase(self.house, "", PASSPHRASE, address=f"unlocks {at}")
-        self.opened.append((unlock.begin_session(self.house, keyring)[0], "old"))
+        self.opened.append((sessions.begin(self.house, keyring)[0], "old"))
 
     def changes(self, string: str, at: int) -> None:
         """To another one each."""
         new = f"passphrase number {at} of many"
-        unlock.change_passphrase(unlock.open_session(self.house, string), PASSPHRASE, new, address=f"changes {at}")
+        unlock.change_passphrase(sessions.open_session(self.house, string), PASSPHRASE, new, address=f"changes {at}")
         self.changed.append(new)
 
     def recovers(self, at: int) -> None:
         """With the printed code, and then a new passphrase."""
         keyring = unlock.with_recovery_code(self.house, "", self.code)
-        _string, vault = unlock.begin_session(self.house, keyring, "recovery")
+        _string, vault = sessions.begin(self.house, keyring, "recovery")
         new = f"recovered number {at} of many"
         unlock.change_passphrase(vault, None, new, address=f"recovers {at}")
         self.changed.append(new)
 
     def ends(self, string: str) -> None:
         """Lock."""
-        vault = unlock.open_session(self.house, string)
-        unlock.end_sessions(self.house, vault.owner_id, [vault.session_id])
+        vault = sessions.open_session(self.house, string)
+        sessions.end(self.house, vault.owner_id, [vault.session_id])
         self.opened.append((string, "ended"))
 
     def tries(self, work: Callable[[], None], start: threading.Barrier) -> None:
@@ -204,7 +204,7 @@ class Crowd:
 def test_sixteen_at_the_locks_leave_one_way_in_and_kill_the_old(house: Any, recovery_code: str, clock: Clock) -> None:
     crowd = Crowd(house, recovery_code)
     keyring = unlock.with_passphrase(house, "", PASSPHRASE, address="before")
-    strings = [unlock.begin_session(house, keyring)[0] for _ in range(8)]
+    strings = [sessions.begin(house, keyring)[0] for _ in range(8)]
     works: list[Callable[[], None]] = [lambda at=at: crowd.unlocks(at) for at in range(4)]
     works += [lambda s=s, at=at: crowd.changes(s, at) for at, s in enumerate(strings[:5])]
     works += [lambda s=s: crowd.ends(s) for s in strings[5:]]
@@ -227,16 +227,16 @@ def test_sixteen_at_the_locks_leave_one_way_in_and_kill_the_old(house: Any, reco
     clock.passes(hours=-2)
     for string, what in crowd.opened:
         with pytest.raises(Locked):
-            unlock.open_session(house, string)
+            sessions.open_session(house, string)
         assert what in {"old", "ended"}
 
 
 def test_a_session_begun_with_a_passphrase_that_was_changed_meanwhile_does_not_open(house: Any) -> None:
     before = unlock.with_passphrase(house, "", PASSPHRASE, address="before")
-    _string, vault = unlock.begin_session(house, before)
+    _string, vault = sessions.begin(house, before)
     unlock.change_passphrase(vault, PASSPHRASE, "another lamp, another map", address="changes")
     with pytest.raises(WrongSecret):
-        unlock.begin_session(house, before)
+        sessions.begin(house, before)
     assert set(house.keystore.alive(vault.owner_id, "session")) == {vault.session_id}
 
 
@@ -254,7 +254,7 @@ class _Together(Keystore):
 def test_of_two_changes_at_once_one_is_made_and_the_other_never_opens(house: Any, recovery_code: str) -> None:
     crowd = Crowd(house, recovery_code)
     keyring = unlock.with_passphrase(house, "", PASSPHRASE, address="before")
-    strings = [unlock.begin_session(house, keyring)[0] for _ in range(2)]
+    strings = [sessions.begin(house, keyring)[0] for _ in range(2)]
     house.keystore.__class__, house.keystore.meet = _Together, threading.Barrier(2)
     start = threading.Barrier(2)
     works = [lambda s=s, at=at: crowd.changes(s, at) for at, s in enumerate(strings)]
@@ -266,7 +266,7 @@ def test_of_two_changes_at_once_one_is_made_and_the_other_never_opens(house: Any
     house.keystore.__class__ = Keystore
     assert (len(crowd.changed), crowd.refused) == (1, ["WrongSecret"])
     made = crowd.changed[0]
-    vault = unlock.begin_session(house, unlock.with_passphrase(house, "", made, address="after"))[1]
+    vault = sessions.begin(house, unlock.with_passphrase(house, "", made, address="after"))[1]
     unlock.change_passphrase(vault, made, "the last of all", address="last")
     opened = [at for at in range(2) if _opens(house, f"passphrase number {at} of many")]
     assert (opened, _opens(house, "the last of all")) == ([], True)
@@ -315,13 +315,15 @@ class Diary:
 
 
 def a_day(stage: Stage, told: dict[str, Any], seconds: float, diary: Diary) -> int:
-    """Live until the plug is pulled. Returns how many answers there were."""
-    (process,), answers = stage.plays(told), 0
-    timer = threading.Timer(seconds, os.kill, (process, signal.SIGKILL))
-    timer.start()
+    """Live until the plug is pulled, so long after the first thing was tried. Returns how many answers there were."""
+    (process,), answers, timer = stage.plays(told), 0, None
     while "ended" not in (line := stage.hears()):
+        if timer is None:
+            timer = threading.Timer(seconds, os.kill, (process, signal.SIGKILL))
+            timer.start()
         answers += "done" in line
         diary.reads(line)
+    assert timer is not None
     timer.join()
     assert line["ended"] == [-signal.SIGKILL], "it ended by itself"
     return answers
@@ -336,11 +338,11 @@ def test_the_plug_is_pulled_at_random(today: Ada, shopfront: Bookshop, stage: St
     for pulled in range(25):
         ada.house.stop()
         told = part(today, shopfront, role="living", seed=pulled)
-        answers += a_day(stage, told, 0.15 + chance.random() * 0.6, diary)
+        answers += a_day(stage, told, chance.random() * 0.6, diary)
         ada = back(today, house_in(ada.house.main.file.parent.parent))
         shopfront.visits(ada)
         what_was_answered_is_there(ada, shopfront, diary)
-    assert answers > 100
+    assert answers > 50
     assert {"narrow", "pause", "stop", "replaced"} <= set().union(*diary.facts.values())
     assert not list(dangers(ada.house))
     ada.house.stop()

@@ -26,7 +26,7 @@ from connectors.engine import run
 from connectors.uploads import Arriving
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
-from vault import locks, store, unlock
+from vault import locks, set_up, store, unlock
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday, Email, Name, Phone, Size
@@ -210,7 +210,7 @@ def quillfeather() -> Iterator[Bookshop]:
 def wilhelmina(tmp_path: Path) -> Iterator[Ada]:
     """An owner whose every word is planted; her vault is set up by the test itself."""
     house = house_in(tmp_path / "house", Clock(), smtp_url="smtp://127.0.0.1:9")
-    unlock.set_up(
+    set_up.set_up(
         house,
         handle="thistle-handle",
         name="Wilhelmina",
@@ -317,7 +317,7 @@ def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
         assert not finds(house, planted, said.getvalue()), after
 
     nothing_is_found("set-up")
-    assert unlock.confirm_recovery_code(her.vault, dict(enumerate(groups)))
+    assert set_up.confirm_recovery_code(her.vault, dict(enumerate(groups)))
     shop.visits(her)
     planted.texts |= {"client_id": shop.client_id, "redirect": shop.redirect_uri, "host": f"{shop.host}.localhost"}
     fills(her)

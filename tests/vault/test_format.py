@@ -24,7 +24,7 @@ from consent.disclosure import disclose
 from tests.house.tree import ROOT, modules
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, query
 from tests.vault import reader
-from vault import crypto, store, unlock
+from vault import crypto, sessions, store
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday
@@ -517,5 +517,5 @@ def test_a_session_and_its_root_are_as_the_page_says(ada: Ada, tmp_path: Path) -
     payload = reader.open_lock(
         "session", apart.owner, apart.lock, apart.secret, vault.pepper(apart.owner, apart.lock), b"", box
     )
-    assert payload == ada.vault.keyring.root + bytes([unlock.OPENED_BY.index("passphrase")])
+    assert payload == ada.vault.keyring.root + bytes([sessions.OPENED_BY.index("passphrase")])
     assert crypto.same(payload[:32], vault.root_by_passphrase(ada.passphrase))

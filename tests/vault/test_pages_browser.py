@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from werkzeug.serving import make_server
 
-from vault import store, unlock
+from vault import sessions, set_up, store
 from vault.app import create_app, load_rooms
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
@@ -68,7 +68,7 @@ def furnished(served: tuple[Server, str], chromium: Any) -> dict[str, str]:
     house, address = served
     page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
     errors = listen(page)
-    page.goto(address + str(unlock.set_up_address(house)))
+    page.goto(address + str(set_up.set_up_address(house)))
     page.get_by_label("What should we call you?").fill("Ada")
     page.get_by_label("A short name for this vault").fill("ada")
     page.get_by_label("Passphrase").fill("violet kettle")
@@ -87,7 +87,7 @@ def furnished(served: tuple[Server, str], chromium: Any) -> dict[str, str]:
 
 
 def furnish(house: Server, cookie: str) -> dict[str, str]:
-    vault = unlock.open_session(house, cookie)
+    vault = sessions.open_session(house, cookie)
     with store.writing(vault, numbers=9) as turn:
         bookshop = store.add(turn, vault, Vendor(called="Bookshop", domains=("bookshop.example",), note="By the lake."))
         order = {"vendor": bookshop.number, "order": "BK-1", "bought_on": When("2026-11-18")}

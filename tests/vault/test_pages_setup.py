@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.people import Clock, house_in
-from vault import unlock
+from vault import set_up
 from vault.app import create_app
 from vault.server import Server
 
@@ -33,7 +33,7 @@ def browser(empty_house: Server) -> FlaskClient:
 
 
 def address(house: Server) -> str:
-    found = unlock.set_up_address(house)
+    found = set_up.set_up_address(house)
     assert found is not None
     return found
 
@@ -59,7 +59,7 @@ def test_nobody_sets_up_a_vault_without_the_one_time_address(empty_house, browse
     assert browser.get("/setup").status_code == 404
     assert browser.get("/setup/0000000000000000000000000000000000000000").status_code == 404
     assert post(browser, "/setup/wrong", **GOOD).status_code == 404
-    assert unlock.set_up_address(empty_house) is not None
+    assert set_up.set_up_address(empty_house) is not None
 
 
 def test_the_one_time_address_works_once(empty_house, browser):

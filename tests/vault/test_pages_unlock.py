@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import PASSPHRASE
 from tests.people import Ada, Clock
-from vault import unlock
+from vault import sessions
 
 NEW = "another violet staircase kettle"
 
@@ -117,7 +117,7 @@ def test_she_sees_her_sessions_and_ends_another_or_all_others(ada: Ada, stranger
     page = ada.looks_at("/security")
     assert page.count("Another browser") == 1
     assert page.count("This browser") == 1
-    other = next(row.lock_id for row in unlock.sessions(ada.vault) if row.lock_id != ada.vault.session_id)
+    other = next(row.lock_id for row in sessions.living(ada.vault) if row.lock_id != ada.vault.session_id)
     ada.presses("/security/sessions", session=other.hex())
     assert stranger.get("/purchases").status_code == 303
     post(stranger, "/unlock", passphrase=PASSPHRASE)

@@ -37,7 +37,7 @@ from tests.house.tree import ROOT, files, texts
 from tests.people import BIRTHDAY, ISSUER, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
 from tests.vault.test_format import tokens
-from vault import bearer, crypto, jobs, keyring, locks, mail, opened, store, unlock
+from vault import bearer, crypto, jobs, keyring, lock_rows, locks, mail, opened, sessions, set_up, store, unlock
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Birthday
@@ -246,7 +246,7 @@ def lock_secrets(ada: Ada, code: str) -> dict[bytes, bytes]:
 
 
 def secrets_of(house: Server, owner: bytes, passphrase: str, code: str) -> dict[bytes, bytes]:
-    by_passphrase, by_code = (unlock._lock_row(house, owner, kind) for kind in ("passphrase", "recovery"))
+    by_passphrase, by_code = (lock_rows.living_of(house, owner, kind) for kind in ("passphrase", "recovery"))
     assert by_passphrase is not None
     assert by_code is not None
     return {
@@ -257,8 +257,8 @@ def secrets_of(house: Server, owner: bytes, passphrase: str, code: str) -> dict[
 
 def bram_moves_in(house: Server) -> tuple[OpenVault, dict[bytes, bytes]]:
     """A second owner on the same server."""
-    his = unlock.set_up(house, handle="bram", name="Bram", passphrase=SECOND, notice="bram@home.test", first=False)
-    vault = unlock.for_command(house, his)
+    his = set_up.set_up(house, handle="bram", name="Bram", passphrase=SECOND, notice="bram@home.test", first=False)
+    vault = sessions.for_command(house, his)
     with store.writing(vault, numbers=2) as turn:
         store.add(turn, vault, Note(heading="Geese", text="Went north on Tuesday."))
         store.add(turn, vault, Preference(topic="geese", stance="like"))
@@ -439,13 +439,13 @@ def test_no_key_or_lock_that_was_tampered_with_opens_the_vault(ada: Ada, recover
     with pytest.raises(WrongSecret):
         unlock.with_recovery_code(house, "ada", recovery_code)
     with pytest.raises(Locked):
-        unlock.open_session(house, ada.session)
+        sessions.open_session(house, ada.session)
 
 
 def test_one_key_that_was_tampered_with_keeps_the_vault_shut(ada: Ada) -> None:
     turns_a_bit(ada.house, "keys", "box", "purpose = 'records'")
     with pytest.raises(Locked):
-        unlock.open_session(ada.house, ada.session)
+        sessions.open_session(ada.house, ada.session)
     assert urlsplit(ada.browser.get("/purchases").headers["Location"]).path == "/unlock"
 
 
@@ -773,7 +773,7 @@ def test_a_session_prolonged_in_its_row_lives_on_and_dies_when_she_locks(ada: Ad
     ada.locks()
     puts_back(ada.house, "locks", row)
     with pytest.raises(Locked):
-        unlock.open_session(ada.house, ada.session)
+        sessions.open_session(ada.house, ada.session)
 
 
 def test_entries_taken_out_of_the_log_are_missed_unless_its_counter_is_turned_back_too(
@@ -795,7 +795,7 @@ def test_entries_taken_out_of_the_log_are_missed_unless_its_counter_is_turned_ba
 
 def test_older_settings_and_an_older_notice_address_put_back_open(ada: Ada) -> None:
     older = reads_row(ada.house, "owners", "1")
-    unlock.write_settings(ada.vault, {**ada.vault.settings, "name": "Ada Zielińska"})
+    set_up.write_settings(ada.vault, {**ada.vault.settings, "name": "Ada Zielińska"})
     assert ada.open.name == "Ada Zielińska"
     writes(ada.house, "UPDATE owners SET settings_box = ?", older["settings_box"])
     assert ada.open.name == "Ada"

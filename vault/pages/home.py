@@ -6,7 +6,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext
 from sqlalchemy import update
 
-from vault import unlock
+from vault import sessions
 from vault.errors import N_
 from vault.models import Owner
 from vault.pages import purchases, session, shown
@@ -39,7 +39,7 @@ def home() -> str:
         lately=purchases.latest(vault, LATELY),
         purchases=catalogue.count(BOUGHT),
         vendors=catalogue.count("collection = 'vendors'"),
-        sessions=len(unlock.sessions(vault)),
+        sessions=len(sessions.living(vault)),
         **welcome,
     )
 

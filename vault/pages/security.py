@@ -7,7 +7,7 @@ import re
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
 
-from vault import unlock
+from vault import sessions, unlock
 from vault.errors import N_, Busy, TooManyTries, VaultError, WrongSecret
 from vault.pages import session
 from vault.pages.errors import wait_for
@@ -49,13 +49,13 @@ def passphrase() -> Response:
 def end_sessions() -> Response:
     """End one session, or all but this one."""
     vault = session.vault()
-    mine = {row.lock_id for row in unlock.sessions(vault)}
+    mine = {row.lock_id for row in sessions.living(vault)}
     wanted = request.form.get("session", "")
     if wanted == "others":
         chosen = [each for each in mine if each != vault.session_id]
     else:
         chosen = [each for each in mine if SESSION_ID.fullmatch(wanted) and each == bytes.fromhex(wanted)]
-    unlock.end_sessions(vault.server, vault.owner_id, chosen)
+    sessions.end(vault.server, vault.owner_id, chosen)
     if vault.session_id in chosen:
         return session.drop(make_response(redirect(url_for("unlock.unlock_page", notice="locked"), 303)))
     return make_response(redirect(url_for("security.security", notice="ended"), 303))
@@ -75,7 +75,7 @@ def _page(
     told = {name: gettext(sentence) for name, sentence in (wrong or {}).items()}
     page = render_template(
         "security.html",
-        sessions=unlock.sessions(vault),
+        sessions=sessions.living(vault),
         this=vault.session_id,
         by_code=vault.opened_by == "recovery",
         wrong=[(name, gettext(LABELS[name]), sentence) for name, sentence in told.items()],

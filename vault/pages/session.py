@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
 
-from vault import unlock
+from vault import sessions
 from vault.app import new_request_id
 from vault.errors import Locked
 from vault.logs import log
@@ -66,7 +66,7 @@ def peek() -> OpenVault | None:
     if "vault" not in g:
         string = request.cookies.get(cookie_name())
         try:
-            g.vault = unlock.open_session(server(), string) if string else None
+            g.vault = sessions.open_session(server(), string) if string else None
         except Locked:
             g.vault = None
     return cast("OpenVault | None", g.vault)

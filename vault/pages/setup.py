@@ -10,7 +10,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext
 from werkzeug.exceptions import NotFound
 
-from vault import crypto, unlock
+from vault import crypto, sessions, set_up
 from vault.errors import N_, Busy, Invalid, VaultError
 from vault.locks import GROUPS, LOOKALIKES
 from vault.opened import OpenVault
@@ -59,7 +59,7 @@ def meter() -> str:
 
 
 def _check_token(token: str) -> None:
-    address = unlock.set_up_address(server())
+    address = set_up.set_up_address(server())
     if address is None or not crypto.same(f"/setup/{token}".encode(), address.encode()):
         raise NotFound
 
@@ -75,7 +75,7 @@ def _set_up(address: str, *, token: str, first: bool) -> Response:
     found = strength(request.form.get("passphrase", ""), _known(request.form))
     try:
         _check(found)
-        keyring = unlock.set_up(
+        keyring = set_up.set_up(
             server(),
             handle=request.form["handle"].strip(),
             name=request.form["name"].strip(),
@@ -87,7 +87,7 @@ def _set_up(address: str, *, token: str, first: bool) -> Response:
         return _form(address, token, error, found)
     except Busy as error:
         return _form(address, token, error)
-    string, _vault = unlock.begin_session(server(), keyring)
+    string, _vault = sessions.begin(server(), keyring)
     return session.keep(make_response(redirect(url_for("setup.kit"), 303)), string)
 
 
@@ -134,7 +134,7 @@ def kit() -> Response:
         return make_response(redirect(url_for("home.home"), 303))
     asked = asked_groups(vault)
     if request.method == "POST":
-        if unlock.confirm_recovery_code(vault, _given(asked)):
+        if set_up.confirm_recovery_code(vault, _given(asked)):
             return make_response(redirect("/?welcome", 303))
         return make_response(_kit(vault, asked, refused=True), 422)
     return make_response(_kit(vault, asked))

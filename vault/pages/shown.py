@@ -20,7 +20,7 @@ from vault.errors import N_
 from vault.pages.session import server
 from vault.record import Field
 from vault.rooms import Nav
-from vault.unlock import IDLE
+from vault.sessions import IDLE
 from vault.values import When
 
 # What a page says after an act; the code travels in the query string, so that no session has to carry the sentence.

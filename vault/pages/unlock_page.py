@@ -6,7 +6,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext
 from sqlalchemy import select
 
-from vault import unlock
+from vault import sessions, unlock
 from vault.errors import Busy, TooManyTries, VaultError, WrongSecret
 from vault.keyring import Keyring
 from vault.models import Handle
@@ -38,8 +38,8 @@ def open_up() -> Response:
         return _window(request.form.get("next"), error, by_code=by_code)
     before = session.peek()
     if before is not None:
-        unlock.end_sessions(server(), before.owner_id, [before.session_id])
-    string, _vault = unlock.begin_session(server(), keyring, "recovery" if by_code else "passphrase")
+        sessions.end(server(), before.owner_id, [before.session_id])
+    string, _vault = sessions.begin(server(), keyring, "recovery" if by_code else "passphrase")
     there = session.safe_next(request.form.get("next"))
     if by_code:
         there = url_for("security.security", notice="recovered", _anchor="passphrase")
@@ -51,7 +51,7 @@ def lock() -> Response:
     """End this session; from the answer on it opens nothing."""
     vault = session.peek()
     if vault is not None:
-        unlock.end_sessions(server(), vault.owner_id, [vault.session_id])
+        sessions.end(server(), vault.owner_id, [vault.session_id])
     return session.drop(make_response(redirect(url_for("unlock.unlock_page", notice="locked"), 303)))
 
 

@@ -1,0 +1,95 @@
+"""The rows of locks: adding, opening, and unmaking them. Unmake: the pepper first, then the row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select
+
+from vault import crypto, locks
+from vault.keyring import Keyring, open_keyring
+from vault.models import Lock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from vault.server import Server
+
+
+def add(
+    session: Session,
+    kind: str,
+    owner: bytes,
+    lock: bytes,
+    secret: bytes,
+    pepper: bytes | None,
+    params: bytes,
+    payload: bytes,
+    *,
+    expires_at: int | None = None,
+    used_at: int | None = None,
+) -> None:
+    box = locks.make(kind, owner, lock, secret, pepper, params, payload)
+    row = {"owner_id": owner, "lock_id": lock, "kind": kind, "params": params, "box": box}
+    session.execute(insert(Lock).values(**row, expires_at=expires_at, used_at=used_at))
+
+
+def living_of(server: Server, owner: bytes, kind: str) -> Any:
+    """Her living lock of a kind."""
+    return living(server, of_kind(server, owner, kind))
+
+
+def of_kind(server: Server, owner: bytes, kind: str) -> Sequence[Any]:
+    with server.main.reading() as session:
+        return session.execute(
+            select(Lock.owner_id, Lock.lock_id, Lock.kind, Lock.params, Lock.box)
+            .where(Lock.owner_id == owner, Lock.kind == kind)
+            .order_by(Lock.lock_id)
+        ).all()
+
+
+def living(server: Server, rows: Sequence[Any]) -> Any:
+    """The lock that opens. While a passphrase is being replaced there may be two; the dead one has no pepper."""
+    alive = [row for row in rows if row.kind == "recovery" or server.keystore.pepper(row.owner_id, row.lock_id)]
+    return alive[0] if alive else None
+
+
+def open_with(server: Server, row: Any, secret: bytes) -> Keyring | None:
+    pepper = server.keystore.pepper(row.owner_id, row.lock_id)
+    if pepper is None and row.kind != "recovery":
+        return None
+    try:
+        root = locks.open_lock(row.kind, row.owner_id, row.lock_id, secret, pepper, row.params, row.box)
+        with server.main.reading() as session:
+            keyring = open_keyring(session, row.owner_id, root)
+    except crypto.Damaged:
+        return None
+    return replace(keyring, lock_id=row.lock_id if pepper else b"")
+
+
+def remove(server: Server, owner: bytes, chosen: list[bytes]) -> None:
+    with server.main.transaction() as session:
+        session.execute(delete(Lock).where(Lock.owner_id == owner, Lock.lock_id.in_(chosen)))
+
+
+def unmake_lock(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
+    """Take a lock's pepper, then its row. Also the job that finishes what a crash interrupted."""
+    lock = bytes.fromhex(payload["lock"])
+    server.keystore.take(owner, lock)
+    remove(server, owner, [lock])
+
+
+def sweep_locks(server: Server) -> None:
+    """The worker's part: rows of locks whose pepper is gone, or whose session ran out, are removed."""
+    with server.main.reading() as session:
+        rows = session.execute(
+            select(Lock.owner_id, Lock.lock_id, Lock.expires_at)
+            .where(Lock.kind != "recovery")
+            .order_by(Lock.owner_id, Lock.lock_id)
+        ).all()
+    for owner, lock, expires_at in rows:
+        if (expires_at is not None and expires_at <= server.now) or server.keystore.pepper(owner, lock) is None:
+            unmake_lock(server, owner, {"lock": lock.hex()})

@@ -1,0 +1,101 @@
+"""Setting up a vault: a name, a passphrase, and a recovery code that she has to show she holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from vault import crypto, deriving, lock_rows, locks, unlock
+from vault.errors import N_, Closed, Invalid
+from vault.keyring import Keyring, new_keys
+from vault.mail import seal_notice
+from vault.models import Handle, Instance, Owner
+from vault.opened import OpenVault, seal_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.orm import Session
+
+    from vault.server import Server
+
+
+def set_up_address(server: Server) -> str | None:
+    """The path of the one-time page where the first vault is set up; None once it has been."""
+    with server.main.reading() as session:
+        instance = session.execute(select(Instance.id, Instance.claimed)).one()
+    return None if instance.claimed else f"/setup/{crypto.tag(server.keys.tag, 'set-up', instance.id)[:20].hex()}"
+
+
+def set_up(server: Server, *, handle: str, name: str, passphrase: str, notice: str | None, first: bool) -> Keyring:
+    """A new vault with two ways to unlock: passphrase and recovery code. `first` claims the one-time address.
+
+    The code stays in her sealed settings until she has shown that she has it. Raises Invalid, Closed.
+    """
+    owner, root = crypto.random_bytes(16), crypto.random_bytes()
+    passphrase_lock, code = crypto.random_bytes(16), locks.new_recovery_code()
+    params = locks.passphrase_params(deriving.local_cost())
+    secret = deriving.stretch(passphrase, params)
+    pepper = server.keystore.make(owner, passphrase_lock, "lock")
+    server.keystore.welcome(owner)
+    keys = new_keys(owner, root)
+    keyring = Keyring(owner, root, _opened(owner, root, keys))
+    settings = {"name": name, "handle": handle, "recovery": locks.write_recovery_code(code)}
+    with server.main.transaction() as session:
+        _claim(session, server, handle, owner, first=first)
+        session.execute(
+            insert(Owner).values(
+                owner_id=owner,
+                notice_box=seal_notice(server, owner, notice),
+                settings_box=seal_settings(keyring, settings),
+            )
+        )
+        session.add_all(keys)
+        lock_rows.add(session, "passphrase", owner, passphrase_lock, secret, pepper, params, root)
+        lock_rows.add(session, "recovery", owner, crypto.random_bytes(16), code, None, b"", root)
+    return keyring
+
+
+def _opened(owner: bytes, root: bytes, keys: list[Any]) -> dict[str, tuple[int, bytes]]:
+    from vault.keyring import about_key
+
+    return {
+        key.purpose: (key.key_id, crypto.open_box(root, about_key(owner, key.key_id, key.purpose), key.box))
+        for key in keys
+    }
+
+
+def _claim(session: Session, server: Server, handle: str, owner: bytes, *, first: bool) -> None:
+    tag = unlock.handle_tag(server, handle)
+    if session.get(Handle, tag) is not None:
+        raise Invalid({"handle": [N_("There is a vault of this name already.")]})
+    session.execute(insert(Handle).values(tag=tag, owner_id=owner))
+    claimed = session.execute(update(Instance).where(Instance.claimed.is_(False)).values(claimed=True))
+    if first and claimed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+        raise Closed
+
+
+def confirm_recovery_code(vault: OpenVault, groups: Mapping[int, str]) -> bool:
+    """She has shown that she holds the code: two of its groups, or all. Then the copy in her settings is removed."""
+    code = str(vault.settings.get("recovery", ""))
+    expected = code.split("-")
+    given = {at: written_group(text) for at, text in groups.items()}
+    if not code or len(given) < 2 or any(expected[at] != text for at, text in given.items()):
+        return False
+    write_settings(vault, {name: value for name, value in vault.settings.items() if name != "recovery"})
+    return True
+
+
+def written_group(typed: str) -> str:
+    """One group of the code as it is printed, however it was typed."""
+    return "".join(typed.split()).upper().translate(locks.LOOKALIKES)
+
+
+def write_settings(vault: OpenVault, settings: dict[str, Any]) -> None:
+    """Replace her settings box."""
+    box = seal_settings(vault.keyring, settings)
+    with vault.server.main.transaction() as session:
+        session.execute(update(Owner).where(Owner.owner_id == vault.owner_id).values(settings_box=box))
+    vault.settings.clear()
+    vault.settings.update(settings)
