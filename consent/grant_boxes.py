@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 
+KINDS = {"copy": "vrm/1/grant copy", "memory": "vrm/1/grant memory", "label": "vrm/1/grant label"}
+
+
 def seal_copy(vault: OpenVault, grant: bytes, key: bytes) -> bytes:
     """Her copy of the grant key, so that later changes can follow."""
     return crypto.seal(vault.keyring.root, about(vault.owner_id, grant, "copy"), key)
@@ -32,7 +35,7 @@ def open_memory(vault: OpenVault, grant: bytes, version: int, box: bytes) -> Ter
 
 def about(owner: bytes, grant: bytes, what: str, *version: int) -> bytes:
     """Identity of a grant's box; what follows its terms also carries the version, or an older one could come back."""
-    return crypto.identity(f"vrm/1/grant {what}", owner, grant, *version)
+    return crypto.identity(KINDS[what], owner, grant, *version)
 
 
 def seal_memory(vault: OpenVault, grant: bytes, version: int, terms: Terms) -> bytes:

@@ -10,14 +10,15 @@ import pytest
 
 from tests.people import Ada, Bookshop, Clock, house_in
 from vault import sessions, set_up, unlock
+from vault.keyring import Keyring
 from vault.server import Server
 
 PASSPHRASE = "a lamp, a kettle, a map"
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A directory with Ada's vault in it, made once; tests work on copies."""
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Keyring]:
+    """A directory with Ada's vault in it, its recovery code and its keys, made once; tests work on copies."""
     directory = tmp_path_factory.mktemp("furnished") / "house"
     server = house_in(directory, Clock())
     set_up.set_up(server, handle="ada", name="Ada", passphrase=PASSPHRASE, notice="ada@home.test", first=True)
@@ -26,7 +27,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     code = vault.settings["recovery"]
     set_up.write_settings(vault, {"name": "Ada", "handle": "ada"})
     server.stop()
-    return directory, code
+    return directory, code, keyring
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def house(furnished: tuple[Path, str], tmp_path: Path, clock: Clock) -> Iterator[Server]:
+def house(furnished: tuple[Path, str, Keyring], tmp_path: Path, clock: Clock) -> Iterator[Server]:
     """A running server on a copy of Ada's vault."""
     shutil.copytree(furnished[0], tmp_path / "house")
     server = house_in(tmp_path / "house", clock)
@@ -45,15 +46,15 @@ def house(furnished: tuple[Path, str], tmp_path: Path, clock: Clock) -> Iterator
 
 
 @pytest.fixture
-def recovery_code(furnished: tuple[Path, str]) -> str:
+def recovery_code(furnished: tuple[Path, str, Keyring]) -> str:
     """What Ada printed."""
     return furnished[1]
 
 
 @pytest.fixture
-def ada(house: Server) -> Ada:
-    """Ada, with her vault unlocked."""
-    return Ada(house, PASSPHRASE)
+def ada(house: Server, furnished: tuple[Path, str, Keyring]) -> Ada:
+    """Ada, with her vault unlocked; that takes no passphrase here, because Argon2id would take half of every test."""
+    return Ada(house, PASSPHRASE, furnished[2])
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ from vault import sessions, store, unlock
 from vault.app import create_app, load_rooms
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
+from vault.keyring import Keyring
 from vault.opened import OpenVault
 from vault.record import Record
 from vault.server import Server, start
@@ -107,16 +108,21 @@ def house_in(directory: Path, clock: Clock | None = None, **settings: Any) -> Se
 class Ada:
     """The owner, and her browser."""
 
-    def __init__(self, house: Server, passphrase: str) -> None:
+    def __init__(self, house: Server, passphrase: str, keyring: Keyring | None = None) -> None:
         self.house, self.passphrase = house, passphrase
         self.app: Flask = create_app(house)
         self.app.testing = True
-        self.unlocks()
+        self._begins(keyring or self._opens())
         self.bookshop_number = self.keeps(Vendor(called="Bookshop", domains=("shop.localhost",))).number
 
     def unlocks(self) -> None:
         """Open the vault anew, with a session in a fresh browser."""
-        keyring = unlock.with_passphrase(self.house, "", self.passphrase, address="test")
+        self._begins(self._opens())
+
+    def _opens(self) -> Keyring:
+        return unlock.with_passphrase(self.house, "", self.passphrase, address="test")
+
+    def _begins(self, keyring: Keyring) -> None:
         self.session, self.vault = sessions.begin(self.house, keyring)
         self.browser: FlaskClient = self.app.test_client()
         self.browser.set_cookie("vault", self.session, domain="localhost")

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def vrm(directory: Path, *arguments: str, said: str = "", **settings: str) -> su
 
 
 @pytest.fixture
-def furnished_copy(furnished: tuple[Path, str], tmp_path: Path) -> Path:
+def furnished_copy(furnished: tuple[Path, str, Any], tmp_path: Path) -> Path:
     import shutil
 
     shutil.copytree(furnished[0], tmp_path / "house")

@@ -62,11 +62,7 @@ def identities_in_the_code() -> set[str]:
     found = set()
     for path in modules():
         text = path.read_text(encoding="utf-8")
-        names = set(re.findall(r"\bvrm/1/[a-z][a-z -]*", text))
-        if "vrm/1/grant " in names:  # put together from a word: grants.py
-            names.remove("vrm/1/grant ")
-            names |= {f"vrm/1/grant {word}" for word in re.findall(r'_about\(\w[^()]*?, "(\w+)"', text)}
-        found |= {name.rstrip() for name in names}
+        found |= {name.rstrip() for name in re.findall(r"\bvrm/1/[a-z][a-z -]*", text)}
     return found
 
 

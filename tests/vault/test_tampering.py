@@ -170,7 +170,7 @@ def brings_a_file(vault: OpenVault, size: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def world(
-    furnished: tuple[Path, str],
+    furnished: tuple[Path, str, Any],
     shopfront: Bookshop,
     other_shopfront: Bookshop,
     tmp_path_factory: pytest.TempPathFactory,
