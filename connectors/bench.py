@@ -8,7 +8,6 @@ the server's CPU per request (from /proc) and requests per second, each as a rat
 from __future__ import annotations
 
 import csv
-import os
 import socket
 import statistics
 import subprocess
@@ -26,11 +25,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from vault.serving import THREADS
+
 if TYPE_CHECKING:
     from connectors.bench_house import House
 
 PASSPHRASE = "a lamp, a kettle, a map"  # noqa: S105 - of a vault made for the measurement
-TICK = os.sysconf("SC_CLK_TCK")
 CONNECTIONS = 4
 
 
@@ -39,8 +39,9 @@ CONNECTIONS = 4
 @click.option("--rounds", default=5, show_default=True, help="Interleaved rounds; the median counts.")
 @click.option("--requests", "wanted", default=400, show_default=True, help="Requests per operation and round.")
 @click.option("--workers", default=1, show_default=True, help="Server processes.")
+@click.option("--threads", default=THREADS, show_default=True, help="Threads in each.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
-def command(records: int, rounds: int, wanted: int, workers: int, as_json: bool) -> None:
+def command(records: int, rounds: int, wanted: int, workers: int, threads: int, as_json: bool) -> None:
     """Measure reads, exchange, revocation, import and the list page against a bare Flask answer."""
     from connectors.bench_house import House
 
@@ -51,8 +52,8 @@ def command(records: int, rounds: int, wanted: int, workers: int, as_json: bool)
         imported = house.import_rate()
         house.give_access()
         with (
-            _serving("connectors.bench_house:bare", _free_port(), workers, {}) as bare,
-            _serving("vault.app:create", house.port, workers, house.environment) as vault,
+            _serving("connectors.bench_house:bare", _free_port(), workers, threads, {}) as bare,
+            _serving("vault.app:create", house.port, workers, threads, house.environment) as vault,
         ):
             results = _measure(bare, vault, house, rounds, wanted)
         if as_json:
@@ -75,12 +76,12 @@ class Served:
 
 
 @contextmanager
-def _serving(target: str, port: int, workers: int, environment: dict[str, str]) -> Iterator[Served]:
+def _serving(target: str, port: int, workers: int, threads: int, environment: dict[str, str]) -> Iterator[Served]:
     program = (
         "import sys; from vault.serving import serve; "
-        "serve('127.0.0.1', int(sys.argv[1]), workers=int(sys.argv[2]), target=sys.argv[3])"
+        "serve('127.0.0.1', int(sys.argv[1]), workers=int(sys.argv[2]), threads=int(sys.argv[3]), target=sys.argv[4])"
     )
-    arguments = [sys.executable, "-c", program, str(port), str(workers), target]
+    arguments = [sys.executable, "-c", program, str(port), str(workers), str(threads), target]
     root = Path(__file__).resolve().parent.parent
     process = subprocess.Popen(  # noqa: S603 - our own program
         arguments, env=environment or None, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=root
@@ -150,8 +151,8 @@ def _send(port: int, requests: Sequence[bytes], failures: list[str]) -> None:
 
 
 def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """Processor seconds of a process's threads so far, to the nanosecond."""
+    return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def _children(pid: int) -> list[int]:
