@@ -7,7 +7,6 @@ the server's CPU per request (from /proc) and requests per second, each as a rat
 
 from __future__ import annotations
 
-import csv
 import socket
 import statistics
 import subprocess
@@ -176,18 +175,6 @@ def _wait_for(port: int) -> None:
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
-
-
-def csv_rate(file: Path) -> float:
-    """Rows per second of csv.reader alone: the best of three."""
-
-    def once() -> float:
-        began = time.perf_counter()
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            rows = sum(1 for _row in csv.reader(lines))
-        return rows / (time.perf_counter() - began)
-
-    return max(once() for _time in range(3))
 
 
 def _print(results: dict[str, dict[str, float]], imported: dict[str, Any]) -> None:

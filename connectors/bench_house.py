@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 
 from flask import Flask, jsonify
 
-from connectors.bench import csv_rate
 from connectors.vendor_client.proofs import ASSERTION_TYPE, client_assertion, dpop_proof, new_key, public_jwks, s256
 from consent import clients, grant_locks, grants, views
 from consent.terms import Terms, read_details
@@ -201,41 +200,55 @@ class House:
         return given.code, access
 
 
+def csv_rate(file: Path) -> float:
+    """Rows per second of csv.reader alone: the best of three."""
+
+    def once() -> float:
+        began = time.perf_counter()
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            rows = sum(1 for _row in csv.reader(lines))
+        return rows / (time.perf_counter() - began)
+
+    return max(once() for _time in range(3))
+
+
+HISTORY_COLUMNS = (
+    "Website",
+    "Order ID",
+    "Order Date",
+    "Purchase Order Number",
+    "Currency",
+    "Unit Price",
+    "Unit Price Tax",
+    "Shipping Charge",
+    "Total Discounts",
+    "Total Owed",
+    "Shipment Item Subtotal",
+    "Shipment Item Subtotal Tax",
+    "ASIN",
+    "Product Condition",
+    "Quantity",
+    "Payment Instrument Type",
+    "Order Status",
+    "Shipment Status",
+    "Ship Date",
+    "Shipping Option",
+    "Shipping Address",
+    "Billing Address",
+    "Carrier Name & Tracking Number",
+    "Product Name",
+    "Gift Message",
+    "Gift Sender Name",
+    "Gift Recipient Contact Details",
+)
+
+
 def write_history(file: Path, rows: int) -> None:
     """An order history as Amazon writes it, with invented things."""
-    columns = [
-        "Website",
-        "Order ID",
-        "Order Date",
-        "Purchase Order Number",
-        "Currency",
-        "Unit Price",
-        "Unit Price Tax",
-        "Shipping Charge",
-        "Total Discounts",
-        "Total Owed",
-        "Shipment Item Subtotal",
-        "Shipment Item Subtotal Tax",
-        "ASIN",
-        "Product Condition",
-        "Quantity",
-        "Payment Instrument Type",
-        "Order Status",
-        "Shipment Status",
-        "Ship Date",
-        "Shipping Option",
-        "Shipping Address",
-        "Billing Address",
-        "Carrier Name & Tracking Number",
-        "Product Name",
-        "Gift Message",
-        "Gift Sender Name",
-        "Gift Recipient Contact Details",
-    ]
     none = "Not Available"
     with file.open("w", newline="", encoding="utf-8-sig") as opened:
         write: Callable[[Sequence[str]], Any] = csv.writer(opened, quoting=csv.QUOTE_ALL).writerow
-        write(columns)
+        write(HISTORY_COLUMNS)
         for number in range(rows):
             day = (date(2015, 1, 1) + timedelta(days=number % 4000)).isoformat()
             order = f"111-{number // 2:07}-0000000"

@@ -6,11 +6,12 @@ import hashlib
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey
+from joserfc.jwk import ECKey, GuestProtocol, OKPKey
 from joserfc.jws import JWSRegistry
 
 ALGORITHMS = ("ES256", "EdDSA", "Ed25519")
@@ -60,17 +61,25 @@ def verify(text: str | None, *, method: str, url: str, now: int, access_token: s
 
 
 def _decode(text: str) -> tuple[ECKey | OKPKey, jwt.Token]:
-    header = _header(text)
+    """The key in the header, which has signed the claims, and the claims."""
+    try:
+        token = jwt.decode(text, _key_of, registry=REGISTRY)
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+        raise BadProof("the signature does not verify") from None
+    return _key_in(token.header), token
+
+
+def _key_of(signed: GuestProtocol) -> ECKey | OKPKey:
+    return _key_in(signed.headers())
+
+
+def _key_in(header: dict[str, Any]) -> ECKey | OKPKey:
     jwk = header.get("jwk")
     if header.get("typ") != "dpop+jwt" or header.get("alg") not in ALGORITHMS or not isinstance(jwk, dict):
         raise BadProof("typ, alg or jwk is not acceptable")
     if {"d", "k", "p", "q"} & set(jwk) or "crit" in header:
         raise BadProof("jwk must be a public key")
-    try:
-        key = _key(*(str(jwk.get(member, "")) for member in ("kty", "crv", "x", "y")))
-        return key, jwt.decode(text, key, registry=REGISTRY)
-    except (JoseError, ValueError, TypeError, KeyError, RecursionError):
-        raise BadProof("the signature does not verify") from None
+    return _key(*(str(jwk.get(member, "")) for member in ("kty", "crv", "x", "y")))
 
 
 @lru_cache(maxsize=1024)
@@ -81,15 +90,6 @@ def _key(kind: str, curve: str, x: str, y: str) -> ECKey | OKPKey:
     if (kind, curve) == ("OKP", "Ed25519"):
         return OKPKey.import_key({"kty": kind, "crv": curve, "x": x})
     raise BadProof("jwk must be P-256 or Ed25519")
-
-
-def _header(text: str) -> dict[str, object]:
-    from joserfc.jws import extract_compact
-
-    try:
-        return dict(extract_compact(text.encode(), registry=REGISTRY).headers())
-    except (JoseError, ValueError, TypeError, RecursionError):
-        raise BadProof("not a signed token") from None
 
 
 def hash_of(access_token: str) -> str:

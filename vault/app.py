@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
@@ -104,8 +103,3 @@ def _guard(response: Response) -> Response:
     if request.is_secure:
         headers["Strict-Transport-Security"] = "max-age=63072000"
     return response
-
-
-def new_request_id() -> str:
-    """A short id that joins an answer, its log line and its entry in the access log."""
-    return secrets.token_hex(8)

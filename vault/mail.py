@@ -8,16 +8,13 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import structlog
-
 from vault import crypto
+from vault.logs import log
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from vault.server import Server
-
-log = structlog.get_logger()
 
 
 def seal_notice(server: Server, owner: bytes, address: str | None) -> bytes | None:

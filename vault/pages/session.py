@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
@@ -11,7 +12,6 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
 
 from vault import sessions
-from vault.app import new_request_id
 from vault.errors import Locked
 from vault.logs import log
 from vault.opened import OpenVault
@@ -102,7 +102,7 @@ def address() -> str:
 
 
 def _begin() -> None:
-    g.began, g.request_id = time.perf_counter(), new_request_id()
+    g.began, g.request_id = time.perf_counter(), secrets.token_hex(8)
     if request.method not in SAFE and not _machine():
         _same_origin()
 
