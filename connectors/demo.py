@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def command(port: int, shop_port: int, directory: Path | None, host: str, no_bro
         refuse_the_open_net(host)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also then, nothing it has started stays behind
     with ExitStack() as house:
         if directory is None:
             directory = Path(house.enter_context(tempfile.TemporaryDirectory(prefix="vrm-demo-")))

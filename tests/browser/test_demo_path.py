@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -46,9 +47,12 @@ def demo(tmp_path: Path) -> Iterator[dict[str, str]]:
         assert running.stdout is not None
         line = running.stdout.readline()
         assert line, "the demo did not start"
-        yield json.loads(line)
+        ready = json.loads(line)
+        yield ready
         running.terminate()
-        running.wait(timeout=20)
+        assert running.wait(timeout=20) == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", urlsplit(ready["vault"]).port), timeout=1)
 
 
 class Walk:
