@@ -64,9 +64,8 @@ def mailed(shop: Bookshop, mailbox: Mailbox) -> list[str]:
     found: list[str] = []
     for mail in mailbox.messages[before:]:
         assert mail.to == "ada@home.test"
-        assert not [
-            word for word in ("Bookshop", "Coffee", "Ada", "Almanac", "purchases") if word in mail.subject + mail.text
-        ]
+        said = mail.subject + LINK.sub("", mail.text)  # three letters do turn up in a random string
+        assert not [word for word in ("Bookshop", "Coffee", "Ada", "Almanac", "purchases") if word in said]
         found += LINK.findall(mail.text)
     return found
 
