@@ -335,7 +335,7 @@ def test_the_plug_is_pulled_at_random(today: Ada, shopfront: Bookshop, stage: St
     today.lets(shopfront, PURCHASES, TASTE)
     today.presses(f"/sharing/{today.grant()}/stop")
     ada, diary, chance, answers = today, Diary(), Random(20261122), 0
-    for pulled in range(15):
+    for pulled in range(10):
         ada.house.stop()
         told = part(today, shopfront, role="living", seed=pulled)
         answers += a_day(stage, told, chance.random() * 0.6, diary)
