@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import orjson
@@ -261,8 +261,3 @@ def _item(stored: Mapping[str, Any]) -> VaultData:
 def durations(asked: int) -> list[int]:
     """The days she can choose from, the shortest first; never more than what was asked."""
     return sorted({days for days in (30, 90, 365) if days < asked} | {asked})
-
-
-def day_number(day: date) -> int:
-    """Days since 1970, as days stand in clear."""
-    return (day - date(1970, 1, 1)).days
