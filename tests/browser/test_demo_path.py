@@ -80,10 +80,15 @@ class Walk:
         assert not refused, (name, refused)
 
     def press(self, words: str) -> None:
-        self.page.get_by_role("button", name=words, exact=True).first.click()
+        self._go("button", words)
 
     def follow(self, words: str) -> None:
-        self.page.get_by_role("link", name=words, exact=True).first.click()
+        self._go("link", words)
+
+    def _go(self, role: Any, words: str) -> None:
+        """Click, and wait until the next page stands with its stylesheet: a bare one is wider than a phone."""
+        with self.page.expect_navigation():
+            self.page.get_by_role(role, name=words, exact=True).first.click()
 
 
 def violations(page: Any) -> list[str]:
