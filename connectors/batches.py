@@ -1,11 +1,12 @@
-"""What a file says, written into her records: some hundred outcomes at a time, each batch her turn.
+"""What a file says, written into her records: many outcomes at a time, each batch her turn.
 
 A mark tells whether she has a thing already. What she changed by hand stays hers: an import replaces only the source.
+A batch is compared, numbered and sealed for her next revision before her turn begins, so that the turn is short.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -111,84 +112,36 @@ def opened(vault: OpenVault, number: int, revision: int, box: bytes) -> Stored |
 
 @dataclass
 class Plan:
-    """What a batch would write at one revision of hers, and what it would not."""
+    """What a batch writes as her next revision, and what it does not. `made` holds new vendors, then new records."""
 
     revision: int
-    new: list[Ready] = field(default_factory=list)
-    changed: list[tuple[Stored, Ready]] = field(default_factory=list)
+    number: int  # the last one that was given away before it
+    made: list[tuple[Stored, bytes]] = field(default_factory=list)
+    rows: list[store.Row] = field(default_factory=list)
+    changed: list[tuple[Stored, Stored]] = field(default_factory=list)
+    new_units: int = 0
+    changed_units: int = 0
     same: int = 0
     removed: int = 0
     refused: int = 0
     lines: list[ReportLine] = field(default_factory=list)
-    vendors: dict[VendorHint, int] = field(default_factory=dict)  # 0: has to be made
+    vendors: dict[VendorHint, int] = field(default_factory=dict)
 
     @property
-    def numbers(self) -> int:
-        """Record numbers it needs."""
-        return len(self.new) + sum(1 for number in self.vendors.values() if not number)
-
-    @property
-    def replaced(self) -> list[Ready]:
-        """What is known already, and said otherwise now."""
-        return [each for _, each in self.changed]
-
-    @property
-    def rows(self) -> int:
+    def written(self) -> int:
         """Rows it writes: a changed record writes its earlier version too."""
-        return self.numbers + 2 * len(self.changed)
+        return len(self.made) + 2 * len(self.changed)
 
-
-def plan(session: Session, vault: OpenVault, batch: Sequence[Ready], vendors: Vendors) -> Plan:
-    """Compare a batch with what she has, in the snapshot or turn of `session`."""
-    revision = session.scalar(select(Owner.revision).where(Owner.owner_id == vault.owner_id)) or 0
-    vendors.catch_up(session, revision)
-    known = store.by_marks(session, vault, [each.mark for each in batch])
-    made = Plan(revision)
-    for each in batch:
-        _sort(made, vault, each, known.get(each.mark))
-    hints = {each.found.vendor for each in made.new} | {each.found.vendor for each in made.replaced}
-    for hint in hints:
-        if hint is not None and (hint.domain or hint.name):
-            made.vendors[hint] = vendors.number(hint) or _once_made(session, vault, hint)
-    return made
-
-
-def _once_made(session: Session, vault: OpenVault, hint: VendorHint) -> int:
-    """A vendor that an import made before, and that she renamed or removed since: it stays what she made of it."""
-    mark = vendor_mark(vault, hint)
-    row = store.by_marks(session, vault, [mark]).get(mark)
-    return row[0] if row else 0
-
-
-def _sort(made: Plan, vault: OpenVault, each: Ready, row: tuple[int, int, bytes | None] | None) -> None:
-    if row is None:
-        made.new.append(each)
-        return
-    number, revision, box = row
-    if box is None:
-        made.removed += each.found.units
-        made.same += each.found.units
-        return
-    before = opened(vault, number, revision, box)
-    if before is None or before.kind is not each.kind:
-        made.refused += each.found.units
-        made.lines.append(ReportLine(each.place, DAMAGED if before is None else NOT_A_RECORD, refused=True))
-    elif _source(each, before.source.get(each.kind.vendor_field, 0)) == before.source:
-        made.same += each.found.units
-    else:
-        made.changed.append((before, each))
-
-
-def _source(each: Ready, vendor: int) -> dict[str, Any]:
-    source = each.found.data
-    if None in source.values():
-        source = {name: value for name, value in source.items() if value is not None}
-    return {**source, each.kind.vendor_field: vendor} if vendor else source
+    def make(self, kind: type[Record], source: dict[str, Any], origin: dict[str, Any], mark: bytes) -> int:
+        """One more new record; returns its number."""
+        number = self.number + len(self.made) + 1
+        self.made.append((Stored(number, self.revision, kind, source, {}, origin), mark))
+        return number
 
 
 @dataclass
 class Writing:
-    """Writes plans for one import. `at` is the day, ISO 8601."""
+    """Plans and writes the batches of one import. `at` is the day, ISO 8601."""
 
     vault: OpenVault
     import_id: bytes
@@ -196,48 +149,99 @@ class Writing:
     at: str
     vendors: Vendors
 
+    def plan(self, session: Session, batch: Sequence[Ready], turn: Turn | None = None) -> Plan:
+        """Compare a batch with what she has, in the snapshot of `session`, or in her turn that has begun already."""
+        if turn is not None:
+            planned = Plan(turn.revision, turn.next_number)
+        else:
+            mine = select(Owner.revision, Owner.last_record).where(Owner.owner_id == self.vault.owner_id)
+            revision, number = session.execute(mine).one()
+            planned = Plan(revision + 1, number)
+        self.vendors.catch_up(session, planned.revision - 1)
+        known = store.by_marks(session, self.vault, [each.mark for each in batch])
+        new, replaced = self._sort(planned, batch, known)
+        self._name_vendors(session, planned, {each.found.vendor for each in (*new, *(each for _, each in replaced))})
+        origin = self._origin()
+        for each in new:
+            said = {**origin, "place": each.place}
+            if each.found.proposes:
+                said["proposes"] = each.found.proposes
+            planned.make(each.kind, _source(each, self._vendor(planned, each)), said, each.mark)
+            planned.new_units += each.found.units
+        for before, each in replaced:
+            said = {**origin, "place": each.place}
+            if each.found.proposes and before.proposes:  # what she has decided once is not proposed again
+                said["proposes"] = each.found.proposes
+            source = _source(each, before.source.get(each.kind.vendor_field, 0) or self._vendor(planned, each))
+            planned.changed.append((before, replace(before, source=source, origin=said)))
+            planned.changed_units += each.found.units
+        planned.rows = store.sealed_rows(self.vault, planned.made, import_id=self.import_id)
+        return planned
+
     def write(self, turn: Turn, planned: Plan) -> None:
-        """Everything in the plan, in her turn. The plan's vendors that she does not have are made first."""
-        self._make_vendors(turn, planned)
-        new = []
-        for each in planned.new:
-            source, origin = self._source(planned, each), self._origin(each)
-            new.append((Stored(turn.number(), turn.revision, each.kind, source, {}, origin), each.mark))
-        store.insert_all(turn, self.vault, new, import_id=self.import_id)
-        for before, each in planned.changed:
-            origin = self._origin(each, decided=not before.proposes)
-            kept = before.source.get(each.kind.vendor_field, 0)
-            source = _source(each, kept) if kept else self._source(planned, each)
-            store.put(turn, self.vault, before, replace(before, source=source, origin=origin))
+        """Everything in a plan for this turn's revision."""
+        store.insert_rows(turn, planned.rows, [stored for stored, _ in planned.made])
+        for stored, _ in planned.made:
+            if stored.kind is Vendor:
+                self.vendors.learn(stored)
+        for before, after in planned.changed:
+            store.put(turn, self.vault, before, after)
 
-    def _make_vendors(self, turn: Turn, planned: Plan) -> None:
-        for hint, number in planned.vendors.items():
-            if number:
+    def _sort(
+        self, planned: Plan, batch: Sequence[Ready], known: Mapping[bytes, tuple[int, int, bytes | None]]
+    ) -> tuple[list[Ready], list[tuple[Stored, Ready]]]:
+        """What is new, and what she has otherwise; the rest is counted."""
+        new: list[Ready] = []
+        replaced: list[tuple[Stored, Ready]] = []
+        for each in batch:
+            if (row := known.get(each.mark)) is None:
+                new.append(each)
                 continue
-            source: dict[str, Any] = {"called": hint.name or hint.domain}
-            if hint.domain:
-                source["domains"] = [hint.domain]
-            origin = {"connector": self.connector, "import": self.import_id.hex(), "at": self.at}
-            stored = Stored(turn.number(), turn.revision, Vendor, source, {}, origin)
+            number, revision, box = row
+            if box is None:
+                planned.removed += each.found.units
+                planned.same += each.found.units
+                continue
+            before = opened(self.vault, number, revision, box)
+            if before is None or before.kind is not each.kind:
+                planned.refused += each.found.units
+                planned.lines.append(ReportLine(each.place, DAMAGED if before is None else NOT_A_RECORD, refused=True))
+            elif _source(each, before.source.get(each.kind.vendor_field, 0)) == before.source:
+                planned.same += each.found.units
+            else:
+                replaced.append((before, each))
+        return new, replaced
+
+    def _name_vendors(self, session: Session, planned: Plan, hints: set[VendorHint | None]) -> None:
+        """The number of every vendor that is named; those she does not have are made."""
+        for hint in hints:
+            if hint is None or not (hint.domain or hint.name):
+                continue
             mark = vendor_mark(self.vault, hint)
-            store.insert_all(turn, self.vault, [(stored, mark)], import_id=self.import_id)
-            self.vendors.learn(stored)
-            planned.vendors[hint] = stored.number
+            number = self.vendors.number(hint) or _once_made(session, self.vault, mark)
+            if not number:
+                source: dict[str, Any] = {"called": hint.name or hint.domain}
+                if hint.domain:
+                    source["domains"] = [hint.domain]
+                number = planned.make(Vendor, source, self._origin(), mark)
+            planned.vendors[hint] = number
 
-    def _source(self, planned: Plan, each: Ready) -> dict[str, Any]:
-        """What the file said, with the number of the vendor it meant."""
-        hint = each.found.vendor
-        named = planned.vendors.get(hint, 0) if hint and each.kind.vendor_field else 0
-        return _source(each, named)
+    def _vendor(self, planned: Plan, each: Ready) -> int:
+        return planned.vendors.get(each.found.vendor, 0) if each.found.vendor and each.kind.vendor_field else 0
 
-    def _origin(self, each: Ready, *, decided: bool = False) -> dict[str, Any]:
-        """Where it came from. What she has decided once is not proposed again."""
-        origin: dict[str, Any] = {
-            "connector": self.connector,
-            "import": self.import_id.hex(),
-            "place": each.place,
-            "at": self.at,
-        }
-        if each.found.proposes and not decided:
-            origin["proposes"] = each.found.proposes
-        return origin
+    def _origin(self) -> dict[str, Any]:
+        return {"connector": self.connector, "import": self.import_id.hex(), "at": self.at}
+
+
+def _once_made(session: Session, vault: OpenVault, mark: bytes) -> int:
+    """A vendor that an import made before, and that she renamed or removed since: it stays what she made of it."""
+    row = store.by_marks(session, vault, [mark]).get(mark)
+    return row[0] if row else 0
+
+
+def _source(each: Ready, vendor: int) -> dict[str, Any]:
+    """What the file said, with the number of the vendor it meant."""
+    source = each.found.data
+    if None in source.values():
+        source = {name: value for name, value in source.items() if value is not None}
+    return {**source, each.kind.vendor_field: vendor} if vendor else source

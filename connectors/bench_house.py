@@ -17,10 +17,9 @@ from connectors.vendor_client.proofs import ASSERTION_TYPE, client_assertion, dp
 from consent import clients, grant_locks, grants, views
 from consent.terms import Terms, read_details
 from vault import crypto, sessions, set_up, store
-from vault.app import load_rooms
+from vault.app import build
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
-from vault.server import start
 from vault.settings import for_process, in_directory
 from vault.values import Money, When
 
@@ -56,7 +55,7 @@ class House:
 
     def furnish(self, records: int) -> None:
         """A vault with many purchases, a vendor who may see 256 of them, and its client."""
-        self.server = start(self.settings, load_rooms())
+        self.server = build(self.settings)
         keyring = set_up.set_up(
             self.server, handle="bench", name="Bench", passphrase=self.passphrase, notice=None, first=True
         )

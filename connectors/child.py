@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import orjson
@@ -194,6 +195,7 @@ def line_of(it: Outcome) -> bytes:
 
 
 ONLY_TEXT = {str}
+FOUND = [[str, str, list, dict, str, vendor, dict, int] for vendor in (list, type(None))]
 
 
 def _wrong() -> NoReturn:
@@ -210,15 +212,16 @@ def _count(value: Any) -> int:
 
 def _found(body: list[Any]) -> Found:
     collection, part, natural, data, place, vendor, proposes, units = body
-    _text(collection, 40), _text(part, 40), _text(place, 200)
-    if type(data) is not dict or type(proposes) is not dict or type(units) is not int or not 0 <= units <= 1:
+    if list(map(type, body)) not in FOUND or not 0 <= units <= 1 or len(place) > 200:
         raise Untrusted
-    if type(natural) is not list or set(map(type, natural)) != ONLY_TEXT:
+    if not natural or set(map(type, natural)) != ONLY_TEXT:
         raise Untrusted
-    if vendor is not None:
-        name, domain = vendor
-        vendor = VendorHint(_text(name, 200), _text(domain, 253))
-    return Found(collection, part, tuple(natural), data, place, vendor, proposes, units)
+    return Found(collection, part, tuple(natural), data, place, vendor and _vendor(*vendor), proposes, units)
+
+
+@lru_cache(maxsize=256)
+def _vendor(name: Any, domain: Any) -> VendorHint:
+    return VendorHint(_text(name, 200), _text(domain, 253))
 
 
 def heard(line: bytes) -> Event:

@@ -28,8 +28,7 @@ NOT_UTF8 = "This row holds bytes that are not text in UTF-8."
 WRONG_WIDTH = "This row does not have as many columns as the first line of the file."
 
 
-@dataclass(frozen=True, slots=True)
-class VendorHint:
+class VendorHint(NamedTuple):
     """The vendor as the source names it. `domain` is lower case, or empty when the source does not say."""
 
     name: str

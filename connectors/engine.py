@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
 
-from connectors.batches import Plan, Ready, Vendors, Writing, plan, ready
+from connectors.batches import Plan, Ready, Vendors, Writing, ready
 from connectors.connector import Found, LeftOut, Refused
 from connectors.course import Course, ReportLine, Standing, add_report, mine, open_course, seal_course, standing
 from connectors.models import Import
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from vault.opened import OpenVault
 
-ROWS_MOST, FEWEST, TURN = 500, 25, 0.06  # rows of one batch, and the seconds one should take
+ROWS_FIRST, ROWS_MOST, FEWEST = 500, 4000, 25  # rows of the first batch, of any, and of any on a slow machine
+TURN = 0.06  # seconds that writing a batch should keep everybody else from writing
 TELL = 0.5  # seconds after which progress is committed although nothing was found
 LEASE = 20  # seconds
 CUT = N_("The sealed copy of this file is damaged, so reading ended there. What was read before is listed.")
@@ -137,7 +138,7 @@ class _Run:
     ) -> None:
         self.vault, self.import_id, self.lease, self.course, self.told = vault, import_id, lease, course, told
         self.upload = SealedUpload(vault, import_id, course)
-        self.batch, self.most, self.skip = Batch(), ROWS_MOST, course.cursor
+        self.batch, self.most, self.skip = Batch(), min(ROWS_FIRST, ROWS_MOST), course.cursor
         self.bytes_done, self.told_at = course.bytes_done, time.monotonic()
         today = datetime.fromtimestamp(vault.server.now, UTC).date().isoformat()
         self.writing = Writing(vault, import_id, course.connector, today, Vendors(vault))
@@ -201,13 +202,7 @@ class _Run:
 
     def _flush(self) -> None:
         batch, self.batch = self.batch, Batch()
-        began = time.perf_counter()
         self._commit(batch)
-        taken = time.perf_counter() - began
-        if taken > TURN:
-            self.most = max(FEWEST, self.most // 2)
-        elif taken < TURN / 2:
-            self.most = min(ROWS_MOST, self.most * 2)
         self.told_at = time.monotonic()
         if self.told:
             self.told(self.course)
@@ -218,26 +213,30 @@ class _Run:
             raise Lost
         server = self.vault.server
         with server.main.reading() as session:
-            planned = plan(session, self.vault, batch.ready, self.writing.vendors)
-        if planned.rows > ROWS_MOST and len(batch.ready) > 1:
+            planned = self.writing.plan(session, batch.ready)
+        if planned.written > ROWS_MOST and len(batch.ready) > 1:
             for half in batch.halves():
                 self._commit(half)
-        elif planned.rows:
+        elif planned.written:
+            began = time.perf_counter()
             try:
                 self._write(batch, planned)
             except _Moved:
                 self._commit(batch)
+            if 2 * planned.written >= self.most:  # a small one says nothing about a large one
+                rate = planned.written / (time.perf_counter() - began)
+                self.most = max(FEWEST, min(ROWS_MOST, 2 * self.most, int(rate * TURN)))
         else:
             with server.main.transaction() as session:
                 course = self._counted(session, batch, planned)
             self.course = course
 
     def _write(self, batch: Batch, planned: Plan) -> None:
-        reserved = planned.numbers
+        reserved = len(planned.made)
         with store.writing(self.vault, numbers=reserved) as turn:
-            if turn.revision != planned.revision + 1:
-                planned = plan(turn.session, self.vault, batch.ready, self.writing.vendors)
-                if planned.numbers > reserved:
+            if turn.revision != planned.revision:
+                planned = self.writing.plan(turn.session, batch.ready, turn)
+                if len(planned.made) > reserved:
                     raise _Moved
             self.writing.write(turn, planned)
             course = self._counted(turn.session, batch, planned)
@@ -247,14 +246,13 @@ class _Run:
     def _counted(self, session: Session, batch: Batch, planned: Plan) -> Course:
         """Write down what this batch adds, in its own transaction."""
         course = replace(self.course, reasons=dict(self.course.reasons), bytes_done=self.bytes_done)
-        new, changed = (sum(each.found.units for each in some) for some in (planned.new, planned.replaced))
         refused = batch.refused + planned.refused
-        course.new, course.changed = course.new + new, course.changed + changed
+        course.new, course.changed = course.new + planned.new_units, course.changed + planned.changed_units
         course.same, course.removed = course.same + planned.same, course.removed + planned.removed
         course.refused += refused
         for reason in batch.left_out:
             course.leave_out(reason)
-        course.units += new + changed + planned.same + refused + len(batch.left_out)
+        course.units += planned.new_units + planned.changed_units + planned.same + refused + len(batch.left_out)
         course.cursor += batch.outcomes
         add_report(session, self.vault, self.import_id, course, batch.lines + planned.lines)
         self._save(session, course, lease_until=self.vault.server.now + LEASE)

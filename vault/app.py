@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
@@ -25,8 +26,11 @@ def load_rooms() -> tuple[Room, ...]:
 
 
 def build(settings: Settings, *, migrate: bool = True) -> Server:
-    """A running server with all rooms."""
-    return start(settings, load_rooms(), migrate=migrate)
+    """A running server with all rooms. What is loaded by now stays, so no garbage collection looks at it again."""
+    server = start(settings, load_rooms(), migrate=migrate)
+    gc.collect()
+    gc.freeze()
+    return server
 
 
 def create_app(server: Server) -> Flask:

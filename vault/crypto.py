@@ -12,6 +12,7 @@ import os
 import struct
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
@@ -26,7 +27,7 @@ PRECIOUS, ROW = b"\x01", b"\x02"  # the two suites; the kind of a box decides, n
 HEADER = 5  # suite byte and key id
 NONCE, TAG = 12, 16
 SMALLEST_BUCKET = 64
-_LENGTH, _EIGHT = struct.Struct(">I").pack, struct.Struct(">Q").pack
+_LENGTH, _WHOLE = struct.Struct(">I").pack, struct.Struct(">IQ").pack
 
 
 class Damaged(Exception):
@@ -43,11 +44,21 @@ def random_bytes(length: int = KEY_LENGTH) -> bytes:
 
 def identity(kind: str, *parts: bytes | int | str) -> bytes:
     """An injective encoding of what a box is: each part with its length in front, integers as 8 bytes big-endian."""
-    encoded = b""
-    for part in (kind, *parts):
-        raw = part.encode() if type(part) is str else part if type(part) is bytes else _EIGHT(part)
-        encoded += _LENGTH(len(raw)) + raw
+    encoded = _of_kind(kind)
+    for part in parts:
+        if type(part) is int:
+            encoded += _WHOLE(8, part)
+        else:
+            raw = part if type(part) is bytes else part.encode()  # type: ignore[union-attr]  # an int was taken above
+            encoded += _LENGTH(len(raw)) + raw
     return encoded
+
+
+@cache
+def _of_kind(kind: str) -> bytes:
+    """The first part of an identity: there are some thirty kinds, all of them named in the code."""
+    raw = kind.encode()
+    return _LENGTH(len(raw)) + raw
 
 
 def seal(key: bytes, about: bytes, plaintext: bytes, *, key_id: int = 0) -> bytes:

@@ -19,6 +19,7 @@ from vault.stored import Stored, about_record, from_bytes, to_bytes
 from vault.turn import Change, Turn, her_turn
 
 AT_ONCE = 500  # rows in one statement
+Row = tuple[bytes, int, int, bytes | None, bytes | None, bytes]  # owner, number, revision, mark, import, box
 
 
 @contextmanager
@@ -34,22 +35,26 @@ def writing(vault: OpenVault, *, numbers: int = 0) -> Iterator[Turn]:
 def add(turn: Turn, vault: OpenVault, record: Record) -> Stored:
     """A new record made by hand: everything in it is her edit."""
     stored = Stored(turn.number(), turn.revision, type(record), {}, record.dump())
-    insert_all(turn, vault, [(stored, None)])
+    insert_rows(turn, sealed_rows(vault, [(stored, None)]), [stored])
     return stored
 
 
-def insert_all(
-    turn: Turn, vault: OpenVault, new: Sequence[tuple[Stored, bytes | None]], *, import_id: bytes | None = None
-) -> None:
-    """Insert new records with their marks (None for what was made by hand)."""
-    owner, revision = vault.owner_id, turn.revision
-    rows = [(owner, stored.number, revision, mark, import_id, seal(vault, stored)) for stored, mark in new]
+def sealed_rows(
+    vault: OpenVault, new: Sequence[tuple[Stored, bytes | None]], *, import_id: bytes | None = None
+) -> list[Row]:
+    """Rows for new records with their marks (None for what was made by hand), sealed for the revision they carry."""
+    owner = vault.owner_id
+    return [(owner, stored.number, stored.revision, mark, import_id, seal(vault, stored)) for stored, mark in new]
+
+
+def insert_rows(turn: Turn, rows: Sequence[Row], new: Iterable[Stored]) -> None:
+    """Insert sealed rows; `new` is what they hold."""
     for at in range(0, len(rows), AT_ONCE):
         _insert(turn.session.connection(), rows[at : at + AT_ONCE])
-    turn.changes += [Change(stored.number, None, stored) for stored, _ in new]
+    turn.changes += [Change(stored.number, None, stored) for stored in new]
 
 
-def _insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+def _insert(connection: Connection, rows: Sequence[Row]) -> None:
     """One statement for all rows, straight to the driver: row by row it lets go of the interpreter's lock each time,
     and beside one busy thread 500 rows then take 1.6 s, during which nobody else can write. Measured."""
     row = f"({', '.join([_hole(connection)] * 6)})"

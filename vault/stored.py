@@ -62,12 +62,16 @@ def about_record(owner: bytes, number: int, revision: int) -> bytes:
 
 def to_bytes(stored: Stored) -> bytes:
     """JSON, padded."""
-    content: dict[str, Any] = {"collection": stored.kind.collection, "version": stored.kind.version}
-    if stored.kind.part:
-        content["part"] = stored.kind.part
-    for name in ("source", "edits", "origin"):
-        if value := getattr(stored, name):
-            content[name] = value
+    kind = stored.kind
+    content: dict[str, Any] = {"collection": kind.collection, "version": kind.version}
+    if kind.part:
+        content["part"] = kind.part
+    if stored.source:
+        content["source"] = stored.source
+    if stored.edits:
+        content["edits"] = stored.edits
+    if stored.origin:
+        content["origin"] = stored.origin
     return crypto.pad(orjson.dumps(content))
 
 

@@ -375,14 +375,31 @@ def test_two_files_at_once_make_one_vendor_and_no_double(ada: Ada, monkeypatch: 
     assert len([each for each in everything(ada.vault) if each.kind is Vendor]) == 2
 
 
-def test_no_batch_writes_more_than_its_rows(ada: Ada) -> None:
+def test_no_batch_writes_more_than_its_rows(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "ROWS_MOST", 400)
     turns: Counter[int] = Counter()
     imported(ada.vault, a_history(900))
     imported(ada.vault, a_history(900).replace(b"Thing", b"Changed thing"))
     with ada.house.main.reading() as session:
         turns.update(session.scalars(select(RecordRow.revision)))
-    assert max(turns.values()) <= engine.ROWS_MOST
+    assert max(turns.values()) <= 400
     assert standings(ada.vault)[0].course.units == 900
+
+
+@pytest.mark.parametrize(("turn", "least", "most"), [(1000.0, 2000, 2000), (0.0, 0, 500)])
+def test_the_next_batch_is_as_large_as_her_turn_was_short(
+    ada: Ada, monkeypatch: pytest.MonkeyPatch, turn: float, least: int, most: int
+) -> None:
+    monkeypatch.setattr(engine, "TURN", turn)
+    sizes: list[int] = []
+    write = batches.Writing.write
+    monkeypatch.setattr(
+        batches.Writing, "write", lambda self, at, planned: (sizes.append(planned.written), write(self, at, planned))
+    )
+    imported(ada.vault, a_history(4000))
+    assert sizes[0] <= engine.ROWS_FIRST + 2
+    assert least <= max(sizes) <= most + 2
+    assert turn or max(sizes[1:]) <= engine.FEWEST + 2
 
 
 def found(collection: str = "purchases", part: str = "", proposes: dict[str, Any] | None = None, **data: Any) -> Found:
@@ -403,6 +420,9 @@ def found(collection: str = "purchases", part: str = "", proposes: dict[str, Any
         found(bought_on="31.02.2024"),
         found(price={"amount": 12.5, "currency": "EUR"}),
         found(price={"amount": "12.50", "currency": "EUR", "more": 1}),
+        found(price={"amount": "\u0661\u0662", "currency": "EUR"}),
+        found(price={"amount": "12.50", "currency": None}),
+        found(bought_on="\u0662\u0660\u0662\u0664"),
         found(unknown="x"),
         found(proposes={"for_whom": "everybody"}),
         found(proposes={"vendor": "x"}),
