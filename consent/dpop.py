@@ -43,8 +43,7 @@ def verify(text: str | None, *, method: str, url: str, now: int, access_token: s
     """Check one DPoP header against the request. Raises BadProof. Replay is the caller's to refuse, by `jti`."""
     if not text or len(text) > LONGEST or "," in text:
         raise BadProof("one DPoP header is needed")
-    key, token = _decode(text)
-    claims = token.claims
+    thumbprint, claims = _decode(text)
     if claims.get("htm") != method:
         raise BadProof("htm differs")
     if not isinstance(claims.get("htu"), str) or _bare(claims["htu"]) != _bare(url):
@@ -57,23 +56,23 @@ def verify(text: str | None, *, method: str, url: str, now: int, access_token: s
         raise BadProof("jti is missing")
     if access_token is not None and claims.get("ath") != hash_of(access_token):
         raise BadProof("ath differs")
-    return Proof(key.thumbprint(), jti)
+    return Proof(thumbprint, jti)
 
 
-def _decode(text: str) -> tuple[ECKey | OKPKey, jwt.Token]:
-    """The key in the header, which has signed the claims, and the claims."""
+def _decode(text: str) -> tuple[str, dict[str, Any]]:
+    """The thumbprint of the key in the header, which has signed the claims, and the claims."""
     try:
         token = jwt.decode(text, _key_of, registry=REGISTRY)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         raise BadProof("the signature does not verify") from None
-    return _key_in(token.header), token
+    return _key_in(token.header)[1], token.claims
 
 
 def _key_of(signed: GuestProtocol) -> ECKey | OKPKey:
-    return _key_in(signed.headers())
+    return _key_in(signed.headers())[0]
 
 
-def _key_in(header: dict[str, Any]) -> ECKey | OKPKey:
+def _key_in(header: dict[str, Any]) -> tuple[ECKey | OKPKey, str]:
     jwk = header.get("jwk")
     if header.get("typ") != "dpop+jwt" or header.get("alg") not in ALGORITHMS or not isinstance(jwk, dict):
         raise BadProof("typ, alg or jwk is not acceptable")
@@ -83,13 +82,16 @@ def _key_in(header: dict[str, Any]) -> ECKey | OKPKey:
 
 
 @lru_cache(maxsize=1024)
-def _key(kind: str, curve: str, x: str, y: str) -> ECKey | OKPKey:
-    """A public key, parsed once: the only thing here that outlives a request."""
+def _key(kind: str, curve: str, x: str, y: str) -> tuple[ECKey | OKPKey, str]:
+    """A public key and its thumbprint, parsed once: the only thing here that outlives a request."""
+    key: ECKey | OKPKey
     if (kind, curve) == ("EC", "P-256"):
-        return ECKey.import_key({"kty": kind, "crv": curve, "x": x, "y": y})
-    if (kind, curve) == ("OKP", "Ed25519"):
-        return OKPKey.import_key({"kty": kind, "crv": curve, "x": x})
-    raise BadProof("jwk must be P-256 or Ed25519")
+        key = ECKey.import_key({"kty": kind, "crv": curve, "x": x, "y": y})
+    elif (kind, curve) == ("OKP", "Ed25519"):
+        key = OKPKey.import_key({"kty": kind, "crv": curve, "x": x})
+    else:
+        raise BadProof("jwk must be P-256 or Ed25519")
+    return key, key.thumbprint()
 
 
 def hash_of(access_token: str) -> str:

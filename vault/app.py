@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from flask import Flask, g, request
-from flask.wrappers import Response
+from flask import Flask, g
 from flask_babel import Babel
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -35,7 +34,7 @@ def build(settings: Settings, *, migrate: bool = True) -> Server:
 
 def create_app(server: Server) -> Flask:
     """The pages and the vendors' API of one server."""
-    from vault.pages import errors, session, shown
+    from vault.pages import errors, guard, session, shown
 
     app = Flask("vault.pages", static_folder="static", static_url_path="/static")
     app.config.update(MAX_CONTENT_LENGTH=1 << 20, MAX_FORM_MEMORY_SIZE=1 << 20, MAX_FORM_PARTS=500)
@@ -49,11 +48,11 @@ def create_app(server: Server) -> Flask:
     session.install(app)
     shown.install(app)
     errors.install(app)
-    app.after_request(_guard)
     app.context_processor(lambda: {"nav": _nav(server.rooms), "panel": _panels(server)})
     if server.settings.proxies:
         hops = server.settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    guard.install(app, secure=server.settings.secure)
     return app
 
 
@@ -82,28 +81,3 @@ def _panels(server: Server) -> Callable[[str, Any], list[Any]]:
         return [fragment for fragment in found if fragment]
 
     return panel
-
-
-ALWAYS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-)
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-)
-
-
-def _guard(response: Response) -> Response:
-    """Headers of every answer: nothing from elsewhere, nothing kept, nothing framed."""
-    headers = response.headers
-    headers.extend(ALWAYS)
-    headers["Content-Security-Policy"] = " ".join((POLICY, *getattr(g, "form_targets", ())))
-    if request.endpoint != "static":
-        headers["Cache-Control"] = "no-store"
-    if request.is_secure:
-        headers["Strict-Transport-Security"] = "max-age=63072000"
-    return response

@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import PoolProxiedConnection
 
 from vault.errors import DiskFull
 from vault.settings import MEBIBYTE, file_of
@@ -46,6 +48,7 @@ class Database:
         self.file = file_of(url)
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._held = threading.local()
+        self._lines: WeakSet[PoolProxiedConnection] = WeakSet()  # a thread that ends gives its own back
         self.engine = _engine(url)
         event.listen(self.engine, "connect", self._set_up)
 
@@ -75,14 +78,31 @@ class Database:
 
     @contextmanager
     def line(self, *, begin: str | None = None) -> Iterator[Line]:
-        """A bare connection for hot statements: `BEGIN` for one snapshot, nothing for a single statement."""
-        borrowed = self.engine.raw_connection()
+        """This thread's bare connection for hot statements: `BEGIN` for one snapshot, nothing for a single statement.
+
+        The thread keeps it, because borrowing one from the pool costs more than most statements. After a failure of
+        any kind it is given back.
+        """
+        kept = self._kept_line()
+        line = Line(kept.driver_connection, self.engine.dialect)
         try:
             if begin is not None:
-                borrowed.driver_connection.execute(begin)  # type: ignore[union-attr]  # the pool hands one out
-            yield Line(borrowed.driver_connection, self.engine.dialect)
-        finally:
-            borrowed.close()  # which rolls back what was not committed
+                line.connection.execute(begin)
+            yield line
+        except BaseException:
+            del self._held.line
+            self._lines.discard(kept)
+            kept.close()  # which rolls back
+            raise
+        line.connection.rollback()
+
+    def _kept_line(self) -> PoolProxiedConnection:
+        kept: PoolProxiedConnection | None = getattr(self._held, "line", None)
+        if kept is None or self._held.line_process != os.getpid():
+            kept = self.engine.raw_connection()
+            self._held.line, self._held.line_process = kept, os.getpid()
+            self._lines.add(kept)
+        return kept
 
     @contextmanager
     def written_line(self) -> Iterator[Line]:
@@ -152,6 +172,9 @@ class Database:
 
     def dispose(self) -> None:
         """Close every connection."""
+        self._held = threading.local()
+        while self._lines:
+            self._lines.pop().close()
         self.engine.dispose()
 
 

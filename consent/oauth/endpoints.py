@@ -29,7 +29,6 @@ def answer(made: Answer) -> Response:
     response = Response(made.body, made.status, made.headers)
     if made.body:
         response.content_type = "application/json"
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 

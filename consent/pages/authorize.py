@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, g, make_response, render_template, request, url_for
+from flask import Blueprint, Response, make_response, render_template, request, url_for
 from flask_babel import gettext
 
 from consent import asking, clients, pushed
@@ -15,6 +15,7 @@ from consent.pushed import Asked
 from consent.terms import durations
 from consent.views import ended_on
 from vault.errors import NotFound
+from vault.pages.guard import form_may_lead_to
 from vault.pages.session import server, unlocked, vault
 from vault.record import classes_of
 from vault.stored import Stored
@@ -40,7 +41,7 @@ def decide() -> Response:
     said = request.form.get("answer")
     if said == "no":
         asking.refuse(vault(), asked)
-        return _sent(asked, answer(engine().decide(asked, None)))
+        return _leading_back(asked, answer(engine().decide(asked, None)))
     if said != "yes":
         return _screen(asked, _chosen_vendor())
     client = _client(asked)
@@ -56,7 +57,7 @@ def decide() -> Response:
         return asking.allow(vault(), asked, client, chosen, decision, shown).code
 
     try:
-        return _sent(asked, answer(engine().decide(asked, give)))
+        return _leading_back(asked, answer(engine().decide(asked, give)))
     except ChangedMeanwhile as changed:
         return _screen(asked, number, said=gettext(changed.sentence), status=409)
 
@@ -87,9 +88,8 @@ def _digest(text: str) -> bytes:
         return b""
 
 
-def _sent(asked: Asked, response: Response) -> Response:
-    g.form_targets = [_origin(asked.parameters["redirect_uri"])]
-    return response
+def _leading_back(asked: Asked, response: Response) -> Response:
+    return form_may_lead_to(response, _origin(asked.parameters["redirect_uri"]))
 
 
 def _origin(url: str) -> str:
@@ -105,7 +105,6 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
     with server().main.reading() as session:
         shown = asking.previews(session, her, asked, terms)
         digest = asking.digest(session, her, asked, terms)
-    g.form_targets = [_origin(asked.parameters["redirect_uri"])]
     page = render_template(
         "consent.html",
         asked=asked,
@@ -127,7 +126,7 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
         request_uri=request.values.get("request_uri", ""),
         action=url_for("authorize.decide"),
     )
-    return make_response(page, status)
+    return _leading_back(asked, make_response(page, status))
 
 
 def _tied(known: list[Stored], vendor: str) -> Stored | None:

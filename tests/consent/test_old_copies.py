@@ -311,7 +311,8 @@ def _batch(ada: Returning, _shops: dict[str, Bookshop]) -> None:
             Stored(turn.number(), turn.revision, Purchase, {"item": f"Box {at}", "bought_on": "2026-01-02"}, {})
             for at in range(2)
         ]
-        store.insert_all(turn, vault, [(each, vault.keyring.mark(str(each.number))) for each in new])
+        marked = [(each, vault.keyring.mark(str(each.number))) for each in new]
+        store.insert_rows(turn, store.sealed_rows(vault, marked), new)
 
 
 def _refresh(ada: Returning, shops: dict[str, Bookshop]) -> None:

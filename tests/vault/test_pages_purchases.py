@@ -29,7 +29,8 @@ def brings_a_proposal(ada: Ada, item: str = "Scarf, indigo") -> int:
     origin = {"place": "line 212", "proposes": {"for_whom": "gift", "gift_note": "Happy birthday, Bea"}}
     with store.writing(ada.vault, numbers=1) as turn:
         stored = Stored(turn.number(), turn.revision, Purchase, source, {}, origin)
-        store.insert_all(turn, ada.vault, [(stored, item.encode().ljust(16)[:16])])
+        rows = store.sealed_rows(ada.vault, [(stored, item.encode().ljust(16)[:16])])
+        store.insert_rows(turn, rows, [stored])
     return stored.number
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import secrets
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
 
 from vault import sessions
+from vault.crypto import random_bytes
 from vault.errors import Locked
 from vault.logs import log
 from vault.opened import OpenVault
@@ -102,7 +102,7 @@ def address() -> str:
 
 
 def _begin() -> None:
-    g.began, g.request_id = time.perf_counter(), secrets.token_hex(8)
+    g.began, g.request_id = time.perf_counter(), random_bytes(8).hex()
     if request.method not in SAFE and not _machine():
         _same_origin()
 
