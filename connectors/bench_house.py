@@ -15,6 +15,7 @@ from flask import Flask, jsonify
 
 from connectors.vendor_client.proofs import ASSERTION_TYPE, client_assertion, dpop_proof, new_key, public_jwks, s256
 from consent import clients, grant_locks, grants, views
+from consent.disclosing import sealed_set
 from consent.terms import Terms, read_details
 from vault import crypto, sessions, set_up, store
 from vault.app import build
@@ -165,7 +166,8 @@ class House:
     def _given(self, *, small: bool = False) -> tuple[str, str]:
         """A grant, made as consent makes it; its code and an access token. `small` ones show nothing."""
         server, owner, grant = self.server, self.vault.owner_id, crypto.random_bytes(16)
-        pepper = server.keystore.make(owner, grant, "grant", version=1)
+        pepper = server.keystore.make(owner, grant, "grant", version=grants.FIRST_VERSION)
+        new = grants.NewGrant(grant, crypto.random_bytes(), pepper)
         name = f"bench {secrets.token_hex(4)}" if small else CLIENT
         terms = Terms(
             client_id=name if small else CLIENT,
@@ -179,7 +181,8 @@ class House:
         )
         bound = {"client": CLIENT, "redirect": REDIRECT, "challenge": s256("v" * 43), "jkt": ""}
         with store.writing(self.vault) as turn:
-            given = grants.give(turn, self.vault, grant, pepper, terms, bound)
+            rows = sealed_set(turn.session, self.vault, grant, new.key, terms, grants.FIRST_VERSION)
+            given = grants.give(turn, self.vault, new, terms, rows, bound)
             view = views.read(turn.session, self.vault, grant)
             access = grant_locks.mint(
                 turn.session,

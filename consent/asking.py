@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
@@ -17,13 +18,14 @@ from sqlalchemy import select
 
 from consent import grants, pushed, views
 from consent.clients import Client
-from consent.disclosing import Shown, digest_of, shown_by
+from consent.disclosing import Row, Shown, all_shown, digest_of, sealed_set, shown_by
 from consent.models import Grant
 from consent.pushed import Asked
 from consent.terms import Terms, VaultData, durations
 from vault import crypto, store
 from vault.collections.vendors import Vendor
 from vault.errors import N_, NotFound, VaultError
+from vault.models import Owner
 from vault.record import Field
 from vault.stored import Stored
 
@@ -57,12 +59,12 @@ class Preview:
     item: VaultData
     shown: list[Shown]
 
-    @property
+    @cached_property
     def plain(self) -> list[Shown]:
         """What is shown unless she adds gifts."""
         return [each for each in self.shown if not each.gift]
 
-    @property
+    @cached_property
     def gifts(self) -> list[Shown]:
         """What is or looks like a gift."""
         return [each for each in self.shown if each.gift]
@@ -136,9 +138,9 @@ def previews(session: Session, vault: OpenVault, asked: Asked, terms: Terms) -> 
     return [Preview(item, list(shown_by(session, vault, terms, whole[item.number]))) for item in asked.items]
 
 
-def digest(session: Session, vault: OpenVault, asked: Asked, terms: Terms) -> bytes:
+def digest(asked: Asked, terms: Terms, shown: Iterable[Shown]) -> bytes:
     """What the form carries: the request, the vendor it is tied to, and every byte that could be shown."""
-    return crypto.digest(asked.tag, digest_of(session, vault, terms))
+    return crypto.digest(asked.tag, digest_of(terms, shown))
 
 
 def read_decision(asked: Asked, form: Mapping[str, Any], ticked: Iterable[str]) -> Decision:
@@ -166,40 +168,63 @@ def decided_items(asked: Asked, decision: Decision) -> tuple[VaultData, ...]:
     )
 
 
+class Prepared(NamedTuple):
+    """What a consent would give, made ready in a snapshot at one revision of hers.
+
+    `digest` is of all that could be shown, `terms` and `rows` are what she decided. The vendor may be 0: not hers yet.
+    """
+
+    revision: int
+    digest: bytes
+    terms: Terms
+    rows: list[Row]
+
+
 def allow(
     vault: OpenVault, asked: Asked, client: Client, vendor_number: int, decision: Decision, shown: bytes
 ) -> grants.Given:
-    """Give what she allowed. Pepper first; then one turn that spends the request, checks the digest and writes all.
+    """Give what she allowed: made ready before her turn, which spends the request, compares the digest and writes.
 
-    Raises AlreadyDecided, ChangedMeanwhile.
+    The pepper comes before the turn. Raises AlreadyDecided, ChangedMeanwhile, NotFound.
     """
     server, owner = vault.server, vault.owner_id
-    grant = crypto.random_bytes(16)
-    with _pepper(server, owner, grant) as pepper, store.writing(vault, numbers=1) as turn:
-        if not pushed.spend(turn.session, server, asked):
-            raise AlreadyDecided
-        vendor = store.read(turn.session, vault, vendor_number) if vendor_number else None
-        terms = widest(vault, asked, client, vendor)
-        if not crypto.same(digest(turn.session, vault, asked, terms), shown):
-            raise ChangedMeanwhile
-        if vendor is None:
-            host = urlsplit(client.client_id).hostname or client.client_id
-            vendor = store.add(turn, vault, Vendor(called=client.name, domains=(host,)))
+    grant, key = crypto.random_bytes(16), crypto.random_bytes()
+
+    def prepare(session: Session) -> Prepared:
+        revision = session.scalar(select(Owner.revision).where(Owner.owner_id == owner)) or 0
+        vendor = store.read(session, vault, vendor_number) if vendor_number else None
+        whole = widest(vault, asked, client, vendor)
         terms = replace(
-            terms,
-            vendor=vendor.number,
+            whole,
             given_at=server.now,
             until=server.now + decision.days * DAY,
             log_key=crypto.random_bytes(),
             items=decided_items(asked, decision),
         )
+        rows = sealed_set(session, vault, grant, key, terms, grants.FIRST_VERSION)
+        return Prepared(revision, digest(asked, whole, all_shown(session, vault, whole)), terms, rows)
+
+    with server.main.reading() as session:
+        ready = prepare(session)
+    with _pepper(server, owner, grant) as pepper, store.writing(vault, numbers=1) as turn:
+        if not pushed.spend(turn.session, server, asked):
+            raise AlreadyDecided
+        if turn.revision != ready.revision + 1:  # something of hers was written in between
+            ready = prepare(turn.session)
+        if not crypto.same(ready.digest, shown):
+            raise ChangedMeanwhile
+        terms = ready.terms
+        if not terms.vendor:
+            host = urlsplit(client.client_id).hostname or client.client_id
+            made = store.add(turn, vault, Vendor(called=client.name, domains=(host,)))
+            terms = replace(terms, vendor=made.number)
         bound = {
             "client": client.client_id,
             "redirect": asked.parameters["redirect_uri"],
             "challenge": asked.parameters["code_challenge"],
             "jkt": asked.jkt or "",
         }
-        given = grants.give(turn, vault, grant, pepper, terms, bound)
+        given = grants.give(turn, vault, grants.NewGrant(grant, key, pepper), terms, ready.rows, bound)
         grants.mail_link(turn.session, server, owner, given.link)
     for replaced in turn.memory["replaced"]:
         grants.end(server, owner, replaced, "replaced")
@@ -209,7 +234,7 @@ def allow(
 @contextmanager
 def _pepper(server: Server, owner: bytes, grant: bytes) -> Iterator[bytes]:
     """A new grant's pepper; taken back when her turn finds that nothing is to be given, and so has written nothing."""
-    pepper = server.keystore.make(owner, grant, "grant", version=1)
+    pepper = server.keystore.make(owner, grant, "grant", version=grants.FIRST_VERSION)
     try:
         yield pepper
     except (AlreadyDecided, ChangedMeanwhile, NotFound):

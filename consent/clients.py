@@ -51,6 +51,11 @@ class Client:
         """The host its documents were fetched from: what is certain about who asks."""
         return urlsplit(self.client_id).netloc or self.client_id
 
+    @property
+    def fetched(self) -> bool:
+        """Did its documents come from that host? Otherwise it was registered by hand."""
+        return "://" in self.client_id
+
     def keys(self) -> KeySet:
         """Its public keys."""
         return KeySet.import_key_set(dict(self.jwks))  # type: ignore[arg-type]  # checked by _keys below

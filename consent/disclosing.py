@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 
@@ -12,6 +13,7 @@ from consent.disclosure import about_disclosure, disclose, is_gift, ref
 from consent.models import Disclosure, Grant
 from consent.terms import Terms, VaultData
 from vault import crypto, store
+from vault.db import insert_many
 from vault.stored import Stored
 
 if TYPE_CHECKING:
@@ -20,6 +22,17 @@ if TYPE_CHECKING:
     from consent.views import GrantView
     from vault.opened import OpenVault
     from vault.turn import Change, Turn
+
+
+class Row(NamedTuple):
+    """A row of disclosures, sealed."""
+
+    owner_id: bytes
+    grant_id: bytes
+    change: int
+    item: int
+    ref: bytes
+    box: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +69,48 @@ def _candidates(session: Session, vault: OpenVault, terms: Terms, item: VaultDat
     yield from store.everything(session, vault, [entry.number for entry in found])
 
 
-def digest_of(session: Session, vault: OpenVault, terms: Terms) -> bytes:
+def all_shown(session: Session, vault: OpenVault, terms: Terms) -> Iterator[Shown]:
+    """What all items show, one after the other."""
+    for item in terms.items:
+        yield from shown_by(session, vault, terms, item)
+
+
+def digest_of(terms: Terms, shown: Iterable[Shown]) -> bytes:
     """A digest of terms and every byte previewed: consent to one is consent to the other, and to nothing else.
 
     Whether a record is a gift is part of it: that decides if she gives it, though the bytes would be the same.
     """
-    parts: list[bytes | str | int] = [terms.client_id, terms.vendor, terms.alias or "", *map(repr, terms.items)]
-    for item in terms.items:
-        for shown in shown_by(session, vault, terms, item):
-            parts += [shown.item, shown.number, int(shown.gift), shown.data]
-    return crypto.digest(*parts)
+    said: tuple[str | int, ...] = (terms.client_id, terms.vendor, terms.alias or "", *map(repr, terms.items))
+    seen: Iterator[int | bytes] = (
+        part for each in shown for part in (each.item, each.number, int(each.gift), each.data)
+    )
+    return crypto.digest_of(chain(said, seen))
 
 
-def seal_set(turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, version: int) -> None:
-    """Insert the whole set of a grant under one version."""
+def sealed_set(
+    session: Session, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, version: int, *, after: int = 0
+) -> list[Row]:
+    """The whole set of a grant under one version, as rows to be written in her turn; changes are numbered on."""
     sealing = crypto.RowKey(key)
-    change = _first_change(turn, grant)
-    rows = []
-    for item in terms.items:
-        for shown in shown_by(turn.session, vault, terms, item):
-            change += 1
-            rows.append(_row(vault, grant, sealing, key, shown.item, shown.number, shown.data, version, change))
+    return [
+        _row(vault, grant, sealing, key, each.item, each.number, each.data, version, change)
+        for change, each in enumerate(all_shown(session, vault, terms), after + 1)
+    ]
+
+
+def reseal_set(turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, version: int) -> None:
+    """The whole set anew under another version, in place of what was there."""
+    mine = (Disclosure.owner_id == turn.owner_id, Disclosure.grant_id == grant)
+    turn.session.execute(delete(Disclosure).where(*mine))
+    after = _first_change(turn, grant)
+    write_set(turn, grant, sealed_set(turn.session, vault, grant, key, terms, version, after=after))
+
+
+def write_set(turn: Turn, grant: bytes, rows: Sequence[Row]) -> None:
+    """Write a whole set."""
+    insert_many(turn.session.connection(), "disclosures", Row._fields, rows)
     if rows:
-        turn.session.execute(insert(Disclosure), rows)
-    _keep_change(turn, grant, change)
+        _keep_change(turn, grant, rows[-1].change)
 
 
 def change_set(
@@ -148,29 +179,17 @@ def _row(
     data: bytes | None,
     version: int,
     change: int,
-) -> dict[str, object]:
+) -> Row:
     name = ref(key, item, number)
     about = about_disclosure(vault.owner_id, grant, item, name, version, change)
     box = sealing.seal(about, crypto.pad(data)) if data is not None else None
-    return {
-        "owner_id": vault.owner_id,
-        "grant_id": grant,
-        "change": change,
-        "item": item,
-        "ref": name,
-        "box": box,
-    }
+    return Row(vault.owner_id, grant, change, item, name, box)
 
 
-def _replace(turn: Turn, row: dict[str, object]) -> None:
-    turn.session.execute(
-        delete(Disclosure).where(
-            Disclosure.owner_id == row["owner_id"],
-            Disclosure.grant_id == row["grant_id"],
-            Disclosure.ref == row["ref"],
-        )
-    )
-    turn.session.execute(insert(Disclosure).values(**row))
+def _replace(turn: Turn, row: Row) -> None:
+    mine = (Disclosure.owner_id == row.owner_id, Disclosure.grant_id == row.grant_id)
+    turn.session.execute(delete(Disclosure).where(*mine, Disclosure.ref == row.ref))
+    turn.session.execute(insert(Disclosure).values(**row._asdict()))
 
 
 def _first_change(turn: Turn, grant: bytes) -> int:

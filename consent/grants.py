@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 
 from consent import grant_boxes, grant_locks, views
-from consent.disclosing import change_set, seal_set
+from consent.disclosing import Row, change_set, reseal_set, write_set
 from consent.disclosure import about_terms
 from consent.models import Disclosure, Grant, GrantLock
 from consent.terms import Terms
@@ -30,6 +30,20 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 
+FIRST_VERSION = 1
+
+
+class NewGrant(NamedTuple):
+    """A grant before it is written: its id, its key, and the pepper that was made for it before her turn began."""
+
+    grant_id: bytes
+    key: bytes
+    pepper: bytes
+
+    def __repr__(self) -> str:
+        return f"NewGrant({self.grant_id.hex()})"
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """What giving a grant brings forth."""
@@ -44,17 +58,20 @@ def vendor_tag(server: Server, owner: bytes, client_id: str) -> bytes:
     return crypto.tag(server.keys.tag, "vendor", owner, client_id)
 
 
-def give(turn: Turn, vault: OpenVault, grant: bytes, pepper: bytes, terms: Terms, bound: Mapping[str, str]) -> Given:
+def give(
+    turn: Turn, vault: OpenVault, new: NewGrant, terms: Terms, rows: Sequence[Row], bound: Mapping[str, str]
+) -> Given:
     """Write a new grant within her turn: terms, the set of disclosures, the code's lock, a revocation link.
 
-    `pepper` was made before the turn began. Earlier grants to the same client are replaced: a job ends them.
+    Earlier grants to the same client are replaced: a job ends them.
     """
     server, owner, session = vault.server, vault.owner_id, turn.session
-    key, tag = crypto.random_bytes(), vendor_tag(server, owner, terms.client_id)
+    grant, key, pepper = new
+    tag = vendor_tag(server, owner, terms.client_id)
     earlier = session.scalars(
         select(Grant.grant_id).where(Grant.owner_id == owner, Grant.vendor_tag == tag, Grant.state == "live")
     ).all()
-    version = 1
+    version = FIRST_VERSION
     session.execute(
         insert(Grant).values(
             owner_id=owner,
@@ -72,7 +89,7 @@ def give(turn: Turn, vault: OpenVault, grant: bytes, pepper: bytes, terms: Terms
             memory_box=grant_boxes.seal_memory(vault, grant, version, terms),
         )
     )
-    seal_set(turn, vault, grant, key, terms, version)
+    write_set(turn, grant, rows)
     code = grant_locks.mint(
         session,
         server,
@@ -178,8 +195,7 @@ def reseal(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms) -> None:
             memory_box=grant_boxes.seal_memory(vault, grant, version, terms),
         )
     )
-    turn.session.execute(delete(Disclosure).where(Disclosure.owner_id == owner, Disclosure.grant_id == grant))
-    seal_set(turn, vault, grant, view.key, terms, version)
+    reseal_set(turn, vault, grant, view.key, terms, version)
     turn.versions[grant] = version
     payload = {"grant": grant.hex(), "version": version}
     enqueue(turn.session, vault.server, owner, "raise_version", payload, due_at=vault.server.now + 60)
@@ -190,13 +206,13 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
 
     `shown` is the digest of that preview; False when it has changed since, and she must look again.
     """
-    from consent.disclosing import digest_of
+    from consent.disclosing import all_shown, digest_of
 
     with her_turn(vault.server, vault.owner_id) as turn:
         view = views.read(turn.session, vault, grant)
         if not view.live or view.held != "old copy":
             raise NotFound
-        if not crypto.same(digest_of(turn.session, vault, view.terms), shown):
+        if not crypto.same(digest_of(view.terms, all_shown(turn.session, vault, view.terms)), shown):
             return False
         reseal(turn, vault, view, view.terms)
     return vault.server.keystore.resume(vault.owner_id, grant, seen="old copy")

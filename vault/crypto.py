@@ -11,6 +11,7 @@ import hmac
 import os
 import struct
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -44,14 +45,14 @@ def random_bytes(length: int = KEY_LENGTH) -> bytes:
 
 def identity(kind: str, *parts: bytes | int | str) -> bytes:
     """An injective encoding of what a box is: each part with its length in front, integers as 8 bytes big-endian."""
-    encoded = _of_kind(kind)
-    for part in parts:
-        if type(part) is int:
-            encoded += _WHOLE(8, part)
-        else:
-            raw = part if type(part) is bytes else part.encode()  # type: ignore[union-attr]  # an int was taken above
-            encoded += _LENGTH(len(raw)) + raw
-    return encoded
+    return b"".join((_of_kind(kind), *map(_encoded, parts)))
+
+
+def _encoded(part: bytes | int | str) -> bytes:
+    if type(part) is int:
+        return _WHOLE(8, part)
+    raw = part if type(part) is bytes else part.encode()  # type: ignore[union-attr]  # an int was taken above
+    return _LENGTH(len(raw)) + raw
 
 
 @cache
@@ -128,7 +129,15 @@ def tag(key: bytes, *parts: bytes | str | int) -> bytes:
 
 def digest(*parts: bytes | str | int) -> bytes:
     """SHA-256 over an injective encoding of the parts."""
-    return hashlib.sha256(identity("vrm/1/digest", *parts)).digest()
+    return digest_of(parts)
+
+
+def digest_of(parts: Iterable[bytes | str | int]) -> bytes:
+    """The same over parts that come one after the other, and are many."""
+    running = hashlib.sha256(_of_kind("vrm/1/digest"))
+    for part in parts:
+        running.update(_encoded(part))
+    return running.digest()
 
 
 def same(one: bytes, other: bytes) -> bool:

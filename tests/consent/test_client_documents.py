@@ -351,7 +351,10 @@ def test_a_client_without_an_address_is_shown_by_its_name_in_the_register(ada: A
     shop.client_id = ada.owner_id.hex()
     clients.register(ada.house, shop.document())
     try:
-        assert ada.owner_id.hex() in ada.looks_at(shop.consent_address())
+        page = ada.looks_at(shop.consent_address())
+        assert ada.owner_id.hex() in page
+        assert "entered by hand" in page
+        assert "address checked" not in page
         assert shop.looks("/vendor/v1/purchases", ada.session).status_code == 401
         for pretended in ("https://shop.example/client.json", "", "x" * 256, None):
             with pytest.raises(BadClient):

@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from connectors.vendor_client import new_key
+from consent import asking
+from consent.pages import authorize
 from tests.conftest import PASSPHRASE
 from tests.people import ISSUER, PURCHASES, TASTE, Ada, Bookshop, details, household, query
 from vault.collections.preferences import Preference
@@ -259,6 +261,32 @@ def test_what_changed_meanwhile_is_shown_again(shop: Bookshop) -> None:
     assert ada.presses("/authorize", **form_of(shop)).status_code == 303
 
 
+@pytest.mark.parametrize("gift", [True, False], ids=["a gift mark", "something else"])
+def test_what_is_written_between_making_ready_and_giving_is_not_missed(
+    shop: Bookshop, monkeypatch: pytest.MonkeyPatch, gift: bool
+) -> None:
+    """N99: the set is sealed before her turn begins. What she writes before it does begin counts all the same."""
+    ada, make_pepper = shop.ada, asking._pepper
+    bought = ada.buys("Field Notes on Moss")
+    pending = shop.asks(PURCHASES)
+    page = ada.sees_consent(pending.authorize_url)
+
+    def she_writes_first(*args: Any) -> Any:
+        if gift:
+            ada.marks_as_gift(bought)
+        else:
+            ada.keeps(Preference(topic="tea", stance="like"))
+        return make_pepper(*args)
+
+    monkeypatch.setattr(asking, "_pepper", she_writes_first)
+    answer = ada.presses("/authorize", status=409 if gift else 303, **page.hidden, answer="yes", days="30")
+    assert grants(shop) == (0 if gift else 1)
+    if not gift:
+        shop.connection = shop.finishes(pending, answer.headers["Location"])
+        assert "Field Notes on Moss" in {each["item"] for each in shop.reads()}
+    ada.removes(bought)
+
+
 def test_a_second_permission_is_asked_for_like_the_first(shop: Bookshop) -> None:
     """N99 (ASVS 10.7.1): nothing is allowed by itself because something was allowed before."""
     shop.tokens()
@@ -361,3 +389,10 @@ def test_nothing_ticked_is_nothing_allowed(shop: Bookshop) -> None:
     for said in ("", "maybe", "YES"):
         assert page.answers(said, "item-0", status=200)
     assert grants(shop) == 0
+
+
+def test_where_allowing_takes_seconds_the_page_says_so(shop: Bookshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, address = shop.ada, shop.consent_address(authorization_details=ASKED)
+    assert "takes some seconds" not in ada.looks_at(address)
+    monkeypatch.setattr(authorize, "MANY", 2)
+    assert re.search(r"These are \d things: allowing them takes some seconds\.", ada.looks_at(address))

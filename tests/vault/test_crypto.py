@@ -233,3 +233,8 @@ def test_every_slip_in_a_recovery_code_is_noticed() -> None:
             assert locks.read_recovery_code(code[:at] + wrong + code[at + 1 :]) is None
     for wrong in ("", code[:-1], code + "0", code.replace("-", "_"), "U" * 40):
         assert locks.read_recovery_code(wrong) is None
+
+
+def test_an_identity_of_many_parts_takes_time_in_proportion_to_them() -> None:
+    parts = [number if number % 2 else b"x" * 100 for number in range(200_000)]
+    assert len(crypto.identity("k", *parts)) == 5 + 100_000 * (12 + 104)

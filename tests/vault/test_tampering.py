@@ -30,7 +30,7 @@ from connectors.uploads import Arriving, SealedUpload
 from connectors.vendor_client import Refused
 from connectors.vendor_client.proofs import key_from_json
 from consent import access, clients, grant_boxes, grant_locks, grants, models, pushed, revocation, views
-from consent.disclosing import digest_of
+from consent.disclosing import all_shown, digest_of
 from consent.disclosure import about_disclosure, about_terms
 from tests.conftest import PASSPHRASE
 from tests.house.tree import ROOT, files, texts
@@ -642,7 +642,7 @@ def test_her_row_from_before_holds_every_grant_until_she_consents_anew(narrowed:
     assert reads_row(ada.house, "owners", "1")["lost"] == 1
     with ada.house.main.reading() as session:
         view = views.read(session, ada.vault, bytes.fromhex(ada.grant()))
-        shown = digest_of(session, ada.vault, view.terms)
+        shown = digest_of(view.terms, all_shown(session, ada.vault, view.terms))
     assert grants.consent_again(ada.open, view.grant_id, shown=shown)
     assert narrowed.looks("purchases").status_code == 200
 
