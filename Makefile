@@ -16,8 +16,9 @@ help:
 demo: runtime
 	@exec .venv/bin/vrm demo $(ARGS)
 
+# Two processes at most: tests of races and of speed need a core to themselves. A file stays in one of them.
 test: dev
-	@exec .venv/bin/python -m pytest $(ARGS)
+	@exec .venv/bin/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
 
 check: dev
 	.venv/bin/ruff check

@@ -294,6 +294,11 @@ class Diary:
     facts: dict[str, set[str]] = field(default_factory=dict)
     tried: dict[str, set[str]] = field(default_factory=dict)
 
+    @property
+    def kinds(self) -> set[str]:
+        """What was answered to any grant."""
+        return set().union(*self.facts.values())
+
     def reads(self, line: dict[str, Any]) -> None:
         """One line: tried, or answered."""
         if "tokens" in line:
@@ -330,20 +335,25 @@ def a_day(stage: Stage, told: dict[str, Any], seconds: float, diary: Diary) -> i
 
 
 def test_the_plug_is_pulled_at_random(today: Ada, shopfront: Bookshop, stage: Stage) -> None:
-    """Twenty-five times, whatever she is doing. Nothing answered is lost, nothing taken back is readable."""
+    """Ten times and more, whatever she is doing. Nothing answered is lost, nothing taken back is readable.
+
+    A slow machine answers less between two pulls, so it goes on until enough has been answered, of every kind.
+    """
     today.keeps(Preference(topic="maps", stance="like"))
     today.lets(shopfront, PURCHASES, TASTE)
     today.presses(f"/sharing/{today.grant()}/stop")
     ada, diary, chance, answers = today, Diary(), Random(20261122), 0
-    for pulled in range(10):
+    for pulled in range(40):
+        if pulled >= 10 and answers > 50 and {"narrow", "pause", "stop", "replaced"} <= diary.kinds:
+            break
         ada.house.stop()
         told = part(today, shopfront, role="living", seed=pulled)
         answers += a_day(stage, told, chance.random() * 0.6, diary)
         ada = back(today, house_in(ada.house.main.file.parent.parent))
         shopfront.visits(ada)
         what_was_answered_is_there(ada, shopfront, diary)
-    assert answers > 50
-    assert {"narrow", "pause", "stop", "replaced"} <= set().union(*diary.facts.values())
+    else:
+        pytest.fail("too little was answered for this to say anything")
     assert not list(dangers(ada.house))
     ada.house.stop()
 
