@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 
 from consent import grants
 from consent.models import Grant, GrantLock
@@ -17,6 +17,8 @@ from vault.turn import settle
 
 if TYPE_CHECKING:
     from vault.server import Server
+
+SLACK = 120  # seconds: an exchange that began in time may still be under way
 
 
 def expire(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
@@ -33,14 +35,14 @@ def raise_version(server: Server, owner: bytes, payload: Mapping[str, Any]) -> N
     """The job that repeats raising a grant's version floor.
 
     It looks for an old copy first: a floor that moves while somebody is about to hold the grant would keep it from
-    being held, and this job may itself have come back with the copy (docs/decisions/0003).
+    being held, and this job may itself have come back with the copy (docs/decisions/0007).
     """
     settle(server, owner)
     server.keystore.raise_version(owner, bytes.fromhex(payload["grant"]), int(payload["version"]))
 
 
 def sweep(server: Server) -> None:
-    """Grants whose pepper is gone are ended in main too; tokens that ran out are removed."""
+    """Grants whose pepper is gone, or to which nobody holds a key, are ended; tokens that ran out are removed."""
     with server.main.reading() as session:
         rows = session.execute(
             select(Grant.owner_id, Grant.grant_id).where(Grant.state == "live").order_by(Grant.owner_id, Grant.grant_id)
@@ -55,8 +57,24 @@ def sweep(server: Server) -> None:
     for owner, grant in {*map(tuple, rows), *map(tuple, leftovers)}:
         if server.keystore.pepper(owner, grant) is None:
             _end(server, owner, grant, "ended")
+    for owner, grant in _held_by_nobody(server):
+        _end(server, owner, grant, "unused")
+    long_over = GrantLock.expires_at <= server.now - SLACK
     with server.main.transaction() as session:
-        session.execute(delete(GrantLock).where(GrantLock.expires_at <= server.now, GrantLock.kind != "link"))
+        session.execute(delete(GrantLock).where(long_over, GrantLock.kind != "link"))
+
+
+def _held_by_nobody(server: Server) -> list[tuple[bytes, bytes]]:
+    """Living grants without a code or token: the vendor never came for it, or has given its tokens back (RFC 7009)."""
+    theirs = (GrantLock.owner_id == Grant.owner_id, GrantLock.grant_id == Grant.grant_id)
+    usable = (GrantLock.kind != "link", GrantLock.expires_at > server.now - SLACK)
+    with server.main.reading() as session:
+        rows = session.execute(
+            select(Grant.owner_id, Grant.grant_id)
+            .where(Grant.state == "live", ~exists().where(*theirs, *usable))
+            .order_by(Grant.owner_id, Grant.grant_id)
+        )
+        return [(owner, grant) for owner, grant in rows]
 
 
 def _end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:

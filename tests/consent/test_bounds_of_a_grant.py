@@ -1,0 +1,142 @@
+"""What a grant does not give, and when nobody holds it any more: N80, N81, N87-N89."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from consent import access, grants, sweeping, views
+from consent.models import Disclosure, Grant, GrantLock
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, details
+from vault.collections.preferences import Preference
+from vault.collections.vendors import Vendor
+
+
+def living(ada: Ada) -> list[str]:
+    """Grants that stand, by the keystore."""
+    return [grant.hex() for grant in ada.house.keystore.alive(ada.owner_id, "grant")]
+
+
+def cause(ada: Ada, grant: str) -> str | None:
+    """Why it ended, as main says."""
+    with ada.house.main.reading() as session:
+        return session.scalar(select(Grant.cause).where(Grant.grant_id == bytes.fromhex(grant)))
+
+
+def test_n80_only_what_was_given_can_be_read_and_the_attempt_is_logged(ada: Ada, bookshop: Bookshop) -> None:
+    """N80 (ASVS 10.3.2): other fields, other rows, other collections."""
+    elsewhere = ada.keeps(Vendor(called="Halden Optics"))
+    ada.buys("The Salt Almanac", note="for the lamp", rating=4)
+    ada.buys("Reading glasses", vendor=elsewhere.number)
+    ada.buys("An old atlas", on="2024-03-01")
+    ada.keeps(Preference(topic="maps", stance="like"))
+    token = bookshop.tokens()["access_token"]
+    whole = "/vendor/v1/purchases"
+    for more in ("", "?fields=item,price,note", "?filter=all", "?vendor=2&since=1990-01-01", "?include=gifts"):
+        shown = bookshop.looks(whole + more, token).json()["items"]
+        assert [each["data"] for each in shown] == [{"item": "The Salt Almanac", "bought_on": "2026-10-22"}], more
+    for other in ("preferences", "profile", "vendors", "notes"):
+        refused = bookshop.looks(f"/vendor/v1/{other}", token)
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_granted"), other
+        assert "maps" not in refused.text
+    with ada.house.main.reading() as session:
+        view = views.read(session, ada.vault, bytes.fromhex(ada.grant()))
+    said = access.entries(ada.house, ada.owner_id, {view.grant_id: view.terms.log_key})
+    assert {(each.outcome, *each.what) for each in said[:4]} == {
+        ("not_granted", other) for other in ("preferences", "profile", "vendors", "notes")
+    }
+
+
+def test_n81_the_answer_tells_what_was_granted_and_not_what_was_asked(ada: Ada, bookshop: Bookshop) -> None:
+    """N81 (RFC 9396 §7): an item left out, optional fields not ticked, a shorter time."""
+    ada.buys("The Salt Almanac")
+    asked = details(PURCHASES, {**TASTE, "optional": True, "without": "We guess."})
+    tokens = bookshop.tokens(authorization_details=asked)
+    (granted,) = tokens["authorization_details"]
+    assert (granted["collection"], granted["fields"]) == ("purchases", ["item", "bought_on"])
+    assert "optional_fields" not in granted or granted["optional_fields"] == []
+    assert bookshop.looks("/vendor/v1/grant", tokens["access_token"]).json()["authorization_details"] == [granted]
+
+
+def test_n87_whoever_knows_the_id_of_a_grant_knows_nothing_more(ada: Ada, bookshop: Bookshop) -> None:
+    """N87: not to read it, not to see it, not to end it."""
+    ada.buys("The Salt Almanac")
+    tokens = bookshop.tokens()
+    grant, stranger = tokens["grant_id"], ada.app.test_client()
+    for token in (grant, f"vrm_at_{grant}", tokens["access_token"][:-8] + "AAAAAAAA"):
+        assert bookshop.looks("/vendor/v1/grant", token).status_code == 401
+    for method, path in (
+        ("GET", f"/sharing/{grant}"),
+        ("POST", f"/sharing/{grant}/stop"),
+        ("POST", f"/sharing/{grant}/pause"),
+        ("POST", f"/sharing/{grant}/link"),
+        ("POST", f"/r/{grant}"),
+        ("POST", f"/r/vrm_rv_{grant}"),
+    ):
+        answer = stranger.open(path, method=method, data={"answer": "stop"}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert "Almanac" not in answer.text, path
+    assert bookshop.posts("/oauth/revoke", {"token": grant}).status_code == 200
+    assert living(ada) == [grant]
+    assert bookshop.looks("/vendor/v1/purchases", tokens["access_token"]).status_code == 200
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_n88_a_revocation_among_refreshes_leaves_no_key_behind(ada: Ada, bookshop: Bookshop, turn: int) -> None:
+    """N88: whoever comes first, afterwards there is no lock, no row and no pepper."""
+    ada.buys("The Salt Almanac")
+    tokens = bookshop.tokens()
+    grant, answers, start = bytes.fromhex(tokens["grant_id"]), list[Any](), threading.Barrier(5)
+
+    def refreshes() -> None:
+        start.wait()
+        answers.extend(bookshop.refreshes(tokens["refresh_token"]) for _ in range(4))
+
+    def revokes() -> None:
+        start.wait()
+        grants.end(ada.house, ada.owner_id, grant, "revoked")
+
+    threads = [threading.Thread(target=each) for each in [refreshes] * 4 + [revokes]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status_code for answer in answers} <= {200, 400}
+    with ada.house.main.reading() as session:
+        for kind in (GrantLock, Disclosure):
+            mine = select(func.count()).select_from(kind).where(kind.grant_id == grant)
+            assert session.scalar(mine) == 0
+    assert living(ada) == []
+    given = [answer.json()["access_token"] for answer in answers if answer.status_code == 200]
+    assert {bookshop.looks("/vendor/v1/purchases", each).status_code for each in given} <= {401}
+
+
+def test_n89_what_the_vendor_never_fetched_is_ended(ada: Ada, bookshop: Bookshop) -> None:
+    """N89: a code that ran out opens nothing, so nobody can ever see what she allowed; her page says so."""
+    ada.buys("The Salt Almanac")
+    code, (grant,) = bookshop.code(), living(ada)
+    ada.house.clock.passes(seconds=61)
+    sweeping.sweep(ada.house)
+    assert living(ada) == [grant], "an exchange that began in time may still be under way"
+    ada.house.clock.passes(seconds=sweeping.SLACK)
+    sweeping.sweep(ada.house)
+    assert (living(ada), cause(ada, grant)) == ([], "unused")
+    assert "the vendor holds no key to it" in ada.looks_at("/sharing")
+    assert bookshop.redeems(code).json()["error"] == "invalid_grant"
+
+
+def test_n89_tokens_that_were_given_back_end_it_and_a_refresh_token_keeps_it(ada: Ada, bookshop: Bookshop) -> None:
+    """N89 (RFC 7009): an access token that ran out is nothing unusual; without a refresh token it is the end."""
+    ada.buys("The Salt Almanac")
+    tokens = bookshop.tokens()
+    ada.house.clock.passes(minutes=30)
+    sweeping.sweep(ada.house)
+    assert living(ada) == [tokens["grant_id"]]
+    ada.presses(f"/sharing/{tokens['grant_id']}/pause")
+    sweeping.sweep(ada.house)
+    assert living(ada) == [tokens["grant_id"]]
+    assert bookshop.posts("/oauth/revoke", {"token": tokens["refresh_token"]}).status_code == 200
+    sweeping.sweep(ada.house)
+    assert (living(ada), cause(ada, tokens["grant_id"])) == ([], "unused")
