@@ -100,6 +100,21 @@ def register(server: Server, document: Mapping[str, Any]) -> Client:
     return client
 
 
+def everyone(server: Server) -> list[tuple[Client, int]]:
+    """Every client that is known, by id, and until when its document counts as fresh (seconds since 1970)."""
+    with server.main.reading() as session:
+        rows = session.execute(select(ClientRow.tag, ClientRow.fresh_until, ClientRow.box)).all()
+    known = [(_open(server, *row), row.fresh_until) for row in rows]
+    return sorted(((client, until) for client, until in known if client), key=lambda pair: pair[0].client_id)
+
+
+def forget(server: Server, client_id: str) -> bool:
+    """Drop a registration; one with an address is fetched again when it asks again. Returns whether it was known."""
+    with server.main.transaction() as session:
+        gone = session.execute(delete(ClientRow).where(ClientRow.tag == _tag(server, client_id)))
+    return bool(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result has a row count
+
+
 def read_document(server: Server, client_id: str, document: Mapping[str, Any]) -> Client:
     """Check a metadata document (draft-ietf-oauth-client-id-metadata-document §4). Raises BadClient."""
     if document.get("client_id") != client_id:
@@ -136,12 +151,12 @@ def _keys(raw: Any) -> dict[str, Any]:
             continue
         if (key.get("kty"), key.get("crv")) in CURVES or _long_enough(key):
             usable.append(key)
+    if not usable:
+        raise BadClient("jwks holds no public key of an accepted kind (P-256, Ed25519, RSA)")
     try:
         KeySet.import_key_set({"keys": usable})
     except (JoseError, ValueError, TypeError, KeyError):
         raise BadClient("jwks holds a key that cannot be read") from None
-    if not usable:
-        raise BadClient("jwks holds no public key of an accepted kind (P-256, Ed25519, RSA)")
     return {"keys": usable}
 
 
@@ -174,14 +189,17 @@ def _known(server: Server, client_id: str) -> tuple[Client, int] | None:
     tag = _tag(server, client_id)
     with server.main.reading() as session:
         row = session.execute(select(ClientRow.fresh_until, ClientRow.box).where(ClientRow.tag == tag)).first()
-    if row is None:
-        return None
+    client = _open(server, tag, row.fresh_until, row.box) if row else None
+    return (client, row.fresh_until) if row and client else None
+
+
+def _open(server: Server, tag: bytes, fresh_until: int, box: bytes) -> Client | None:
     try:
-        content = orjson.loads(crypto.open_box(server.keys.seal, _about(tag, row.fresh_until), row.box))
+        content = orjson.loads(crypto.open_box(server.keys.seal, _about(tag, fresh_until), box))
     except crypto.Damaged:
         return None
     content["redirect_uris"] = tuple(content["redirect_uris"])
-    return Client(**content), row.fresh_until
+    return Client(**content)
 
 
 def _keep(server: Server, client: Client, *, fresh_until: int) -> None:

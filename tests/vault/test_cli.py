@@ -70,6 +70,35 @@ def test_grants_and_revoke_answer_without_a_passphrase(furnished_copy: Path) -> 
     assert vrm(furnished_copy, "revoke", "nonsense").returncode == 2
 
 
+def test_a_client_without_an_address_is_registered_listed_and_forgotten(furnished_copy: Path, tmp_path: Path) -> None:
+    key = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "1"}
+    document = {
+        "client_id": "corner-shop",
+        "client_name": "Corner shop",
+        "redirect_uris": ["https://corner.example/back"],
+        "jwks": {"keys": [key]},
+    }
+    file = tmp_path / "client.json"
+    for wrong, sentence in (
+        ("{", "is not JSON"),
+        ("[]", "holds no object"),
+        (json.dumps({**document, "client_id": "https://corner.example/client.json"}), "not an address"),
+        (json.dumps({**document, "jwks": {"keys": [{**key, "d": "secret"}]}}), "no public key"),
+        (json.dumps({**document, "client_secret": "x"}), "holds no secret"),
+    ):
+        file.write_text(wrong)
+        done = vrm(furnished_copy, "clients", "add", str(file))
+        assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr
+        assert "Traceback" not in done.stderr
+    file.write_text(json.dumps(document))
+    assert "corner-shop  Corner shop  registered" in vrm(furnished_copy, "clients", "add", str(file)).stdout
+    assert vrm(furnished_copy, "clients", "list").stdout == "corner-shop  Corner shop  by hand\n"
+    assert vrm(furnished_copy, "clients", "remove", "corner-shop").returncode == 0
+    assert vrm(furnished_copy, "clients", "list").stdout == ""
+    again = vrm(furnished_copy, "clients", "remove", "corner-shop")
+    assert (again.returncode, "no such client" in again.stderr) == (1, True)
+
+
 def test_doctor_finds_what_others_can_read(furnished_copy: Path) -> None:
     assert vrm(furnished_copy, "doctor").returncode == 0
     os.chmod(furnished_copy / "vault" / "vault.db", 0o644)  # noqa: PTH101 - what an operator might do
