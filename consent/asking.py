@@ -21,7 +21,7 @@ from consent.clients import Client
 from consent.disclosing import Row, Shown, all_shown, digest_of, sealed_set, shown_by
 from consent.models import Grant
 from consent.pushed import Asked
-from consent.terms import Terms, VaultData, durations
+from consent.terms import DAY, Terms, VaultData, durations
 from vault import crypto, store
 from vault.collections.vendors import Vendor
 from vault.errors import N_, NotFound, VaultError
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from vault.opened import OpenVault
     from vault.server import Server
-
-DAY = 86400
 
 
 class AlreadyDecided(VaultError):

@@ -5,7 +5,7 @@ Make: pepper, then rows. Unmake: pepper, then rows. Narrow: rows under the next 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -102,7 +102,7 @@ def give(
         **bound,
     )
     link = make_link(session, server, owner, grant, pepper, terms.until)
-    enqueue(session, server, owner, "expire", {"grant": grant.hex()}, due_at=_rounded(terms.until))
+    _expire_later(session, server, owner, grant, terms.until)
     for replaced in earlier:
         enqueue(session, server, owner, "replace", {"grant": replaced.hex()})
     turn.memory["replaced"] = list(earlier)
@@ -162,20 +162,36 @@ def resume(vault: OpenVault, grant: bytes) -> bool:
 
 
 def narrow(vault: OpenVault, grant: bytes, number: int) -> None:
-    """Take one item away; the last one ends the grant. Rows under the next version, then the floor, then the answer."""
+    """Take one item away; the last one ends the grant."""
+    if not _lessen(vault, grant, lambda terms: terms.without(number)).items:
+        end(vault.server, vault.owner_id, grant, "revoked")
+
+
+def shorten(vault: OpenVault, grant: bytes, until: int) -> None:
+    """Let it end earlier, at `until` (seconds since 1970). A later day is no change, and so refused."""
+    _lessen(vault, grant, lambda terms: terms.ending(until))
+
+
+def _lessen(vault: OpenVault, grant: bytes, less: Callable[[Terms], Terms]) -> Terms:
+    """Rows under the next version, then the floor, then the answer. Raises NotFound where nothing becomes less."""
     with vault.server.main.reading() as session:
         views.settle_versions(vault, [views.read(session, vault, grant)])
     with her_turn(vault.server, vault.owner_id) as turn:
         view = views.read(turn.session, vault, grant)
-        terms = view.terms.without(number)
+        terms = less(view.terms)
         if view.old and view.held != "old copy":
             raise NotFound
-        if not view.live or len(terms.items) == len(view.terms.items):
+        if not view.live or terms == view.terms:
             raise NotFound
         if terms.items:
             reseal(turn, vault, view, terms)
-    if not terms.items:
-        end(vault.server, vault.owner_id, grant, "revoked")
+        if terms.until < view.terms.until:
+            _expire_later(turn.session, vault.server, vault.owner_id, grant, terms.until)
+    return terms
+
+
+def _expire_later(session: Session, server: Server, owner: bytes, grant: bytes, until: int) -> None:
+    enqueue(session, server, owner, "expire", {"grant": grant.hex()}, due_at=_rounded(until))
 
 
 def reseal(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms) -> None:

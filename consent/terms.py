@@ -231,6 +231,10 @@ class Terms:
         """With one item removed."""
         return replace(self, items=tuple(item for item in self.items if item.number != number))
 
+    def ending(self, until: int) -> Terms:
+        """With an earlier end, in seconds since 1970; never a later one."""
+        return replace(self, until=min(self.until, until))
+
     def granted(self) -> list[dict[str, Any]]:
         """`authorization_details` as granted (RFC 9396 §7), with the day it ends."""
         until = datetime.fromtimestamp(self.until, UTC).date().isoformat()
@@ -256,6 +260,10 @@ def _item(stored: Mapping[str, Any]) -> VaultData:
         name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
     }
     return VaultData(**values)
+
+
+DAY = 86400  # seconds
+SOONER = (1, 7, 30, 90)  # days from now on which she can let it end instead
 
 
 def durations(asked: int) -> list[int]:

@@ -108,9 +108,12 @@ def _still_there(session: Session, found: Found) -> bool:
 
 def _token_answer(
     session: Session, server: Server, credential: Credential, jkt: str, *, with_refresh: bool
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
+    """None when the grant is over: she may have let it end sooner than the day that stands in its locks."""
     found, key, owner = credential.found, credential.opened.key, credential.found.string.owner_id
     terms = open_terms(session, found, key or b"")
+    if terms.until <= server.now:
+        return None
     grant_locks.drop_expired(session, owner, found.grant_id, server.now)
     access = grant_locks.mint(
         session,

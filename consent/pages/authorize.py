@@ -16,7 +16,7 @@ from consent.terms import durations
 from consent.views import ended_on
 from vault.errors import NotFound
 from vault.pages.guard import form_may_lead_to
-from vault.pages.session import server, unlocked, vault
+from vault.pages.session import day_in, server, unlocked, vault
 from vault.record import classes_of
 from vault.stored import Stored
 
@@ -118,7 +118,7 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
         most=MOST_SHOWN,
         many=count if (count := sum(len(preview.shown) for preview in shown)) > MANY else 0,
         days=durations(asked.items[0].duration),
-        until=_until,
+        until=day_in,
         purposes=PURPOSES,
         kinds=classes_of,
         present=asking.present_grant(her, client),
@@ -138,9 +138,3 @@ def _tied(known: list[Stored], vendor: str) -> Stored | None:
         if str(stored.number) == vendor:
             return stored
     raise NotFound
-
-
-def _until(days: int) -> str:
-    from datetime import timedelta
-
-    return (server().clock() + timedelta(days=days)).date().isoformat()

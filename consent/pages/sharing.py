@@ -14,10 +14,11 @@ from consent.disclosing import digest_of, shown_by
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
 from consent.purposes import PURPOSES
+from consent.terms import DAY, SOONER
 from consent.views import GrantView, ended_on
 from vault import crypto
 from vault.errors import NotFound
-from vault.pages.session import server, unlocked, vault
+from vault.pages.session import day_in, server, unlocked, vault
 from vault.record import classes_of
 
 pages = Blueprint("sharing", __name__, template_folder="../templates")
@@ -91,6 +92,8 @@ def detail(grant: str) -> str:
         entries=entries,
         refusals=access.refusals(server(), vault().owner_id).get(view.grant_id, 0),
         missing=access.missing(server(), vault().owner_id).get(view.grant_id, 0),
+        sooner=[days for days in SOONER if view.live and _in(days) < view.terms.until],
+        until=day_in,
         kinds=classes_of,
         purposes=PURPOSES,
         ended_on=ended_on,
@@ -171,6 +174,21 @@ def less(grant: str) -> Response:
         raise NotFound
     grants.narrow(vault(), _mine(grant).grant_id, int(number))
     return _back(grant)
+
+
+@pages.post("/sharing/<grant>/sooner")
+@unlocked
+def sooner(grant: str) -> Response:
+    """Let it end on an earlier day."""
+    days = request.form.get("days", "")
+    if days not in map(str, SOONER):
+        raise NotFound
+    grants.shorten(vault(), _mine(grant).grant_id, _in(int(days)))
+    return _back(grant)
+
+
+def _in(days: int) -> int:
+    return server().now + days * DAY
 
 
 @pages.post("/sharing/<grant>/link")

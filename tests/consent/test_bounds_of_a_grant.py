@@ -13,6 +13,7 @@ from consent.models import Disclosure, Grant, GrantLock
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, details
 from vault.collections.preferences import Preference
 from vault.collections.vendors import Vendor
+from vault.worker import tick
 
 
 def living(ada: Ada) -> list[str]:
@@ -140,3 +141,28 @@ def test_n89_tokens_that_were_given_back_end_it_and_a_refresh_token_keeps_it(ada
     assert bookshop.posts("/oauth/revoke", {"token": tokens["refresh_token"]}).status_code == 200
     sweeping.sweep(ada.house)
     assert (living(ada), cause(ada, tokens["grant_id"])) == ([], "unused")
+
+
+def test_she_lets_it_end_sooner_and_never_later(ada: Ada, bookshop: Bookshop) -> None:
+    ada.buys("The Salt Almanac")
+    tokens = bookshop.tokens()
+    grant = tokens["grant_id"]
+    page = ada.looks_at(f"/sharing/{grant}")
+    assert [days for days in (1, 7, 30, 90) if f'name="days" value="{days}"' in page] == [1, 7]
+    for days in ("30", "365", "0", "-1", "seven", ""):
+        ada.presses(f"/sharing/{grant}/sooner", status=404, days=days)
+    assert bookshop.looks("/vendor/v1/purchases", tokens["access_token"]).status_code == 200
+    ada.presses(f"/sharing/{grant}/sooner", days="7")
+    assert "29 November 2026" in ada.looks_at(f"/sharing/{grant}")
+    shown = bookshop.looks("/vendor/v1/grant", tokens["access_token"]).json()
+    assert (shown["until"], shown["authorization_details"][0]["until"]) == ("2026-11-29", "2026-11-29")
+    ada.presses(f"/sharing/{grant}/sooner", status=404, days="30")
+    ada.house.clock.passes(days=7, seconds=-61)
+    fresh = bookshop.refreshes(tokens["refresh_token"]).json()
+    assert fresh["expires_in"] <= 61
+    ada.house.clock.passes(seconds=61)
+    assert bookshop.looks("/vendor/v1/purchases", fresh["access_token"]).status_code == 401
+    assert bookshop.refreshes(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    ada.house.clock.passes(minutes=5)
+    tick(ada.house, sweep=False)
+    assert (living(ada), cause(ada, grant)) == ([], "expired")

@@ -429,6 +429,21 @@ def narrowing(stage: Stage) -> None:
     stage.presses("less", item="1")
 
 
+def ends_sooner(stage: Stage) -> None:
+    """It still goes, and once it was answered it goes no longer than she said."""
+    assert stage.bookshop.reads()
+    if stage.told.get("answered"):
+        with stage.house.main.reading() as session:
+            view = views.read(session, stage.ada.open, bytes.fromhex(stage.bookshop.connection.grant_id))
+        assert view.terms.until <= stage.house.now + 7 * 86400
+
+
+@flow(then=ends_sooner)
+def shortening(stage: Stage) -> None:
+    """She lets it end in a week."""
+    stage.presses("sooner", days="7")
+
+
 @flow(lambda stage: stage.presses("less", item="1"), then=is_over)
 def narrowing_to_nothing(stage: Stage) -> None:
     """She takes the last item away."""

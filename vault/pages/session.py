@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -94,6 +95,11 @@ def safe_next(raw: str | None) -> str:
         return "/"
     parts = urlsplit(raw)
     return raw if not parts.scheme and not parts.netloc and "\\" not in raw else "/"
+
+
+def day_in(days: int) -> str:
+    """The day so many days from now, ISO 8601."""
+    return (server().clock() + timedelta(days=days)).date().isoformat()
 
 
 def address() -> str:
