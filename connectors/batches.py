@@ -17,9 +17,10 @@ from connectors.course import ReportLine
 from vault import crypto, store
 from vault.collections.vendors import Vendor
 from vault.errors import N_, Invalid
-from vault.models import Owner, RecordRow
+from vault.models import RecordRow
 from vault.record import CLASSES, Record
 from vault.stored import Stored
+from vault.turn import Position, position
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -112,10 +113,9 @@ def opened(vault: OpenVault, number: int, revision: int, box: bytes) -> Stored |
 
 @dataclass
 class Plan:
-    """What a batch writes as her next revision, and what it does not. `made` holds new vendors, then new records."""
+    """What a batch writes after `before`, and what it does not. `made` holds new vendors, then new records."""
 
-    revision: int
-    number: int  # the last one that was given away before it
+    before: Position
     made: list[tuple[Stored, bytes]] = field(default_factory=list)
     rows: list[store.Row] = field(default_factory=list)
     changed: list[tuple[Stored, Stored]] = field(default_factory=list)
@@ -134,8 +134,8 @@ class Plan:
 
     def make(self, kind: type[Record], source: dict[str, Any], origin: dict[str, Any], mark: bytes) -> int:
         """One more new record; returns its number."""
-        number = self.number + len(self.made) + 1
-        self.made.append((Stored(number, self.revision, kind, source, {}, origin), mark))
+        number = self.before.last_record + len(self.made) + 1
+        self.made.append((Stored(number, self.before.revision + 1, kind, source, {}, origin), mark))
         return number
 
 
@@ -151,13 +151,8 @@ class Writing:
 
     def plan(self, session: Session, batch: Sequence[Ready], turn: Turn | None = None) -> Plan:
         """Compare a batch with what she has, in the snapshot of `session`, or in her turn that has begun already."""
-        if turn is not None:
-            planned = Plan(turn.revision, turn.next_number)
-        else:
-            mine = select(Owner.revision, Owner.last_record).where(Owner.owner_id == self.vault.owner_id)
-            revision, number = session.execute(mine).one()
-            planned = Plan(revision + 1, number)
-        self.vendors.catch_up(session, planned.revision - 1)
+        planned = Plan(turn.before if turn else position(session, self.vault.owner_id))
+        self.vendors.catch_up(session, planned.before.revision)
         known = store.by_marks(session, self.vault, [each.mark for each in batch])
         new, replaced = self._sort(planned, batch, known)
         self._name_vendors(session, planned, {each.found.vendor for each in (*new, *(each for _, each in replaced))})
@@ -213,17 +208,18 @@ class Writing:
         return new, replaced
 
     def _name_vendors(self, session: Session, planned: Plan, hints: set[VendorHint | None]) -> None:
-        """The number of every vendor that is named; those she does not have are made."""
+        """The number of every vendor that is named; those she does not have are made, once for all their spellings."""
+        made: dict[bytes, int] = {}
         for hint in hints:
             if hint is None or not (hint.domain or hint.name):
                 continue
             mark = vendor_mark(self.vault, hint)
-            number = self.vendors.number(hint) or _once_made(session, self.vault, mark)
+            number = made.get(mark) or self.vendors.number(hint) or _once_made(session, self.vault, mark)
             if not number:
                 source: dict[str, Any] = {"called": hint.name or hint.domain}
                 if hint.domain:
                     source["domains"] = [hint.domain]
-                number = planned.make(Vendor, source, self._origin(), mark)
+                number = made[mark] = planned.make(Vendor, source, self._origin(), mark)
             planned.vendors[hint] = number
 
     def _vendor(self, planned: Plan, each: Ready) -> int:

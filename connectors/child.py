@@ -13,7 +13,6 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NoReturn
 
 import orjson
@@ -195,6 +194,7 @@ def line_of(it: Outcome) -> bytes:
 
 
 ONLY_TEXT = {str}
+NATURAL_MOST, NATURAL_PARTS = 4096, 16  # characters of a natural key together, and its parts
 FOUND = [[str, str, list, dict, str, vendor, dict, int] for vendor in (list, type(None))]
 
 
@@ -214,14 +214,12 @@ def _found(body: list[Any]) -> Found:
     collection, part, natural, data, place, vendor, proposes, units = body
     if list(map(type, body)) not in FOUND or not 0 <= units <= 1 or len(place) > 200:
         raise Untrusted
-    if not natural or set(map(type, natural)) != ONLY_TEXT:
+    if set(map(type, natural)) != ONLY_TEXT or sum(map(len, natural)) > NATURAL_MOST or len(natural) > NATURAL_PARTS:
         raise Untrusted
-    return Found(collection, part, tuple(natural), data, place, vendor and _vendor(*vendor), proposes, units)
-
-
-@lru_cache(maxsize=256)
-def _vendor(name: Any, domain: Any) -> VendorHint:
-    return VendorHint(_text(name, 200), _text(domain, 253))
+    if vendor is not None:
+        name, domain = vendor
+        vendor = VendorHint(_text(name, 200), _text(domain, 253))
+    return Found(collection, part, tuple(natural), data, place, vendor, proposes, units)
 
 
 def heard(line: bytes) -> Event:

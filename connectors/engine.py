@@ -234,7 +234,7 @@ class _Run:
     def _write(self, batch: Batch, planned: Plan) -> None:
         reserved = len(planned.made)
         with store.writing(self.vault, numbers=reserved) as turn:
-            if turn.revision != planned.revision:
+            if turn.before != planned.before:
                 planned = self.writing.plan(turn.session, batch.ready, turn)
                 if len(planned.made) > reserved:
                     raise _Moved

@@ -25,9 +25,9 @@ from consent.terms import DAY, Terms, VaultData, durations
 from vault import crypto, store
 from vault.collections.vendors import Vendor
 from vault.errors import N_, NotFound, VaultError
-from vault.models import Owner
 from vault.record import Field
 from vault.stored import Stored
+from vault.turn import Position, position
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -167,12 +167,12 @@ def decided_items(asked: Asked, decision: Decision) -> tuple[VaultData, ...]:
 
 
 class Prepared(NamedTuple):
-    """What a consent would give, made ready in a snapshot at one revision of hers.
+    """What a consent would give, made ready in a snapshot of hers.
 
     `digest` is of all that could be shown, `terms` and `rows` are what she decided. The vendor may be 0: not hers yet.
     """
 
-    revision: int
+    at: Position
     digest: bytes
     terms: Terms
     rows: list[Row]
@@ -189,7 +189,7 @@ def allow(
     grant, key = crypto.random_bytes(16), crypto.random_bytes()
 
     def prepare(session: Session) -> Prepared:
-        revision = session.scalar(select(Owner.revision).where(Owner.owner_id == owner)) or 0
+        at = position(session, owner)
         vendor = store.read(session, vault, vendor_number) if vendor_number else None
         whole = widest(vault, asked, client, vendor)
         terms = replace(
@@ -200,14 +200,14 @@ def allow(
             items=decided_items(asked, decision),
         )
         rows = sealed_set(session, vault, grant, key, terms, grants.FIRST_VERSION)
-        return Prepared(revision, digest(asked, whole, all_shown(session, vault, whole)), terms, rows)
+        return Prepared(at, digest(asked, whole, all_shown(session, vault, whole)), terms, rows)
 
     with server.main.reading() as session:
         ready = prepare(session)
     with _pepper(server, owner, grant) as pepper, store.writing(vault, numbers=1) as turn:
         if not pushed.spend(turn.session, server, asked):
             raise AlreadyDecided
-        if turn.revision != ready.revision + 1:  # something of hers was written in between
+        if turn.before != ready.at:  # something of hers was written in between
             ready = prepare(turn.session)
         if not crypto.same(ready.digest, shown):
             raise ChangedMeanwhile

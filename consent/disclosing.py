@@ -103,14 +103,13 @@ def reseal_set(turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Te
     mine = (Disclosure.owner_id == turn.owner_id, Disclosure.grant_id == grant)
     turn.session.execute(delete(Disclosure).where(*mine))
     after = _first_change(turn, grant)
-    write_set(turn, grant, sealed_set(turn.session, vault, grant, key, terms, version, after=after))
+    write_set(turn, grant, sealed_set(turn.session, vault, grant, key, terms, version, after=after), after=after)
 
 
-def write_set(turn: Turn, grant: bytes, rows: Sequence[Row]) -> None:
-    """Write a whole set."""
+def write_set(turn: Turn, grant: bytes, rows: Sequence[Row], *, after: int = 0) -> None:
+    """Write a whole set; an empty one is a change of this day too."""
     insert_many(turn.session.connection(), "disclosures", Row._fields, rows)
-    if rows:
-        _keep_change(turn, grant, rows[-1].change)
+    _keep_change(turn, grant, after + len(rows))
 
 
 def change_set(

@@ -83,19 +83,25 @@ class Database:
         """This thread's bare connection for hot statements: `BEGIN` for one snapshot, nothing for a single statement.
 
         The thread keeps it, because borrowing one from the pool costs more than most statements. After a failure of
-        any kind it is given back.
+        any kind it is given back. Keep no cursor beyond the block: while one lives, SQLite keeps its snapshot.
         """
+        if getattr(self._held, "in_line", False):
+            raise RuntimeError("a line inside another one would end its snapshot")
+        held = self._held
         kept = self._kept_line()
         line = Line(kept.driver_connection, self.engine.dialect)
+        held.in_line = True
         try:
             if begin is not None:
                 line.connection.execute(begin)
             yield line
         except BaseException:
-            del self._held.line
+            held.line = None
             self._lines.discard(kept)
             kept.close()  # which rolls back
             raise
+        finally:
+            held.in_line = False
         line.connection.rollback()
 
     def _kept_line(self) -> PoolProxiedConnection:
@@ -123,17 +129,17 @@ class Database:
         """Wait for this file's turn. Held by one thread of one process at a time."""
         if getattr(self._held, "busy", False):
             raise RuntimeError("a writing transaction inside another one would wait for itself")
-        handle = getattr(self._held, "handle", None)
-        if handle is None or self._held.process != os.getpid():
-            handle = os.open(f"{self.file}.turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._held.handle, self._held.process = handle, os.getpid()
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        self._held.busy = True
+        held = self._held
+        handle: _Handle | None = getattr(held, "handle", None)
+        if handle is None or handle.process != os.getpid():
+            held.handle = handle = _Handle(f"{self.file}.turn")
+        fcntl.flock(handle.number, fcntl.LOCK_EX)
+        held.busy = True
         try:
             yield
         finally:
-            self._held.busy = False
-            fcntl.flock(handle, fcntl.LOCK_UN)
+            held.busy = False
+            fcntl.flock(handle.number, fcntl.LOCK_UN)
 
     def checkpoint(self) -> None:
         """Write the log into the file and truncate it, so that deleted keys are gone from both."""
@@ -178,6 +184,16 @@ class Database:
         while self._lines:
             self._lines.pop().close()
         self.engine.dispose()
+
+
+class _Handle:
+    """A thread's own handle of the file that writers take turns by. It closes with the thread."""
+
+    def __init__(self, path: str) -> None:
+        self.number, self.process = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), os.getpid()
+
+    def __del__(self) -> None:
+        os.close(self.number)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BEGIN = text(
     "UPDATE owners SET revision = revision + 1, last_record = last_record + :numbers "
-    "WHERE owner_id = :owner AND revision >= :floor RETURNING revision, last_record"
+    "WHERE owner_id = :owner AND revision >= :floor RETURNING revision, last_record, lost"
 )
 
 
@@ -36,13 +36,25 @@ class Change:
     after: Stored | None
 
 
+class Position(NamedTuple):
+    """Where an owner stands: her revision, her last record number, and how many changes old copies have lost.
+
+    Equal positions are the same state. The revision alone is not enough: an old copy is lifted to it again.
+    """
+
+    revision: int
+    last_record: int
+    lost: int
+
+
 @dataclass
 class Turn:
-    """A turn under way: the session to work in, its revision, and what it has changed so far."""
+    """A turn under way: the session to work in, where she stood before it, and what it has changed so far."""
 
     server: Server
     owner_id: bytes
     session: Session
+    before: Position
     revision: int
     next_number: int
     changes: list[Change] = field(default_factory=list)
@@ -72,11 +84,20 @@ def _begin(server: Server, owner: bytes, numbers: int, stack: ExitStack) -> Turn
         session = stack.enter_context(server.main.transaction())
         row = session.execute(_BEGIN, {"owner": owner, "numbers": numbers, "floor": floor}).first()
         if row is not None:
-            return Turn(server, owner, session, row[0], row[1] - numbers)
+            before = Position(row[0] - 1, row[1] - numbers, row[2])
+            return Turn(server, owner, session, before, row[0], before.last_record)
         stack.close()
         if not recover_old_copy(server, owner):
             break
     raise NotFound
+
+
+def position(session: Session, owner: bytes) -> Position:
+    """Where she stands in the snapshot of this session. Raises NotFound."""
+    row = session.execute(select(Owner.revision, Owner.last_record, Owner.lost).where(Owner.owner_id == owner)).first()
+    if row is None:
+        raise NotFound
+    return Position(*row)
 
 
 def revision_of(server: Server, owner: bytes) -> int | None:

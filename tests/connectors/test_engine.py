@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from connectors import batches, engine, resuming
 from connectors.child import UNKNOWN
@@ -373,6 +373,37 @@ def test_two_files_at_once_make_one_vendor_and_no_double(ada: Ada, monkeypatch: 
     assert all(adds_up(course) and course.units == 200 for course in courses)
     assert sum(course.new for course in courses) == len(purchases(ada.vault)) == 200
     assert len([each for each in everything(ada.vault) if each.kind is Vendor]) == 2
+
+
+def test_one_vendor_in_two_spellings_is_made_once(ada: Ada) -> None:
+    data = a_history(40).replace(b"Amazon.com,111-0000007", b"AMAZON.COM,111-0000007")
+    assert imported(ada.vault, data).course.new == 40
+    made = [each.number for each in everything(ada.vault) if each.raw("called") in ("Amazon.com", "AMAZON.COM")]
+    assert len(made) == 1
+    assert {each.raw("vendor") for each in purchases(ada.vault)} == set(made)
+
+
+def test_an_old_copy_put_back_between_planning_and_writing_is_planned_anew(
+    ada: Ada, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lifted revision is the one that was planned for; numbers and marks are not what they were."""
+    planning, back = batches.Writing.plan, iter([True])
+    ada.buys("One")
+    ada.buys("Two")
+
+    def then_an_old_copy(self: batches.Writing, session: Any, batch: Any, turn: Any = None) -> batches.Plan:
+        planned = planning(self, session, batch, turn)
+        if planned.made and next(back, False):
+            with ada.house.main.transaction() as old:
+                old.execute(text("UPDATE owners SET revision = revision - 2, last_record = last_record - 2"))
+                old.execute(text("DELETE FROM records WHERE revision > (SELECT revision FROM owners)"))
+        return planned
+
+    monkeypatch.setattr(batches.Writing, "plan", then_an_old_copy)
+    assert imported(ada.vault, a_history(5)).course.new == 5
+    assert len({ada.buys(f"After {at}").number for at in range(4)}) == 4
+    found = [each.number for each in everything(ada.vault)]
+    assert len(found) == len(set(found))
 
 
 def test_no_batch_writes_more_than_its_rows(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:

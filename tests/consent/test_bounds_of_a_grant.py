@@ -6,13 +6,14 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
-from consent import access, grants, sweeping, views
+from consent import access, asking, grants, sweeping, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, details
 from vault.collections.preferences import Preference
 from vault.collections.vendors import Vendor
+from vault.turn import settle
 from vault.worker import tick
 
 
@@ -166,3 +167,36 @@ def test_she_lets_it_end_sooner_and_never_later(ada: Ada, bookshop: Bookshop) ->
     ada.house.clock.passes(minutes=5)
     tick(ada.house, sweep=False)
     assert (living(ada), cause(ada, grant)) == ([], "expired")
+
+
+def test_a_permission_that_shows_nothing_any_more_has_changed_today(ada: Ada, bookshop: Bookshop) -> None:
+    """What is left of it is empty; `as_of` is still the day of its last change."""
+    ada.buys("The Salt Almanac")
+    ada.lets(bookshop, PURCHASES, TASTE, ticks=("item-1",))
+    grant = bytes.fromhex(ada.grant())
+    ada.house.clock.passes(days=3)
+    ada.unlocks()
+    ada.presses(f"/sharing/{grant.hex()}/less", item="0")
+    with ada.house.main.reading() as session:
+        assert session.scalar(select(Grant.changed_day).where(Grant.grant_id == grant)) == ada.house.now // 86400
+
+
+def test_a_consent_made_ready_before_an_old_copy_came_back_is_made_ready_anew(
+    ada: Ada, bookshop: Bookshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lifted revision is the one it was made ready at, but what she saw is not there any more."""
+    bought, make_pepper = ada.buys("The Salt Almanac"), asking._pepper
+    pending = bookshop.asks(PURCHASES)
+    page = ada.sees_consent(pending.authorize_url)
+
+    def an_old_copy_comes_back(*args: Any) -> Any:
+        with ada.house.main.transaction() as old:
+            old.execute(text("UPDATE owners SET revision = revision - 1, last_record = last_record - 1"))
+            old.execute(text("DELETE FROM records WHERE number = :number"), {"number": bought.number})
+        settle(ada.house, ada.owner_id)
+        return make_pepper(*args)
+
+    monkeypatch.setattr(asking, "_pepper", an_old_copy_comes_back)
+    answer = ada.presses("/authorize", status=409, **page.hidden, answer="yes", days="30")
+    assert "Almanac" not in answer.text
+    assert living(ada) == []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from flask import Flask
 from sqlalchemy import update
 
 from tests.people import START, Ada, Clock
 from vault.models import Owner
+from vault.pages import guard
 from vault.rooms import Nav
 
 PAGES = ("/", "/more", "/purchases", "/vendors", "/profile", "/preferences", "/notes", "/security", "/damaged")
@@ -49,6 +51,17 @@ def test_every_page_obeys_the_strict_policy_and_is_kept_nowhere(ada: Ada):
         assert answer.text.count("<h1>") == 1, path
         assert "Ada’s vault</title>" in answer.text, path
         assert '<html lang="en">' in answer.text, path
+
+
+def test_headers_are_neither_doubled_nor_lost_whatever_case_a_page_writes_them_in() -> None:
+    app = Flask("pages")
+    app.add_url_rule("/", view_func=lambda: ("hello", 200, {"cache-control": "public"}))
+    guard.install(app, secure=True)
+    answer = app.test_client().get("/")
+    assert answer.headers.getlist("Cache-Control") == ["public"]
+    assert answer.headers.getlist("Content-Security-Policy") == [guard.POLICY]
+    assert answer.headers["Strict-Transport-Security"]
+    assert app.test_client().get("/nothing").headers["X-Frame-Options"] == "DENY"
 
 
 def test_the_menu_marks_where_she_is(ada: Ada):

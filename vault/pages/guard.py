@@ -42,9 +42,9 @@ def install(app: Flask, *, secure: bool) -> None:
 def _guarded(inner: WSGIApplication, always: tuple[tuple[str, str], ...]) -> WSGIApplication:
     def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            said = {name for name, _ in headers}
+            said = {name.lower() for name, _ in headers}
             headers += always
-            headers += [each for each in UNLESS_SAID if each[0] not in said]
+            headers += [each for each in UNLESS_SAID if each[0].lower() not in said]
             return start_response(status, headers, *more)
 
         return inner(environ, start)
