@@ -189,16 +189,10 @@ def allow(
     grant, key = crypto.random_bytes(16), crypto.random_bytes()
 
     def prepare(session: Session) -> Prepared:
-        at = position(session, owner)
+        at = position(session, owner)  # first: what is read after it may be newer, and then she stands elsewhere
         vendor = store.read(session, vault, vendor_number) if vendor_number else None
         whole = widest(vault, asked, client, vendor)
-        terms = replace(
-            whole,
-            given_at=server.now,
-            until=server.now + decision.days * DAY,
-            log_key=crypto.random_bytes(),
-            items=decided_items(asked, decision),
-        )
+        terms = _decided(server, asked, whole, decision)
         rows = sealed_set(session, vault, grant, key, terms, grants.FIRST_VERSION)
         return Prepared(at, digest(asked, whole, all_shown(session, vault, whole)), terms, rows)
 
@@ -216,17 +210,32 @@ def allow(
             host = urlsplit(client.client_id).hostname or client.client_id
             made = store.add(turn, vault, Vendor(called=client.name, domains=(host,)))
             terms = replace(terms, vendor=made.number)
-        bound = {
-            "client": client.client_id,
-            "redirect": asked.parameters["redirect_uri"],
-            "challenge": asked.parameters["code_challenge"],
-            "jkt": asked.jkt or "",
-        }
-        given = grants.give(turn, vault, grants.NewGrant(grant, key, pepper), terms, ready.rows, bound)
+        given = grants.give(turn, vault, grants.NewGrant(grant, key, pepper), terms, ready.rows, _bound(asked, client))
         grants.mail_link(turn.session, server, owner, given.link)
     for replaced in turn.memory["replaced"]:
         grants.end(server, owner, replaced, "replaced")
     return given
+
+
+def _decided(server: Server, asked: Asked, whole: Terms, decision: Decision) -> Terms:
+    """The terms as she decided, from now on."""
+    return replace(
+        whole,
+        given_at=server.now,
+        until=server.now + decision.days * DAY,
+        log_key=crypto.random_bytes(),
+        items=decided_items(asked, decision),
+    )
+
+
+def _bound(asked: Asked, client: Client) -> dict[str, str]:
+    """What the code is bound to."""
+    return {
+        "client": client.client_id,
+        "redirect": asked.parameters["redirect_uri"],
+        "challenge": asked.parameters["code_challenge"],
+        "jkt": asked.jkt or "",
+    }
 
 
 @contextmanager

@@ -71,7 +71,6 @@ def give(
     earlier = session.scalars(
         select(Grant.grant_id).where(Grant.owner_id == owner, Grant.vendor_tag == tag, Grant.state == "live")
     ).all()
-    version = FIRST_VERSION
     session.execute(
         insert(Grant).values(
             owner_id=owner,
@@ -79,14 +78,12 @@ def give(
             vendor_tag=tag,
             state="live",
             cause=None,
-            version=version,
+            version=FIRST_VERSION,
             change=0,
             changed_day=server.now // 86400,
             ended_day=None,
-            label_box=grant_boxes.seal_label(server, owner, grant, version, terms),
-            terms_box=crypto.seal(key, about_terms(owner, grant, version), crypto.pad(terms.to_bytes())),
             copy_box=grant_boxes.seal_copy(vault, grant, key),
-            memory_box=grant_boxes.seal_memory(vault, grant, version, terms),
+            **_boxes(vault, grant, key, FIRST_VERSION, terms),
         )
     )
     write_set(turn, grant, rows)
@@ -107,6 +104,16 @@ def give(
         enqueue(session, server, owner, "replace", {"grant": replaced.hex()})
     turn.memory["replaced"] = list(earlier)
     return Given(grant, code, link)
+
+
+def _boxes(vault: OpenVault, grant: bytes, key: bytes, version: int, terms: Terms) -> dict[str, bytes]:
+    """Terms under one version: for the vendor's calls, for her when it has ended, and for the server to name it."""
+    server, owner = vault.server, vault.owner_id
+    return {
+        "terms_box": crypto.seal(key, about_terms(owner, grant, version), crypto.pad(terms.to_bytes())),
+        "memory_box": grant_boxes.seal_memory(vault, grant, version, terms),
+        "label_box": grant_boxes.seal_label(server, owner, grant, version, terms),
+    }
 
 
 def make_link(session: Session, server: Server, owner: bytes, grant: bytes, pepper: bytes, until: int) -> str:
@@ -204,12 +211,7 @@ def reseal(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms) -> None:
     turn.session.execute(
         update(Grant)
         .where(*mine, Grant.state == "live")
-        .values(
-            version=version,
-            label_box=grant_boxes.seal_label(vault.server, owner, grant, version, terms),
-            terms_box=crypto.seal(view.key, about_terms(owner, grant, version), crypto.pad(terms.to_bytes())),
-            memory_box=grant_boxes.seal_memory(vault, grant, version, terms),
-        )
+        .values(version=version, **_boxes(vault, grant, view.key, version, terms))
     )
     reseal_set(turn, vault, grant, view.key, terms, version)
     turn.versions[grant] = version
