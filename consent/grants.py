@@ -98,12 +98,11 @@ def give(
         key=key,
         **bound,
     )
-    link = make_link(session, server, owner, grant, pepper, terms.until)
     _expire_later(session, server, owner, grant, terms.until)
     for replaced in earlier:
         enqueue(session, server, owner, "replace", {"grant": replaced.hex()})
     turn.memory["replaced"] = list(earlier)
-    return Given(grant, code, link)
+    return Given(grant, code, make_link(session, server, owner, grant, pepper, terms.until))
 
 
 def _boxes(vault: OpenVault, grant: bytes, key: bytes, version: int, terms: Terms) -> dict[str, bytes]:
