@@ -156,19 +156,13 @@ class Writing:
         known = store.by_marks(session, self.vault, [each.mark for each in batch])
         new, replaced = self._sort(planned, batch, known)
         self._name_vendors(session, planned, {each.found.vendor for each in (*new, *(each for _, each in replaced))})
-        origin = self._origin()
         for each in new:
-            said = {**origin, "place": each.place}
-            if each.found.proposes:
-                said["proposes"] = each.found.proposes
-            planned.make(each.kind, _source(each, self._vendor(planned, each)), said, each.mark)
+            planned.make(each.kind, _source(each, self._vendor(planned, each)), self._origin(each), each.mark)
             planned.new_units += each.found.units
         for before, each in replaced:
-            said = {**origin, "place": each.place}
-            if each.found.proposes and before.proposes:  # what she has decided once is not proposed again
-                said["proposes"] = each.found.proposes
             source = _source(each, before.source.get(each.kind.vendor_field, 0) or self._vendor(planned, each))
-            planned.changed.append((before, replace(before, source=source, origin=said)))
+            origin = self._origin(each, decided=not before.proposes)
+            planned.changed.append((before, replace(before, source=source, origin=origin)))
             planned.changed_units += each.found.units
         planned.rows = store.sealed_rows(self.vault, planned.made, import_id=self.import_id)
         return planned
@@ -219,13 +213,21 @@ class Writing:
                 source: dict[str, Any] = {"called": hint.name or hint.domain}
                 if hint.domain:
                     source["domains"] = [hint.domain]
-                number = made[mark] = planned.make(Vendor, source, self._origin(), mark)
+                number = made[mark] = planned.make(Vendor, source, self._brought, mark)
             planned.vendors[hint] = number
 
     def _vendor(self, planned: Plan, each: Ready) -> int:
         return planned.vendors.get(each.found.vendor, 0) if each.found.vendor and each.kind.vendor_field else 0
 
-    def _origin(self) -> dict[str, Any]:
+    def _origin(self, each: Ready, *, decided: bool = False) -> dict[str, Any]:
+        """Where it came from. What she has decided once is not proposed again."""
+        origin = {**self._brought, "place": each.place}
+        if each.found.proposes and not decided:
+            origin["proposes"] = each.found.proposes
+        return origin
+
+    @property
+    def _brought(self) -> dict[str, Any]:
         return {"connector": self.connector, "import": self.import_id.hex(), "at": self.at}
 
 

@@ -26,17 +26,12 @@ if TYPE_CHECKING:
 def import_files(files: tuple[Path, ...], handle: str, passphrase_stdin: bool) -> None:
     """Import files, each recognised by what is in it. Importing one again changes nothing."""
     from vault import sessions
-    from vault.app import build
-    from vault.cli import open_by_passphrase
-    from vault.settings import from_environment
+    from vault.cli import open_by_passphrase, running
 
-    server = build(from_environment())
-    try:
+    with running() as server:
         keyring = open_by_passphrase(server, handle, from_stdin=passphrase_stdin)
         vault = sessions.for_command(server, keyring)
         whole = [_bring_in(vault, file) for file in files]
-    finally:
-        server.stop()
     if not all(whole):
         sys.exit(1)
 

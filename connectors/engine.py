@@ -223,13 +223,17 @@ class _Run:
                 self._write(batch, planned)
             except _Moved:
                 self._commit(batch)
-            if 2 * planned.written >= self.most:  # a small one says nothing about a large one
-                rate = planned.written / (time.perf_counter() - began)
-                self.most = max(FEWEST, min(ROWS_MOST, 2 * self.most, int(rate * TURN)))
+            else:
+                self._learn(planned.written, time.perf_counter() - began)
         else:
             with server.main.transaction() as session:
                 course = self._counted(session, batch, planned)
             self.course = course
+
+    def _learn(self, written: int, seconds: float) -> None:
+        """The size of the next batch, from the pace of this one; a small one says nothing about a large one."""
+        if 2 * written >= self.most:
+            self.most = max(FEWEST, min(ROWS_MOST, 2 * self.most, int(written / seconds * TURN)))
 
     def _write(self, batch: Batch, planned: Plan) -> None:
         reserved = len(planned.made)

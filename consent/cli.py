@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from vault.server import Server
+from vault.cli import running
 
 
 def commands() -> Iterable[click.Command]:
@@ -29,7 +26,7 @@ def list_grants(everything: bool) -> None:
     from consent.models import Grant
 
     columns = (Grant.owner_id, Grant.grant_id, Grant.version, Grant.state, Grant.cause, Grant.label_box)
-    with _server() as server:
+    with running() as server:
         with server.main.reading() as session:
             rows = session.execute(select(*columns).order_by(Grant.owner_id, Grant.grant_id)).all()
         for owner, grant, version, state, cause, box in rows:
@@ -37,9 +34,9 @@ def list_grants(everything: bool) -> None:
             if not everything and (state != "live" or standing is None):
                 continue
             label = grant_boxes.open_label(server, owner, grant, version, box)
-            until = datetime.fromtimestamp(label["until"], UTC).date().isoformat()
             status = (standing.held or "live") if standing and state == "live" else f"ended ({cause or 'ended'})"
-            click.echo(f"{grant.hex()}  {label['name']}  {', '.join(label['collections'])}  until {until}  {status}")
+            what, until = ", ".join(label["collections"]), _day(label["until"])
+            click.echo(f"{grant.hex()}  {label['name']}  {what}  until {until}  {status}")
 
 
 @click.command("revoke")
@@ -56,7 +53,7 @@ def revoke_grant(grant: str) -> None:
     except ValueError:
         raise click.UsageError("GRANT must be the id that `vrm grants` shows.") from None
     this = select(Grant.owner_id).where(Grant.grant_id == wanted).order_by(Grant.owner_id)
-    with _server() as server:
+    with running() as server:
         with server.main.reading() as session:
             owners = session.scalars(this).all()
         if not owners:
@@ -76,12 +73,10 @@ def list_clients() -> None:
     """Every client this server knows, and how it came to know it."""
     from consent.clients import everyone
 
-    with _server() as server:
+    with running() as server:
         for client, until in everyone(server):
-            day = datetime.fromtimestamp(min(until, 1 << 37), UTC).date().isoformat()
-            click.echo(
-                f"{client.client_id}  {client.name}  {f'fetched, fresh until {day}' if client.fetched else 'by hand'}"
-            )
+            how = f"fetched, fresh until {_day(until)}" if client.fetched else "by hand"
+            click.echo(f"{client.client_id}  {client.name}  {how}")
 
 
 @clients.command("add")
@@ -98,7 +93,7 @@ def add_client(file: Path) -> None:
         raise click.ClickException(f"{file.name} is not JSON.") from None
     if not isinstance(document, dict):
         raise click.ClickException(f"{file.name} holds no object with a client's metadata.")
-    with _server() as server:
+    with running() as server:
         try:
             client = register(server, document)
         except BadClient as error:
@@ -112,19 +107,11 @@ def remove_client(client_id: str) -> None:
     """Forget a client. What owners have given it stays given, but without a registration it gets no new tokens."""
     from consent.clients import forget
 
-    with _server() as server:
+    with running() as server:
         if not forget(server, client_id):
             raise click.ClickException("There is no such client.")
     click.echo("Forgotten.")
 
 
-@contextmanager
-def _server() -> Iterator[Server]:
-    from vault.app import build
-    from vault.settings import from_environment
-
-    server = build(from_environment())
-    try:
-        yield server
-    finally:
-        server.stop()
+def _day(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).date().isoformat()

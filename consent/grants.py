@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import delete, insert, select, update
 
 from consent import grant_boxes, grant_locks, views
-from consent.disclosing import Row, change_set, reseal_set, write_set
+from consent.disclosing import Row, all_shown, change_set, digest_of, reseal_set, write_set
 from consent.disclosure import about_terms
 from consent.models import Disclosure, Grant, GrantLock
 from consent.terms import Terms
@@ -223,8 +223,6 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
 
     `shown` is the digest of that preview; False when it has changed since, and she must look again.
     """
-    from consent.disclosing import all_shown, digest_of
-
     with her_turn(vault.server, vault.owner_id) as turn:
         view = views.read(turn.session, vault, grant)
         if not view.live or view.held != "old copy":

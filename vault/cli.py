@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -76,18 +78,14 @@ def serve_command(host: str, port: int | None, workers: int | None, threads: int
 def worker_command() -> None:
     """Do what is due (mail, endings, clean-up) until interrupted. `vrm serve` does this by itself."""
     import threading
+    from contextlib import suppress
 
-    from vault.app import build
     from vault.logs import configure
-    from vault.settings import from_environment
     from vault.worker import run
 
     configure()
-    server = build(from_environment())
-    try:
+    with running() as server, suppress(KeyboardInterrupt):
         run(server, threading.Event())
-    except KeyboardInterrupt:
-        server.stop()
 
 
 @main.command("init")
@@ -98,24 +96,23 @@ def worker_command() -> None:
 def init_command(name: str, handle: str, notice: str, passphrase_stdin: bool) -> None:
     """Set up a vault from the terminal and print its recovery code."""
     from vault import sessions, set_up
-    from vault.app import build
     from vault.kit import vault_number
-    from vault.settings import from_environment
     from vault.strength import strength
 
-    server = build(from_environment())
-    passphrase = read_passphrase(passphrase_stdin, confirm=True)
-    judged = strength(passphrase, [name, handle, notice])
-    if not judged.good:
-        raise click.ClickException(judged.sentence)
-    keyring = set_up.set_up(server, handle=handle, name=name, passphrase=passphrase, notice=notice or None, first=False)
-    vault = sessions.for_command(server, keyring)
-    code = vault.settings["recovery"]
-    set_up.write_settings(vault, {key: value for key, value in vault.settings.items() if key != "recovery"})
+    with running() as server:
+        passphrase = read_passphrase(passphrase_stdin, confirm=True)
+        judged = strength(passphrase, [name, handle, notice])
+        if not judged.good:
+            raise click.ClickException(judged.sentence)
+        keyring = set_up.set_up(
+            server, handle=handle, name=name, passphrase=passphrase, notice=notice or None, first=False
+        )
+        vault = sessions.for_command(server, keyring)
+        code = vault.settings["recovery"]
+        set_up.write_settings(vault, {key: value for key, value in vault.settings.items() if key != "recovery"})
     click.echo(f"Vault number   {vault_number(keyring.owner_id)}")
     click.echo(f"Recovery code  {code}")
     click.echo("Write both down and keep them safe: the code is shown this once, and opens your vault by itself.")
-    server.stop()
 
 
 @main.command("export")
@@ -125,34 +122,41 @@ def init_command(name: str, handle: str, notice: str, passphrase_stdin: bool) ->
 def export_command(output: Any, handle: str, passphrase_stdin: bool) -> None:
     """Write everything in the vault as plain JSON. The file is not encrypted: keep it where nobody else reads."""
     from vault import sessions
-    from vault.app import build
     from vault.export import export
-    from vault.settings import from_environment
 
-    server = build(from_environment())
-    keyring = open_by_passphrase(server, handle, from_stdin=passphrase_stdin)
-    for part in export(sessions.for_command(server, keyring)):
-        output.write(part)
-    server.stop()
+    with running() as server:
+        keyring = open_by_passphrase(server, handle, from_stdin=passphrase_stdin)
+        for part in export(sessions.for_command(server, keyring)):
+            output.write(part)
 
 
 @main.command("doctor")
 def doctor_command() -> None:
     """Look for what would break a promise, and say so. Exit code 1 when something must be mended."""
-    from vault.app import build
     from vault.doctor import advice, dangers
-    from vault.settings import from_environment
 
-    server = build(from_environment())
-    found = list(dangers(server))
-    for sentence in found:
-        click.echo(f"mend    {sentence}")
-    for sentence in advice(server):
-        click.echo(f"better  {sentence}")
-    server.stop()
+    with running() as server:
+        found = list(dangers(server))
+        for sentence in found:
+            click.echo(f"mend    {sentence}")
+        for sentence in advice(server):
+            click.echo(f"better  {sentence}")
     if found:
         sys.exit(1)
     click.echo("Nothing dangerous found.")
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """The server of this environment, for one command."""
+    from vault.app import build
+    from vault.settings import from_environment
+
+    server = build(from_environment())
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def read_passphrase(from_stdin: bool, *, confirm: bool = False) -> str:
