@@ -15,8 +15,9 @@ from flask import Flask, jsonify
 
 from connectors.vendor_client.proofs import ASSERTION_TYPE, client_assertion, dpop_proof, new_key, public_jwks, s256
 from consent import clients, grant_locks, grants, views
+from consent.details import read_details
 from consent.disclosing import sealed_set
-from consent.terms import Terms, read_details
+from consent.terms import Terms
 from vault import crypto, sessions, set_up, store
 from vault.app import build
 from vault.collections.purchases import Purchase
@@ -178,7 +179,7 @@ class House:
             given_at=server.now,
             until=server.now + 86400,
             log_key=crypto.random_bytes(),
-            items=read_details(DETAILS),
+            items=read_details(DETAILS).items,
         )
         bound = {"client": CLIENT, "redirect": REDIRECT, "challenge": s256("v" * 43), "jkt": ""}
         with store.writing(self.vault) as turn:

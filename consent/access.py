@@ -9,21 +9,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from sqlalchemy import select
 
 from consent.models import Access, Counter, Refusal
 from vault import crypto
-from vault.db import Statement
+from vault.db import Line, Statement
 
 if TYPE_CHECKING:
     from vault.server import Server
 
+LOOK = 600  # seconds
+UNLIMITED = 1 << 40
+
 _NEXT = Statement(
     "INSERT INTO counters (owner_id, grant_id, number) VALUES (:owner, :grant, 1) "
     "ON CONFLICT (owner_id, grant_id) DO UPDATE SET number = counters.number + 1 RETURNING number"
+)
+# A look lasts ten minutes from its first call: pages, retries and other collections within them are the same look.
+_LOOK = Statement(
+    "UPDATE counters SET looks = looks + CASE WHEN began_at > :recent THEN 0 ELSE 1 END, "
+    "looks_of_day = CASE WHEN began_at > :recent THEN looks_of_day WHEN day = :day THEN looks_of_day + 1 ELSE 1 END, "
+    "day = CASE WHEN began_at > :recent THEN day ELSE :day END, "
+    "began_at = CASE WHEN began_at > :recent THEN began_at ELSE :now END "
+    "WHERE owner_id = :owner AND grant_id = :grant AND (began_at > :recent OR ("
+    "looks < :most AND (day <> :day OR looks_of_day < :per_day))) RETURNING looks, began_at"
 )
 _WRITE = Statement(
     "INSERT INTO accesses (owner_id, grant_id, number, proof_tag, day, box) "
@@ -37,6 +49,10 @@ _REFUSED = Statement(
 
 class Replayed(Exception):
     """This proof has been used before."""
+
+
+class OverLimit(Exception):
+    """The grant allows no further look: for good, or until the next day (UTC)."""
 
 
 class NoLog(Exception):
@@ -57,6 +73,20 @@ class Entry:
     request_id: str
 
 
+class Limit(NamedTuple):
+    """How many looks a grant allows in all, and on one day (UTC); None for as many as there may be."""
+
+    most: int | None
+    per_day: int | None
+
+
+class Written(NamedTuple):
+    """The number of an entry, and whether it began the last look that its grant allows."""
+
+    number: int
+    last_look: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What is known of a call when it is logged."""
@@ -71,10 +101,11 @@ class Look:
     count: int = 0
     proof_tag: bytes | None = None
     request_id: str = ""
+    limit: Limit | None = None
 
 
-def write(server: Server, look: Look) -> int:
-    """Write one entry durably; returns its number. Raises Replayed when the proof is known, NoLog when it cannot."""
+def write(server: Server, look: Look) -> Written:
+    """Write one entry durably. Raises Replayed when the proof is known, OverLimit, and NoLog when it cannot."""
     now = server.now
     content = {
         "at": now,
@@ -89,6 +120,7 @@ def write(server: Server, look: Look) -> int:
     try:
         with server.log.written_line() as line:
             number = _NEXT.on(line, **keys).fetchone()[0]
+            last = look.limit is not None and _begin_look(line, look.limit, now, **keys)
             box = sealing.seal(about_access(look.owner_id, look.grant_id, number), plaintext)
             values = {"number": number, "proof": look.proof_tag, "day": now // 86400, "box": box}
             _WRITE.on(line, **keys, **values)
@@ -96,7 +128,24 @@ def write(server: Server, look: Look) -> int:
         raise Replayed from None
     except server.log.driver.OperationalError as error:
         raise NoLog from error
-    return int(number)
+    return Written(int(number), last)
+
+
+def _begin_look(line: Line, limit: Limit, now: int, **keys: bytes) -> bool:
+    """Begin a look or go on with the one under way; returns whether it is the last one. Raises OverLimit."""
+    values = {"now": now, "recent": now - LOOK, "day": now // 86400}
+    most, per_day = limit.most or UNLIMITED, limit.per_day or UNLIMITED
+    row = _LOOK.on(line, **keys, **values, most=most, per_day=per_day).fetchone()
+    if row is None:
+        raise OverLimit
+    return bool(row[0] == limit.most and row[1] == now)
+
+
+def looks(server: Server, owner: bytes, grant: bytes) -> int:
+    """How many looks a limited grant has had."""
+    with server.log.reading() as session:
+        mine = (Counter.owner_id == owner, Counter.grant_id == grant)
+        return session.scalar(select(Counter.looks).where(*mine)) or 0
 
 
 def count_refusal(server: Server, owner: bytes, grant: bytes) -> None:

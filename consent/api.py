@@ -1,14 +1,17 @@
-"""The vendors' API, `/vendor/v1`: reads a call, hands it to `looking`, answers in JSON or RFC 9457 problems."""
+"""The vendors' API, `/vendor/v1`: reads a call, hands it on, answers in JSON or RFC 9457 problems."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, current_app, g, request
 
-from consent.looking import MOST, Asking, Code, Denied, look
+from consent import deposits, looking
+from consent.calls import Call, Code, Denied
+from consent.looking import MOST, Page
 from vault.record import CLASSES
 from vault.server import Server
 
@@ -25,6 +28,9 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "paused": (403, "The owner has paused this permission."),
     "not_granted": (403, "The owner has not given this."),
     "not_found": (404, "There is nothing at this address."),
+    "over_limit": (429, "The owner allows no more of this today."),
+    "used_up": (403, "The owner has allowed this so many times, and no more."),
+    "key_reused": (422, "This Idempotency-Key has been used for something else."),
     "start_again": (410, "The permission has changed. Drop what you have and read again from the start."),
     "invalid": (400, "A parameter cannot be read."),
     "damaged": (500, "Something in the vault is damaged. The owner can see that in her log."),
@@ -34,8 +40,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
 
 @pages.get("/grant")
 def grant() -> Response:
-    """The permission itself: what it shows and until when."""
-    return _answer(None)
+    """The permission itself: what it gives and until when."""
+    return _answer(_alone(lambda call: looking.grant(_server(), call)))
 
 
 @pages.get("/<collection>")
@@ -43,40 +49,62 @@ def read(collection: str) -> Response:
     """What the owner lets you see of one collection, in order of change."""
     if collection not in {name for name, _ in CLASSES}:
         return problem("not_found")
-    return _answer(collection)
+    limit, after = request.args.get("limit", str(MOST)), request.args.get("after")
+    if not _is_limit(limit) or (after is not None and len(after) > 40):
+        return problem("invalid", f"limit is 1 to {MOST}; after is what `next` said")
+    page = Page(after, int(limit))
+    return _answer(_alone(lambda call: looking.look(_server(), call, page)), collection)
 
 
-def _answer(what: str | None) -> Response:
+@pages.post("/deposits/<collection>")
+def leave(collection: str) -> Response:
+    """Leave a record for the owner, who decides whether she takes it."""
+    if collection not in {name for name, _ in CLASSES}:
+        return problem("not_found")
+    request.max_content_length = deposits.MOST_BYTES
+    key, content = request.headers.get("Idempotency-Key", ""), request.get_data()
+    return _answer(lambda call: deposits.leave(_server(), call, key, content), collection, status=202)
+
+
+@pages.get("/deposits/<deposit>")
+def left(deposit: str) -> Response:
+    """What became of something that was left: waiting, accepted or rejected."""
+    return _answer(lambda call: deposits.ask(_server(), call, deposit))
+
+
+def _is_limit(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= MOST
+
+
+def _alone(work: Callable[[Call], bytes | Denied]) -> Callable[[Call], bytes | Denied]:
+    """Reading is done one at a time; what writes to her database waits for its turn there, and for nothing here."""
+
+    def held(call: Call) -> bytes | Denied:
+        with _ONE_AT_A_TIME:
+            return work(call)
+
+    return held
+
+
+def _answer(work: Callable[[Call], bytes | Denied], what: str = "", *, status: int = 200) -> Response:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "dpop" or not token or len(request.headers.getlist("Authorization")) != 1:
         return problem("invalid_token", challenge=False)
-    limit = request.args.get("limit", str(MOST))
-    after = request.args.get("after")
-    if (
-        not limit.isdecimal()
-        or len(limit) > 3
-        or not 1 <= int(limit) <= MOST
-        or (after is not None and len(after) > 40)
-    ):
-        return problem("invalid", "limit is 1 to 200; after is what `next` said")
-    asking = Asking(
+    call = Call(
         token=token.strip(),
         proof=",".join(request.headers.getlist("DPoP")) or None,
         method=request.method,
         url=_server().settings.issuer + request.path,
         what=what,
-        after=after,
-        limit=int(limit),
         request_id=g.get("request_id", ""),
     )
-    with _ONE_AT_A_TIME:
-        made = look(_server(), asking)
+    made = work(call)
     if isinstance(made, Denied):
-        return problem(made.code, made.detail)
-    return Response(made, content_type="application/json")
+        return problem(made.code, made.detail, wait=made.wait)
+    return Response(made, status, content_type="application/json")
 
 
-def problem(code: Code | str, detail: str = "", *, challenge: bool = True) -> Response:
+def problem(code: Code | str, detail: str = "", *, challenge: bool = True, wait: int = 0) -> Response:
     """An answer in the shape of RFC 9457. 401 carries the challenge of RFC 9449 §7.1 and RFC 9728 §5.1."""
     status, title = PROBLEMS[code]
     issuer = _server().settings.issuer
@@ -94,8 +122,8 @@ def problem(code: Code | str, detail: str = "", *, challenge: bool = True) -> Re
         error = f'error="{code}", ' if challenge else ""
         metadata = f"{issuer}/.well-known/oauth-protected-resource"
         response.headers["WWW-Authenticate"] = f'DPoP {error}algs="ES256 EdDSA", resource_metadata="{metadata}"'
-    if status == 503:
-        response.headers["Retry-After"] = "2"
+    if status in {429, 503}:
+        response.headers["Retry-After"] = str(wait or 2)
     return response
 
 

@@ -17,11 +17,14 @@ import orjson
 from sqlalchemy import select
 
 from consent import grants, pushed, views
+from consent.budget import within_budget
 from consent.clients import Client
+from consent.decision import Decision, decided
+from consent.details import Details
 from consent.disclosing import Row, Shown, all_shown, digest_of, sealed_set, shown_by
 from consent.models import Grant
 from consent.pushed import Asked
-from consent.terms import DAY, Terms, VaultData, durations
+from consent.terms import Terms, VaultData
 from vault import crypto, store
 from vault.collections.vendors import Vendor
 from vault.errors import N_, NotFound, VaultError
@@ -50,6 +53,13 @@ class ChangedMeanwhile(VaultError):
     sentence = N_("Something changed since you opened this page. Look again: this is what would be seen now.")
 
 
+class NothingAllowed(VaultError):
+    """She allows it, but nothing of it."""
+
+    code, status = "nothing_allowed", 422
+    sentence = N_("Nothing is ticked, so there is nothing to allow.")
+
+
 @dataclass(frozen=True)
 class Preview:
     """One item with every record it could show, as the very JSON; gifts and undecided ones only if she adds them."""
@@ -71,16 +81,6 @@ class Preview:
     def known(self) -> Mapping[str, Field]:
         """Fields by path."""
         return self.item.known
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What she ticked: items by number, optional fields and gifts by item, for how many days."""
-
-    items: frozenset[int]
-    fields: Mapping[int, frozenset[str]]
-    gifts: frozenset[int]
-    days: int
 
 
 def match_vendor(vault: OpenVault, client: Client) -> Stored | None:
@@ -115,55 +115,57 @@ def vendors(vault: OpenVault) -> list[Stored]:
         return store.read_many(session, vault, numbers)
 
 
-def widest(vault: OpenVault, asked: Asked, client: Client, vendor: Stored | None) -> Terms:
-    """The terms if she allowed everything: what the preview is made of."""
-    alias = getattr(vendor.record, "alias", None) if vendor else None
-    return Terms(
+@dataclass(frozen=True)
+class Offer:
+    """What can be given on a request: `whole` if she allowed everything, `refused` paths that would tell too much."""
+
+    asked: Asked
+    details: Details
+    refused: frozenset[str]
+    whole: Terms
+
+    @property
+    def refused_fields(self) -> dict[str, Field]:
+        """The fields of what cannot be offered, by path."""
+        return {path: item.known[path] for item in self.asked.details.items for path in self.refused & set(item.known)}
+
+    def previews(self, session: Session, vault: OpenVault) -> list[Preview]:
+        """Every item with all it could show."""
+        whole = {item.number: item for item in self.whole.items}
+        return [
+            Preview(item, list(shown_by(session, vault, self.whole, whole[item.number]))) for item in self.details.items
+        ]
+
+    def digest(self, shown: Iterable[Shown]) -> bytes:
+        """What the form carries: the request, the vendor it is tied to, and every byte that could be shown."""
+        return crypto.digest(self.asked.tag, digest_of(self.whole, shown))
+
+
+def offer(session: Session, vault: OpenVault, asked: Asked, client: Client, vendor: Stored | None) -> Offer:
+    """What can be given to this client as one of her vendors, as things stand in the session's snapshot."""
+    number = vendor.number if vendor else 0
+    earlier = [
+        view.terms
+        for view in views.every(session, vault)
+        if view.terms.client_id == client.client_id or (number and view.terms.vendor == number)
+    ]
+    items, refused = within_budget(asked.details.items, earlier)
+    details = Details(tuple(items), asked.details.deposits)
+    first = asked.details.items[0] if asked.details.items else None
+    whole = Terms(
         client_id=client.client_id,
         client_name=client.name,
-        vendor=vendor.number if vendor else 0,
-        alias=alias,
+        vendor=number,
+        alias=getattr(vendor.record, "alias", None) if vendor else None,
         given_at=0,
         until=0,
         log_key=b"",
-        items=tuple(item.whole() for item in asked.items),
+        items=tuple(item.whole() for item in items),
+        deposits=details.deposits,
+        looks=first.looks if first else None,
+        looks_per_day=first.looks_per_day if first else None,
     )
-
-
-def previews(session: Session, vault: OpenVault, asked: Asked, terms: Terms) -> list[Preview]:
-    """Every item as asked, with all it could show."""
-    whole = {item.number: item for item in terms.items}
-    return [Preview(item, list(shown_by(session, vault, terms, whole[item.number]))) for item in asked.items]
-
-
-def digest(asked: Asked, terms: Terms, shown: Iterable[Shown]) -> bytes:
-    """What the form carries: the request, the vendor it is tied to, and every byte that could be shown."""
-    return crypto.digest(asked.tag, digest_of(terms, shown))
-
-
-def read_decision(asked: Asked, form: Mapping[str, Any], ticked: Iterable[str]) -> Decision:
-    """Her choices. Nothing in the form can add what was not asked: only ticks and days are read from it."""
-    chosen, items = set(ticked), asked.items
-    allowed = durations(items[0].duration)
-    days = [each for each in allowed if str(each) == form.get("days")] or allowed
-    return Decision(
-        items=frozenset(item.number for item in items if not item.optional or f"item-{item.number}" in chosen),
-        fields={
-            item.number: frozenset(path for path in item.optional_fields if f"field-{item.number}-{path}" in chosen)
-            for item in items
-        },
-        gifts=frozenset(item.number for item in items if f"gifts-{item.number}" in chosen),
-        days=days[0],
-    )
-
-
-def decided_items(asked: Asked, decision: Decision) -> tuple[VaultData, ...]:
-    """The items as she allows them."""
-    return tuple(
-        item.chosen(tuple(decision.fields[item.number]), gifts=item.number in decision.gifts)
-        for item in asked.items
-        if item.number in decision.items
-    )
+    return Offer(asked, details, refused, whole)
 
 
 class Prepared(NamedTuple):
@@ -183,7 +185,7 @@ def allow(
 ) -> grants.Given:
     """Give what she allowed: made ready before her turn, which spends the request, compares the digest and writes.
 
-    The pepper comes before the turn. Raises AlreadyDecided, ChangedMeanwhile, NotFound.
+    The pepper comes before the turn. Raises AlreadyDecided, ChangedMeanwhile, NothingAllowed, NotFound.
     """
     server, owner = vault.server, vault.owner_id
     grant, key = crypto.random_bytes(16), crypto.random_bytes()
@@ -191,10 +193,13 @@ def allow(
     def prepare(session: Session) -> Prepared:
         at = position(session, owner)  # first: what is read after it may be newer, and then she stands elsewhere
         vendor = store.read(session, vault, vendor_number) if vendor_number else None
-        whole = widest(vault, asked, client, vendor)
-        terms = _decided(server, asked, whole, decision)
+        offered = offer(session, vault, asked, client, vendor)
+        whole = offered.whole
+        terms = decided(whole, offered.details, decision, now=server.now, log_key=crypto.random_bytes())
+        if terms.empty:
+            raise NothingAllowed
         rows = sealed_set(session, vault, grant, key, terms, grants.FIRST_VERSION)
-        return Prepared(at, digest(asked, whole, all_shown(session, vault, whole)), terms, rows)
+        return Prepared(at, offered.digest(all_shown(session, vault, whole)), terms, rows)
 
     with server.main.reading() as session:
         ready = prepare(session)
@@ -217,17 +222,6 @@ def allow(
     return given
 
 
-def _decided(server: Server, asked: Asked, whole: Terms, decision: Decision) -> Terms:
-    """The terms as she decided, from now on."""
-    return replace(
-        whole,
-        given_at=server.now,
-        until=server.now + decision.days * DAY,
-        log_key=crypto.random_bytes(),
-        items=decided_items(asked, decision),
-    )
-
-
 def _bound(asked: Asked, client: Client) -> dict[str, str]:
     """What the code is bound to."""
     return {
@@ -244,7 +238,7 @@ def _pepper(server: Server, owner: bytes, grant: bytes) -> Iterator[bytes]:
     pepper = server.keystore.make(owner, grant, "grant", version=grants.FIRST_VERSION)
     try:
         yield pepper
-    except (AlreadyDecided, ChangedMeanwhile, NotFound):
+    except (AlreadyDecided, ChangedMeanwhile, NothingAllowed, NotFound):
         server.keystore.take(owner, grant)
         raise
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 
@@ -55,18 +56,30 @@ def shown_by(session: Session, vault: OpenVault, terms: Terms, item: VaultData) 
             yield Shown(stored.number, item.number, data, is_gift(stored), bool(stored.proposes))
 
 
-def _candidates(session: Session, vault: OpenVault, terms: Terms, item: VaultData) -> Iterator[Stored]:
-    """Records that may be shown: by the catalogue, then by opening them.
+def _candidates(
+    session: Session, vault: OpenVault, terms: Terms, item: VaultData, *, since: str = ""
+) -> Iterator[Stored]:
+    """Records that may be shown: by the catalogue, then by opening them; `since` is a day or the beginning of one.
 
     The catalogue reads what is committed. Within her turn that is everything, because nobody else can commit a change
     of hers before this turn ends, and a turn that consents changes no record that it shows.
     """
-    where, values = "collection = ? AND NOT damaged", (item.collection,)
+    where, values = "collection = ? AND NOT damaged AND day >= ?", (item.collection, since)
     if item.this_vendor:
         found = vault.catalogue.entries(f"{where} AND vendor = ?", *values, terms.vendor)
     else:
         found = vault.catalogue.entries(where, *values)
     yield from store.everything(session, vault, [entry.number for entry in found])
+
+
+def _lately(session: Session, vault: OpenVault, terms: Terms, item: VaultData) -> Iterator[Stored]:
+    """Records whose answer may be another than yesterday's: of delayed ones those too young when it was given."""
+    if not item.delay:
+        yield from _candidates(session, vault, terms, item)
+        return
+    given_on = datetime.fromtimestamp(terms.given_at, UTC).date()
+    since = given_on - timedelta(days=item.delay + 366)  # of some purchases only the year is known
+    yield from _candidates(session, vault, terms, item, since=str(since.year))
 
 
 def all_shown(session: Session, vault: OpenVault, terms: Terms) -> Iterator[Shown]:
@@ -80,7 +93,8 @@ def digest_of(terms: Terms, shown: Iterable[Shown]) -> bytes:
 
     Whether a record is a gift is part of it: that decides if she gives it, though the bytes would be the same.
     """
-    said: tuple[str | int, ...] = (terms.client_id, terms.vendor, terms.alias or "", *map(repr, terms.items))
+    items = map(repr, (*terms.items, *terms.deposits))
+    said: tuple[str | int, ...] = (terms.client_id, terms.vendor, terms.alias or "", *items)
     seen: Iterator[int | bytes] = (
         part for each in shown for part in (each.item, each.number, int(each.gift), each.data)
     )
@@ -98,48 +112,63 @@ def sealed_set(
     ]
 
 
-def reseal_set(turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, version: int) -> None:
-    """The whole set anew under another version, in place of what was there."""
-    mine = (Disclosure.owner_id == turn.owner_id, Disclosure.grant_id == grant)
-    turn.session.execute(delete(Disclosure).where(*mine))
-    after = _first_change(turn, grant)
-    write_set(turn, grant, sealed_set(turn.session, vault, grant, key, terms, version, after=after), after=after)
+def sealed_anew(session: Session, vault: OpenVault, view: GrantView, terms: Terms, version: int) -> list[Row]:
+    """The set of a living grant under other terms and the next version. For a single look nothing comes to it."""
+    assert view.key is not None  # noqa: S101 - the caller has checked
+    rows = sealed_set(session, vault, view.grant_id, view.key, terms, version, after=_change(session, view))
+    if not terms.once:
+        return rows
+    present = set(session.scalars(select(Disclosure.ref).where(*_of(view), Disclosure.box.is_not(None))))
+    return [row for row in rows if row.ref in present]
+
+
+def replace_set(turn: Turn, view: GrantView, rows: Sequence[Row]) -> None:
+    """A whole set in place of what was there; its changes are numbered on."""
+    turn.session.execute(delete(Disclosure).where(*_of(view)))
+    write_set(turn, view.grant_id, rows, after=_change(turn.session, view))
 
 
 def write_set(turn: Turn, grant: bytes, rows: Sequence[Row], *, after: int = 0) -> None:
     """Write a whole set; an empty one is a change of this day too."""
     insert_many(turn.session.connection(), "disclosures", Row._fields, rows)
-    _keep_change(turn, grant, after + len(rows))
+    _keep_change(turn, grant, rows[-1].change if rows else after)
 
 
-def change_set(
-    turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, version: int, changes: Sequence[Change]
-) -> None:
+def change_set(turn: Turn, vault: OpenVault, view: GrantView, changes: Sequence[Change]) -> None:
     """Follow her changes: a new row, a changed one moved to the end, or a tombstone, each with the next number."""
-    sealing, today = crypto.RowKey(key), vault.server.clock().date()
-    change = first = _first_change(turn, grant)
-    for item in terms.items:
+    assert view.key is not None  # noqa: S101 - the caller has checked
+    sealing, today = crypto.RowKey(view.key), vault.server.clock().date()
+    change = first = _change(turn.session, view)
+    for item in view.terms.items:
         for each in changes:
-            before = disclose(terms, item, each.before, today) if each.before else None
-            after = disclose(terms, item, each.after, today) if each.after else None
-            if before == after:
+            before = disclose(view.terms, item, each.before, today) if each.before else None
+            after = disclose(view.terms, item, each.after, today) if each.after else None
+            if before == after or (view.terms.once and not _shows(turn.session, view, item.number, each.number)):
                 continue
             change += 1
-            row = _row(vault, grant, sealing, key, item.number, each.number, after, version, change)
-            _replace(turn, row)
+            number = each.number
+            _replace(
+                turn, _row(vault, view.grant_id, sealing, view.key, item.number, number, after, view.version, change)
+            )
     if change > first:
-        _keep_change(turn, grant, change)
+        _keep_change(turn, view.grant_id, change)
+
+
+def _shows(session: Session, view: GrantView, item: int, number: int) -> bool:
+    """Is there something of this record in the set? A grant for a single look is asked, and only followed in that."""
+    name = ref(view.key or b"", item, number)
+    return session.scalar(select(Disclosure.box).where(*_of(view), Disclosure.ref == name)) is not None
 
 
 def refresh_daily(turn: Turn, vault: OpenVault, view: GrantView) -> None:
     """Give anew the answers that depend on the day, where they have changed."""
     assert view.key is not None  # noqa: S101 - the caller has checked
     sealing, today = crypto.RowKey(view.key), vault.server.clock().date()
-    change = first = _first_change(turn, view.grant_id)
+    change = first = _change(turn.session, view)
     for item in view.terms.items:
-        if not item.daily:
+        if not item.daily or view.terms.once:
             continue
-        for stored in _candidates(turn.session, vault, view.terms, item):
+        for stored in _lately(turn.session, vault, view.terms, item):
             data = disclose(view.terms, item, stored, today)
             if data == _present(turn, vault, view, sealing, item.number, stored.number):
                 continue
@@ -191,9 +220,14 @@ def _replace(turn: Turn, row: Row) -> None:
     turn.session.execute(insert(Disclosure).values(**row._asdict()))
 
 
-def _first_change(turn: Turn, grant: bytes) -> int:
-    mine = (Grant.owner_id == turn.owner_id, Grant.grant_id == grant)
-    return turn.session.scalar(select(Grant.change).where(*mine)) or 0
+def _of(view: GrantView) -> tuple[Any, Any]:
+    return Disclosure.owner_id == view.owner_id, Disclosure.grant_id == view.grant_id
+
+
+def _change(session: Session, view: GrantView) -> int:
+    """The number of the grant's last change."""
+    mine = (Grant.owner_id == view.owner_id, Grant.grant_id == view.grant_id)
+    return session.scalar(select(Grant.change).where(*mine)) or 0
 
 
 def _keep_change(turn: Turn, grant: bytes, change: int) -> None:

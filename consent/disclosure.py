@@ -25,7 +25,7 @@ def disclose(terms: Terms, item: VaultData, stored: Stored, today: date) -> byte
     if item.this_vendor and stored.raw("vendor") != terms.vendor:
         return None  # before the record is read: most of what changes concerns other vendors
     record = stored.record
-    if not _within(item, stored):
+    if not _within(item, stored, today):
         return None
     known = type(record).paths()
     shown = {path: record.value(known[path], today) for path in item.fields if path in known}
@@ -33,11 +33,17 @@ def disclose(terms: Terms, item: VaultData, stored: Stored, today: date) -> byte
     return orjson.dumps(kept) if kept else None
 
 
-def _within(item: VaultData, stored: Stored) -> bool:
+def _within(item: VaultData, stored: Stored, today: date) -> bool:
+    """Is this record one of those the item is about? A day that is not known exactly counts against showing it."""
     record = stored.record
     if not isinstance(record, Purchase):
         return True
-    if item.since and record.bought_on.earliest.isoformat() < item.since:
+    first, last = record.bought_on.earliest, record.bought_on.latest
+    if (item.since and first.isoformat() < item.since) or (item.up_to and last.isoformat() > item.up_to):
+        return False
+    if item.delay and (today - last).days < item.delay:
+        return False
+    if item.categories and (record.category or "").casefold() not in map(str.casefold, item.categories):
         return False
     return item.gifts or not is_gift(stored)
 

@@ -51,6 +51,7 @@ def seal_label(server: Server, owner: bytes, grant: bytes, version: int, terms: 
         "name": terms.client_name,
         "client_id": terms.client_id,
         "collections": sorted({item.collection for item in terms.items}),
+        "deposits": sorted({item.collection for item in terms.deposits}),
         "given_at": terms.given_at,
         "until": terms.until,
     }

@@ -5,21 +5,19 @@ Make: pepper, then rows. Unmake: pepper, then rows. Narrow: rows under the next 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 
-from consent import grant_boxes, grant_locks, views
-from consent.disclosing import Row, all_shown, change_set, digest_of, reseal_set, write_set
+from consent import grant_boxes, grant_locks
+from consent.disclosing import Row, write_set
 from consent.disclosure import about_terms
 from consent.models import Disclosure, Grant, GrantLock
 from consent.terms import Terms
-from consent.views import GrantView
 from vault import crypto, mail
 from vault.db import taking_away
-from vault.errors import NotFound
 from vault.jobs import enqueue
 from vault.turn import Turn, her_turn
 
@@ -83,7 +81,7 @@ def give(
             changed_day=server.now // 86400,
             ended_day=None,
             copy_box=grant_boxes.seal_copy(vault, grant, key),
-            **_boxes(vault, grant, key, FIRST_VERSION, terms),
+            **boxes_of(vault, grant, key, FIRST_VERSION, terms),
         )
     )
     write_set(turn, grant, rows)
@@ -98,14 +96,14 @@ def give(
         key=key,
         **bound,
     )
-    _expire_later(session, server, owner, grant, terms.until)
+    expire_later(session, server, owner, grant, terms.until)
     for replaced in earlier:
         enqueue(session, server, owner, "replace", {"grant": replaced.hex()})
     turn.memory["replaced"] = list(earlier)
     return Given(grant, code, make_link(session, server, owner, grant, pepper, terms.until))
 
 
-def _boxes(vault: OpenVault, grant: bytes, key: bytes, version: int, terms: Terms) -> dict[str, bytes]:
+def boxes_of(vault: OpenVault, grant: bytes, key: bytes, version: int, terms: Terms) -> dict[str, bytes]:
     """Terms under one version: for the vendor's calls, for her when it has ended, and for the server to name it."""
     server, owner = vault.server, vault.owner_id
     return {
@@ -157,6 +155,12 @@ def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
             turn.session.execute(delete(kind).where(kind.owner_id == owner, kind.grant_id == grant))
 
 
+def end_when_used(server: Server, owner: bytes, grant: bytes, at: int) -> None:
+    """Its last look has begun: end it when that is over, at `at` (seconds since 1970)."""
+    with server.main.transaction() as session:
+        enqueue(session, server, owner, "used", {"grant": grant.hex()}, due_at=_rounded(at))
+
+
 def pause(server: Server, owner: bytes, grant: bytes) -> None:
     """Stop it for now. Needs no key, so it works from a link while the vault is locked."""
     taking_away((server.keystore.database,), lambda: server.keystore.pause(owner, grant))
@@ -167,104 +171,9 @@ def resume(vault: OpenVault, grant: bytes) -> bool:
     return vault.server.keystore.resume(vault.owner_id, grant, seen="paused")
 
 
-def narrow(vault: OpenVault, grant: bytes, number: int) -> None:
-    """Take one item away; the last one ends the grant."""
-    if not _lessen(vault, grant, lambda terms: terms.without(number)).items:
-        end(vault.server, vault.owner_id, grant, "revoked")
-
-
-def shorten(vault: OpenVault, grant: bytes, until: int) -> None:
-    """Let it end earlier, at `until` (seconds since 1970). A later day is no change, and so refused."""
-    _lessen(vault, grant, lambda terms: terms.ending(until))
-
-
-def _lessen(vault: OpenVault, grant: bytes, less: Callable[[Terms], Terms]) -> Terms:
-    """Rows under the next version, then the floor, then the answer. Raises NotFound where nothing becomes less."""
-    with vault.server.main.reading() as session:
-        views.settle_versions(vault, [views.read(session, vault, grant)])
-    with her_turn(vault.server, vault.owner_id) as turn:
-        view = views.read(turn.session, vault, grant)
-        terms = less(view.terms)
-        if view.old and view.held != "old copy":
-            raise NotFound
-        if not view.live or terms == view.terms:
-            raise NotFound
-        if terms.items:
-            reseal(turn, vault, view, terms)
-        if terms.until < view.terms.until:
-            _expire_later(turn.session, vault.server, vault.owner_id, grant, terms.until)
-    return terms
-
-
-def _expire_later(session: Session, server: Server, owner: bytes, grant: bytes, until: int) -> None:
+def expire_later(session: Session, server: Server, owner: bytes, grant: bytes, until: int) -> None:
+    """The job of its last day."""
     enqueue(session, server, owner, "expire", {"grant": grant.hex()}, due_at=_rounded(until))
-
-
-def reseal(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms) -> None:
-    """Seal terms and the whole set anew under the next version; whatever was sealed before no longer opens."""
-    assert view.key is not None  # noqa: S101 - a live grant has its key
-    assert view.standing is not None  # noqa: S101
-    owner, grant = vault.owner_id, view.grant_id
-    version = max(view.version, view.standing.version) + 1
-    mine = (Grant.owner_id == owner, Grant.grant_id == grant)
-    turn.session.execute(
-        update(Grant)
-        .where(*mine, Grant.state == "live")
-        .values(version=version, **_boxes(vault, grant, view.key, version, terms))
-    )
-    reseal_set(turn, vault, grant, view.key, terms, version)
-    turn.versions[grant] = version
-    payload = {"grant": grant.hex(), "version": version}
-    enqueue(turn.session, vault.server, owner, "raise_version", payload, due_at=vault.server.now + 60)
-
-
-def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
-    """Resume a grant held because an old copy was put back: a new consent to the set she was just shown.
-
-    `shown` is the digest of that preview; False when it has changed since, and she must look again.
-    """
-    with her_turn(vault.server, vault.owner_id) as turn:
-        view = views.read(turn.session, vault, grant)
-        if not view.live or view.held != "old copy":
-            raise NotFound
-        if not crypto.same(digest_of(view.terms, all_shown(turn.session, vault, view.terms)), shown):
-            return False
-        reseal(turn, vault, view, view.terms)
-    return vault.server.keystore.resume(vault.owner_id, grant, seen="old copy")
-
-
-def on_change(turn: Turn, vault: OpenVault, changes: Sequence[Any]) -> None:
-    """Every live grant follows her changes, in the same transaction."""
-    for view in views.live(turn.session, vault):
-        if view.key is None or view.standing is None or view.old:
-            continue
-        alias = _new_alias(view.terms, changes)
-        if alias is not None:
-            reseal(turn, vault, view, replace(view.terms, alias=alias or None))
-        else:
-            change_set(turn, vault, view.grant_id, view.key, view.terms, view.version, changes)
-
-
-def _new_alias(terms: Terms, changes: Sequence[Any]) -> str | None:
-    """The address she now keeps for this grant's vendor, if it has changed; empty when she removed it."""
-    for change in changes:
-        if change.number == terms.vendor:
-            alias = getattr(change.after.record, "alias", None) if change.after else None
-            return (alias or "") if alias != terms.alias else None
-    return None
-
-
-def on_unlock(vault: OpenVault) -> None:
-    """Answers that depend on the day are given anew."""
-    from consent.disclosing import refresh_daily
-
-    with vault.server.main.reading() as session:
-        daily = [view for view in views.live(session, vault) if any(item.daily for item in view.terms.items)]
-    if daily:
-        with her_turn(vault.server, vault.owner_id) as turn:
-            for view in views.live(turn.session, vault):
-                if view.key is not None and not view.old:
-                    refresh_daily(turn, vault, view)
 
 
 def _rounded(at: int) -> int:

@@ -1,34 +1,27 @@
-"""One look by a vendor: from the string it holds to the bytes it gets. The hot path, in the order of defence.
+"""One look by a vendor, from the call to the bytes it gets. The hot path, in the order of defence.
 
-token -> lock, grant and owner in one statement -> pepper and floors in one -> two boxes -> held, proof, terms ->
-one range of disclosure boxes, joined as bytes and never parsed -> one entry in the log -> answer.
+The call is opened -> one range of disclosure boxes, joined as bytes and never parsed -> one entry in the log -> answer.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from consent import access, dpop, grant_locks
-from consent.disclosure import about_disclosure, about_terms
-from consent.grant_locks import Found
-from consent.standing import Moved, standing_of, version_now
-from consent.terms import Terms, VaultData
+from consent import access, grants
+from consent.calls import Call, Denied, Opening, answer, entry, prove, refuse, replayed, subject, unless_moved
+from consent.disclosure import about_disclosure
+from consent.terms import DAY, VaultData
 from vault import crypto
 from vault.db import Line, Statement
-from vault.errors import DiskFull
 
 if TYPE_CHECKING:
     from vault.server import Server
 
 MOST = 200
-Code = Literal[
-    "invalid_token", "invalid_dpop_proof", "paused", "not_granted", "start_again", "invalid", "busy", "damaged"
-]
 
 _RANGE = Statement(
     "SELECT change, item, ref, box FROM disclosures "
@@ -37,201 +30,131 @@ _RANGE = Statement(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """A call as it arrived. `what` is a collection, or None for the grant itself."""
+class Page(NamedTuple):
+    """Which rows a call asks for: those after what an earlier answer called `next`, and how many."""
 
-    token: str = field(repr=False)
-    proof: str | None = field(repr=False)
-    method: str
-    url: str
-    what: str | None
     after: str | None = None
     limit: int = MOST
-    request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """A refusal with its code, and a detail for the vendor's developer that holds nothing secret."""
-
-    code: Code
-    detail: str = ""
+class _Row(NamedTuple):
+    change: int
+    name: bytes
+    data: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A token that opened: its grant's row, key and terms, and the proof that came with it."""
+def look(server: Server, call: Call, page: Page) -> bytes | Denied:
+    """Answer one call for a collection: JSON bytes, or why not."""
 
-    found: Found
-    key: bytes = field(repr=False)
-    terms: Terms
-    bound: str
-    held: str | None
+    def work(line: Line, opening: Opening) -> bytes | Denied:
+        items = opening.terms.of(call.what)
+        about = subject(call.what, items)
+        tag = prove(server, call, opening, about)
+        if isinstance(tag, Denied):
+            return tag
+        denied = _denied(opening, items, page)
+        if denied is not None:
+            return refuse(server, call, opening, about, denied.code, denied, tag)
+        try:
+            rows = _rows(line, opening, items, page)
+        except crypto.Damaged:
+            unless_moved(server, opening.found)
+            return refuse(server, call, opening, about, "damaged rows", Denied("damaged"), tag)
+        limit = _limit(opening)
+        try:
+            written = access.write(
+                server, entry(call, opening, about, "allowed", count=len(rows), tag=tag, limit=limit)
+            )
+        except access.Replayed:
+            return replayed(server, call, opening, about)
+        except access.OverLimit:
+            denied = _over(server, opening)
+            return refuse(server, call, opening, about, denied.code, denied, tag)
+        if written.last_look:
+            grants.end_when_used(server, opening.owner_id, opening.found.grant_id, server.now + access.LOOK)
+        return _page(opening, page, rows, written.number)
 
-
-def look(server: Server, asking: Asking) -> bytes | Denied:
-    """Answer one call: JSON bytes, or why not. The entry in the log is committed before this returns."""
-    for _attempt in range(5):
-        with server.main.line(begin="BEGIN") as line:
-            try:
-                opening = _open(server, line, asking.token)
-                if isinstance(opening, Denied):
-                    return opening
-                return _answer(server, line, asking, opening)
-            except Moved:
-                continue
-            except (DiskFull, access.NoLog):
-                break  # no log, and so no look
-    return Denied("busy")
-
-
-def _unless_moved(server: Server, found: Found) -> None:
-    """A row that does not open: read the grant again. If it has moved on, start over; otherwise it is damage."""
-    if version_now(server, found.string.owner_id, found.grant_id) != found.version:
-        raise Moved
-
-
-def _open(server: Server, line: Line, token: str) -> Opening | Denied:
-    found = grant_locks.find(line, server, token, "access")
-    if found is None or found.state != "live" or found.terms_box is None:
-        return Denied("invalid_token")
-    standing = standing_of(server, found)
-    if standing is None or found.expires_at <= server.now:
-        return Denied("invalid_token")
-    owner, grant = found.string.owner_id, found.grant_id
-    try:
-        opened = grant_locks.open_found(found, standing.pepper)
-    except crypto.Damaged:
-        access.count_refusal(server, owner, grant)
-        return Denied("invalid_token")
-    assert opened.key is not None  # noqa: S101 - an access token always wraps a key
-    try:
-        raw = crypto.open_box(opened.key, about_terms(owner, grant, found.version), found.terms_box)
-    except crypto.Damaged:
-        _unless_moved(server, found)
-        return Denied("damaged")
-    terms = Terms.from_bytes(raw)
-    if terms.until <= server.now:
-        return Denied("invalid_token")
-    return Opening(found, opened.key, terms, str(opened.bound["jkt"]), standing.held)
+    return answer(server, call, work)
 
 
-def _answer(server: Server, line: Line, asking: Asking, opening: Opening) -> bytes | Denied:
-    items = opening.terms.of(asking.what) if asking.what else opening.terms.items
-    try:
-        proof = dpop.verify(
-            asking.proof, method=asking.method, url=asking.url, now=server.now, access_token=asking.token
-        )
-    except dpop.BadProof as error:
-        return _refused(server, asking, opening, items, "wrong proof", Denied("invalid_dpop_proof", error.reason))
-    if proof.thumbprint != opening.bound:
-        denied = Denied("invalid_dpop_proof", "the proof is by another key")
-        return _refused(server, asking, opening, items, "wrong proof", denied)
-    tag = access.proof_tag(server, opening.found.string.owner_id, proof.thumbprint, proof.jti)
-    denied_by_terms = _denied(opening, items, asking)
-    if denied_by_terms is not None:
-        return _refused(server, asking, opening, items, denied_by_terms.code, denied_by_terms, tag)
-    try:
-        rows = _rows(line, asking, opening, items) if asking.what else []
-    except crypto.Damaged:
-        _unless_moved(server, opening.found)
-        return _refused(server, asking, opening, items, "damaged rows", Denied("damaged"), tag)
-    try:
-        number = access.write(server, _entry(asking, opening, items, "allowed", len(rows), tag))
-    except access.Replayed:
-        denied = Denied("invalid_dpop_proof", "the proof has been used before")
-        return _refused(server, asking, opening, items, "replayed proof", denied)
-    return _page(opening, asking, rows, number) if asking.what else _grant(opening, number)
+def grant(server: Server, call: Call) -> bytes | Denied:
+    """Answer one call about the grant itself: what it gives and until when."""
+
+    def work(_line: Line, opening: Opening) -> bytes | Denied:
+        about = subject("", (*opening.terms.items, *opening.terms.deposits))
+        tag = prove(server, call, opening, about)
+        if isinstance(tag, Denied):
+            return tag
+        if opening.held:
+            return refuse(server, call, opening, about, "paused", Denied("paused"), tag)
+        try:
+            written = access.write(server, entry(call, opening, about, "allowed", tag=tag))
+        except access.Replayed:
+            return replayed(server, call, opening, about)
+        return _grant(opening, written.number)
+
+    return answer(server, call, work)
 
 
-def _denied(opening: Opening, items: tuple[VaultData, ...], asking: Asking) -> Denied | None:
+def _denied(opening: Opening, items: tuple[VaultData, ...], page: Page) -> Denied | None:
     """What the terms and her hold say."""
     if opening.held:
         return Denied("paused")
     if not items:
         return Denied("not_granted")
-    if asking.after is not None and _after(asking, opening) is None:
+    if page.after is not None and _after(page, opening) is None:
         return Denied("start_again")
     return None
 
 
-def _refused(
-    server: Server,
-    asking: Asking,
-    opening: Opening,
-    items: tuple[VaultData, ...],
-    outcome: str,
-    denied: Denied,
-    tag: bytes | None = None,
-) -> Denied:
-    try:
-        access.write(server, _entry(asking, opening, items, outcome, 0, tag))
-    except access.Replayed:
-        access.write(server, _entry(asking, opening, items, "replayed proof", 0, None))
-        return Denied("invalid_dpop_proof", "the proof has been used before")
-    return denied
+def _limit(opening: Opening) -> access.Limit | None:
+    terms = opening.terms
+    limited = terms.looks is not None or terms.looks_per_day is not None
+    return access.Limit(terms.looks, terms.looks_per_day) if limited else None
 
 
-def _entry(
-    asking: Asking, opening: Opening, items: tuple[VaultData, ...], outcome: str, count: int, tag: bytes | None
-) -> access.Look:
-    return access.Look(
-        owner_id=opening.found.string.owner_id,
-        grant_id=opening.found.grant_id,
-        log_key=opening.terms.log_key,
-        outcome=outcome,
-        collection=asking.what or "",
-        fields=tuple(path for item in items for path in item.fields) if asking.what else (),
-        purposes=tuple(dict.fromkeys(item.purpose for item in items)),
-        count=count,
-        proof_tag=tag,
-        request_id=asking.request_id,
-    )
+def _over(server: Server, opening: Opening) -> Denied:
+    """Over for today, or for good: only the log knows, and it has been read by now."""
+    if opening.terms.looks is not None and access.looks(server, opening.owner_id, opening.found.grant_id) >= (
+        opening.terms.looks
+    ):
+        return Denied("used_up", "every look that was allowed has been taken")
+    return Denied("over_limit", "no more looks today (UTC)", wait=DAY - server.now % DAY)
 
 
-def _after(asking: Asking, opening: Opening) -> int | None:
+def _after(page: Page, opening: Opening) -> int | None:
     """The change to go on after; None when `after` belongs to another version of the grant."""
-    if asking.after is None:
+    if page.after is None:
         return 0
-    version, _, change = asking.after.partition(".")
+    version, _, change = page.after.partition(".")
     if version != str(opening.found.version) or not change.isdecimal() or len(change) > 18:
         return None
     return int(change)
 
 
-def _rows(
-    line: Line, asking: Asking, opening: Opening, items: tuple[VaultData, ...]
-) -> list[tuple[int, int, bytes, bytes | None]]:
+def _rows(line: Line, opening: Opening, items: tuple[VaultData, ...], page: Page) -> list[_Row]:
     """The next rows in order of change. Raises crypto.Damaged when one does not open."""
-    owner, grant = opening.found.string.owner_id, opening.found.grant_id
+    owner, grant_id = opening.owner_id, opening.found.grant_id
     numbers = [item.number for item in items]
     names = dict(zip("abcdef", (numbers + [-1] * 6)[:6], strict=True))
-    values = {
-        "owner": owner,
-        "grant": grant,
-        "after": _after(asking, opening) or 0,
-        "limit": asking.limit,
-    }
+    values = {"owner": owner, "grant": grant_id, "after": _after(page, opening) or 0, "limit": page.limit}
     sealing, rows = crypto.RowKey(opening.key), []
     for change, item, name, box in _RANGE.on(line, **values, **names):
-        about = about_disclosure(owner, grant, item, name, opening.found.version, change)
-        rows.append((change, item, name, sealing.open(about, box) if box is not None else None))
+        about = about_disclosure(owner, grant_id, item, name, opening.found.version, change)
+        rows.append(_Row(change, name, sealing.open(about, box) if box is not None else None))
     return rows
 
 
-def _page(opening: Opening, asking: Asking, rows: list[tuple[int, int, bytes, bytes | None]], number: int) -> bytes:
+def _page(opening: Opening, page: Page, rows: list[_Row], number: int) -> bytes:
     """The answer, its rows spliced in as the bytes they were sealed as."""
     shown = b",".join(
         b'{"ref":"%s","change":%d,"data":%s}' % (_name(name), change, data.rstrip(b" "))
-        for change, _item, name, data in rows
+        for change, name, data in rows
         if data is not None
     )
-    gone = b",".join(
-        b'{"ref":"%s","change":%d}' % (_name(name), change) for change, _item, name, data in rows if data is None
-    )
-    last = rows[-1][0] if rows else _after(asking, opening) or 0
-    day = datetime.fromtimestamp(opening.found.changed_day * 86400, UTC).date().isoformat().encode()
+    gone = b",".join(b'{"ref":"%s","change":%d}' % (_name(name), change) for change, name, data in rows if data is None)
+    last = rows[-1].change if rows else _after(page, opening) or 0
+    day = datetime.fromtimestamp(opening.found.changed_day * DAY, UTC).date().isoformat().encode()
     return b'{"items":[%s],"gone":[%s],"next":"%d.%d","as_of":"%s","access":%d}' % (
         shown,
         gone,

@@ -86,6 +86,25 @@ class GrantLock(Main):
     )
 
 
+class Deposit(Main):
+    """Something a vendor left for her, sealed to her inbox until she decides; then without its box."""
+
+    __tablename__ = "deposits"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    deposit_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    grant_id: Mapped[bytes] = mapped_column(Id)
+    key_tag: Mapped[bytes] = mapped_column(Tag)
+    content_tag: Mapped[bytes] = mapped_column(Tag)
+    day: Mapped[int]
+    state: Mapped[str]  # waiting, accepted or rejected
+    box: Mapped[bytes | None]
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "grant_id"], ["grants.owner_id", "grants.grant_id"], name="deposits_grant"),
+        UniqueConstraint("owner_id", "grant_id", "key_tag", name="deposits_key"),
+        Index("deposits_state", "owner_id", "state"),
+    )
+
+
 class Disclosure(Main):
     """What a vendor can see of one record: the JSON it receives, sealed under the grant key. No box: a tombstone."""
 
@@ -122,12 +141,16 @@ class Access(Log):
 
 
 class Counter(Log):
-    """How many looks a grant has had."""
+    """How many entries a grant has, and of a limited one how many looks: in all, on `day`, and when the last began."""
 
     __tablename__ = "counters"
     owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
     grant_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
     number: Mapped[int]
+    looks: Mapped[int] = mapped_column(server_default="0")
+    looks_of_day: Mapped[int] = mapped_column(server_default="0")
+    day: Mapped[int] = mapped_column(server_default="0")
+    began_at: Mapped[int] = mapped_column(server_default="0")
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 

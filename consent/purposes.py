@@ -28,4 +28,11 @@ PURPOSES = {
     "ServiceUsageAnalytics": N_("To see how its service is used"),
     "ImproveExistingProductsAndServices": N_("To improve what it sells"),
     "AcademicResearch": N_("Academic research"),
+    "DirectMarketing": N_("To advertise to you"),
+    "PersonalisedAdvertising": N_("To show you advertisements made for you"),
+    "TargetedAdvertising": N_("To choose you for advertisements, by what it knows of you"),
+    "SellDataToThirdParties": N_("To sell it to others"),
 }
+
+# Never part of what is necessary: each stands in an optional item of its own, off until she switches it on.
+DANGEROUS = frozenset({"DirectMarketing", "PersonalisedAdvertising", "TargetedAdvertising", "SellDataToThirdParties"})

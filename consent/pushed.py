@@ -8,13 +8,14 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import delete, insert, select, update
 
+from consent.details import Details, read_details
 from consent.models import PushedRequest, Seen
-from consent.terms import VaultData, read_details
 from vault import crypto
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Asked:
         """Who asks."""
         return self.parameters["client_id"]
 
-    @property
-    def items(self) -> tuple[VaultData, ...]:
+    @cached_property
+    def details(self) -> Details:
         """What for."""
         return read_details(self.parameters["authorization_details"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from consent import grants, sweeping
+from consent import following, sweeping
 from vault.errors import N_
 from vault.rooms import Nav, Room
 
@@ -42,14 +42,16 @@ ROOM = Room(
     pages=_pages,
     nav=(
         Nav("sharing.sharing", N_("Who can see what"), "eye", 40, short=True),
+        Nav("inbox.waiting", N_("Inbox"), "inbox", 35),
         Nav("activity.activity", N_("Access log"), "clock", 45),
     ),
     panel=_panel,
-    on_change=grants.on_change,
-    on_unlock=grants.on_unlock,
+    on_change=following.on_change,
+    on_unlock=following.on_unlock,
     jobs={
         "expire": sweeping.expire,
         "replace": sweeping.replace,
+        "used": sweeping.used,
         "raise_version": sweeping.raise_version,
     },
     sweep=sweeping.sweep,

@@ -26,6 +26,11 @@ def expire(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
     _end(server, owner, bytes.fromhex(payload["grant"]), "expired")
 
 
+def used(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
+    """The job that ends a grant when its last look is over."""
+    _end(server, owner, bytes.fromhex(payload["grant"]), "used")
+
+
 def replace(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
     """The job that ends a grant which a newer one has replaced."""
     _end(server, owner, bytes.fromhex(payload["grant"]), "replaced")

@@ -63,6 +63,16 @@ TASTE: dict[str, Any] = {
     "duration": "P90D",
     "optional": True,
 }
+RECEIPTS: dict[str, Any] = {
+    "type": "vault_deposit",
+    "collection": "purchases",
+    "fields": ["item", "bought_on", "price", "order", "category"],
+    "actions": ["add"],
+    "purpose": "CustomerOrderManagement",
+    "why": "So that your receipts are in one place.",
+    "duration": "P90D",
+    "optional": True,
+}
 BIRTHDAY: dict[str, Any] = {
     "type": "vault_data",
     "collection": "profile",
@@ -202,14 +212,14 @@ class ConsentPage:
         found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', html)
         self.hidden = {name: unescape(value) for name, value in found}
 
-    def answers(self, answer: str, *ticks: str, days: str = "30", status: int = 303) -> Any:
+    def answers(self, answer: str, *ticks: str, days: str = "30", status: int = 303, **more: str) -> Any:
         """Press a button with some boxes ticked."""
-        form = {**self.hidden, **dict.fromkeys(ticks, "yes"), "answer": answer, "days": days}
+        form = {**self.hidden, **dict.fromkeys(ticks, "yes"), "answer": answer, "days": days, **more}
         return self.ada.presses("/authorize", status=status, **form)
 
-    def allows(self, *ticks: str, days: str = "30") -> str:
+    def allows(self, *ticks: str, days: str = "30", **more: str) -> str:
         """Allow; returns where the browser is sent."""
-        return str(self.answers("yes", *ticks, days=days).headers["Location"])
+        return str(self.answers("yes", *ticks, days=days, **more).headers["Location"])
 
     def refuses(self) -> str:
         """Don't allow; returns where the browser is sent."""
@@ -302,6 +312,18 @@ class Bookshop:
         headers = {"Authorization": f"DPoP {token}", "DPoP": shown, **options.pop("headers", {})}
         return self.http.get(path, headers=headers, **options)
 
+    def leaves(
+        self, token: str, data: Any, *, under: str = "1", collection: str = "purchases", **options: Any
+    ) -> httpx.Response:
+        """Leave something in her inbox."""
+        path = f"/vendor/v1/deposits/{collection}"
+        proof = options.pop("proof", None) or self.proves(
+            "POST", ISSUER + path, token=token, key=options.pop("key", None)
+        )
+        headers = {"Authorization": f"DPoP {token}", "DPoP": proof, "Idempotency-Key": under}
+        content = data if isinstance(data, bytes) else orjson.dumps(data)
+        return self.http.post(path, content=content, headers={**headers, **options.pop("headers", {})}, **options)
+
     def form(self, **changes: str | None) -> dict[str, str]:
         """A good authorization request; members given as None are left out."""
         usual: dict[str, str | None] = {
@@ -324,9 +346,10 @@ class Bookshop:
         assert pushed.status_code == 201, pushed.text
         return "/authorize?" + urlencode({"client_id": self.client_id, "request_uri": pushed.json()["request_uri"]})
 
-    def code(self, *ticks: str, **changes: str | None) -> str:
+    def code(self, *ticks: str, often: str = "asked", **changes: str | None) -> str:
         """A code, because Ada has allowed such a request."""
-        return query(self.ada.sees_consent(self.consent_address(**changes)).allows(*ticks))["code"]
+        page = self.ada.sees_consent(self.consent_address(**changes))
+        return query(page.allows(*ticks, often=often))["code"]
 
     def redeems(self, code: str, /, *, key: ECKey | None = None, **changes: str | None) -> httpx.Response:
         """Exchange a code by hand; members given as None are left out."""
@@ -344,9 +367,9 @@ class Bookshop:
         form = {"grant_type": "refresh_token", "refresh_token": token, **more}
         return self.posts("/oauth/token", form, proof=self.proves("POST", f"{ISSUER}/oauth/token", key=key))
 
-    def tokens(self, *ticks: str, **changes: str | None) -> dict[str, Any]:
+    def tokens(self, *ticks: str, often: str = "asked", **changes: str | None) -> dict[str, Any]:
         """Access and refresh token, by hand all the way."""
-        return dict(self.redeems(self.code(*ticks, **changes)).json())
+        return dict(self.redeems(self.code(*ticks, often=often, **changes)).json())
 
     def _now(self) -> int:
         return int(self.ada.house.clock().timestamp())

@@ -17,14 +17,16 @@ from functools import cache
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_LENGTH = 32
-PRECIOUS, ROW = b"\x01", b"\x02"  # the two suites; the kind of a box decides, nothing is negotiated
+PRECIOUS, ROW, LEFT = b"\x01", b"\x02", b"\x03"  # the suites; the kind of a box decides, nothing is negotiated
 HEADER = 5  # suite byte and key id
 NONCE, TAG = 12, 16
 SMALLEST_BUCKET = 64
@@ -115,6 +117,34 @@ class RowKey:
             return self._cipher.decrypt(box[HEADER : HEADER + NONCE], box[HEADER + NONCE :], self._header + about)
         except InvalidTag:
             raise Damaged from None
+
+
+_HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+def public_key(private: bytes) -> bytes:
+    """The public half of an X25519 key (RFC 7748), of which any 32 random bytes are the private one."""
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+
+def seal_to(public: bytes, about: bytes, plaintext: bytes, *, key_id: int) -> bytes:
+    """Seal for whoever holds the private half, in suite 0x03: HPKE (RFC 9180), base mode, X25519 and AES-256-GCM.
+
+    What seals cannot open: so something can be left for an owner while her vault is locked.
+    """
+    header = LEFT + key_id.to_bytes(4, "big")
+    return header + _HPKE.encrypt(plaintext, X25519PublicKey.from_public_bytes(public), header + about)
+
+
+def open_left(private: bytes, about: bytes, box: bytes | None) -> bytes:
+    """Open a box of suite 0x03. Raises Damaged, and only that."""
+    if not box or box[:1] != LEFT:
+        raise Damaged
+    opening = X25519PrivateKey.from_private_bytes(private)
+    try:
+        return _HPKE.decrypt(box[HEADER:], opening, box[:HEADER] + about)
+    except (InvalidTag, ValueError):
+        raise Damaged from None
 
 
 def derive(secret: bytes, salt: bytes | None, info: bytes, length: int = KEY_LENGTH) -> bytes:

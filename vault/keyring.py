@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from vault import crypto
 from vault.models import Key
 
-PURPOSES = ("records", "catalogue", "dedupe", "files")
+PURPOSES = ("records", "catalogue", "dedupe", "files", "inbox")
 
 
 @dataclass(frozen=True)
 class Keyring:
-    """Her root key and the keys under it. `records` seals records, `files` uploads and reports.
+    """Her root key and the keys under it. `records` seals records, `files` uploads and reports; `inbox` is private.
 
     `lock_id` is the lock that was opened for it, when that is one which can die (not the recovery code).
     """
@@ -39,6 +39,11 @@ class Keyring:
     def mark(self, *natural: str) -> bytes:
         """The keyed mark of a natural key: the same thing imported again has the same one; it tells a thief nothing."""
         return crypto.tag(self["dedupe"], *natural)[:16]
+
+
+def about_inbox(owner: bytes) -> bytes:
+    """The identity of the box with her inbox's public key."""
+    return crypto.identity("vrm/1/inbox", owner)
 
 
 def about_key(owner: bytes, key_id: int, purpose: str) -> bytes:

@@ -30,6 +30,7 @@ class Field:
     refers: str = ""
     between: tuple[int, int] | None = None
     answers: Callable[[Any, date], Any] | None = None  # a derived answer instead of a stored value
+    about: str = ""  # the field whose value it stands for
     daily: bool = False
 
     @property

@@ -69,6 +69,7 @@ class Owner(Main):
     lost: Mapped[int] = mapped_column(default=0)
     notice_box: Mapped[bytes | None]
     settings_box: Mapped[bytes]
+    inbox_box: Mapped[bytes | None]
 
 
 class Lock(Main):

@@ -52,11 +52,16 @@ def labelled(
     return dataclasses.field(default=default, metadata=words)
 
 
-def derived(label: str, *, daily: bool = False) -> Callable[[Callable[[Any, date], T]], Callable[[Any, date], T]]:
-    """Mark a method as an answer a vendor may ask for instead of the value. `daily` answers depend on the day."""
+def derived(
+    label: str, *, about: str, daily: bool = False
+) -> Callable[[Callable[[Any, date], T]], Callable[[Any, date], T]]:
+    """Mark a method as an answer a vendor may ask for instead of the value of the field `about`.
+
+    `daily` answers depend on the day.
+    """
 
     def mark(method: Callable[[Any, date], T]) -> Callable[[Any, date], T]:
-        method.derived = (label, daily)  # type: ignore[attr-defined]  # a mark on a function, read once below
+        method.derived = (label, about, daily)  # type: ignore[attr-defined]  # a mark on a function, read once below
         return method
 
     return mark
@@ -235,8 +240,8 @@ def _field(each: dataclasses.Field[Any], hint: Any) -> Field:
 
 
 def _answer(name: str, method: Any) -> Field:
-    label, daily = method.derived
-    return Field(name=name, kind="answer", label=label, answers=method, daily=daily)
+    label, about, daily = method.derived
+    return Field(name=name, kind="answer", label=label, answers=method, about=about, daily=daily)
 
 
 def _without_none(hint: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vault.errors import N_
+from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
 from vault.rooms import Nav, Room
@@ -34,6 +35,7 @@ ROOM = Room(
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("security.security", N_("Security"), "key", 95),
     ),
+    on_unlock=furnish,
     jobs={"mail": deliver, "unmake_lock": unmake_lock},
     sweep=sweep_locks,
 )

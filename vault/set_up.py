@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from vault import crypto, deriving, lock_rows, locks, unlock
+from vault import crypto, deriving, inbox, lock_rows, locks, unlock
 from vault.errors import N_, Closed, Invalid
 from vault.keyring import Keyring, new_keys
 from vault.mail import seal_notice
@@ -49,6 +49,7 @@ def set_up(server: Server, *, handle: str, name: str, passphrase: str, notice: s
                 owner_id=owner,
                 notice_box=seal_notice(server, owner, notice),
                 settings_box=seal_settings(keyring, settings),
+                inbox_box=inbox.seal_public_half(server, owner, keyring["inbox"]),
             )
         )
         session.add_all(keys)

@@ -39,6 +39,21 @@ def add(turn: Turn, vault: OpenVault, record: Record) -> Stored:
     return stored
 
 
+def take_in(
+    turn: Turn,
+    vault: OpenVault,
+    kind: type[Record],
+    source: Mapping[str, Any],
+    edits: Mapping[str, Any],
+    origin: Mapping[str, Any],
+) -> Stored:
+    """A new record that somebody else wrote (`source`), with what she changed of it; `origin` says who and when."""
+    stored = Stored(turn.number(), turn.revision, kind, source, {}, origin).edited(edits)
+    assert isinstance(stored.record, Record)  # noqa: S101 - reading it validates it before anything is written
+    insert_rows(turn, sealed_rows(vault, [(stored, None)]), [stored])
+    return stored
+
+
 def sealed_rows(
     vault: OpenVault, new: Sequence[tuple[Stored, bytes | None]], *, import_id: bytes | None = None
 ) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -35,6 +36,14 @@ class When:
     def earliest(self) -> date:
         """The first day it can mean."""
         return date.fromisoformat((self.text + "-01-01")[:10] if len(self.text) < 10 else self.text[:10])
+
+    @property
+    def latest(self) -> date:
+        """The last day it can mean."""
+        if self.exact:
+            return self.earliest
+        year, month = self.earliest.year, 12 if len(self.text) == 4 else self.earliest.month
+        return date(year, month, monthrange(year, month)[1])
 
     @property
     def exact(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 from datetime import date
 
-from connectors.vendor_client import Granted, Item
+from connectors.vendor_client import Deposit, Granted, Item
 
 MONTHS_BACK = 18
 KEPT, ASKED_FOR = "P14D", "P90D"
@@ -20,8 +20,8 @@ SHORT = {
 }
 
 
-def items(today: date) -> list[Item]:
-    """One item that everything rests on, and four that the owner may leave out."""
+def items(today: date) -> list[Item | Deposit]:
+    """One item that everything rests on, four that the owner may leave out, and leave to bring her receipts."""
     return [
         Item(
             "purchases",
@@ -63,11 +63,22 @@ def items(today: date) -> list[Item]:
             "So that we can say when a parcel would reach you.",
             "You learn it when you order.",
         ),
+        Deposit(
+            "purchases",
+            ("item", "bought_on", "price", "order", "category"),
+            "CustomerOrderManagement",
+            "So that the receipt is in your vault, and not in a drawer.",
+            ASKED_FOR,
+            without="You get it on paper.",
+            optional=True,
+        ),
     ]
 
 
 def said_of(granted: Granted) -> tuple[str, str]:
-    """What and why, for the table of what the shop may see."""
+    """What and why, for the table of what the shop may do."""
+    if granted.leave:
+        return "Leave you your receipts", "Nothing in a drawer"
     for name in granted.fields:
         if name in SHORT:
             return SHORT[name]

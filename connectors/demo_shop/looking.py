@@ -16,7 +16,10 @@ def look(connection: Connection, now: datetime) -> dict[str, Any]:
     try:
         grant = connection.grant()
         heard.append(Heard("GET /grant", grant.text))
-        shown = {name: _read(connection, name, heard) for name in dict.fromkeys(i.collection for i in grant.items)}
+        shown = {
+            name: _read(connection, name, heard)
+            for name in dict.fromkeys(i.collection for i in grant.items if not i.leave)
+        }
     except NoLongerShared as error:
         return _stopped("ended", error, now) | {"connection": None}
     except Paused as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,7 +83,22 @@ def callback() -> Response | tuple[str, int]:
 def again() -> Response:
     connection = _visit().connection
     if connection is not None:
-        _change(**{"connection": connection, **look(connection, _now())})
+        _change(**{"connection": connection, "bought": "", **look(connection, _now())})
+    return redirect(url_for(".home"), 303)
+
+
+@shop.post("/buy")
+def buy() -> Response:
+    """A pretended purchase, with a real receipt for the vault. `order` makes pressing twice the same as once."""
+    connection, order = _visit().connection, request.form.get("order", "")[:20]
+    book = next((each for each in BOOKS if each.title == request.form.get("title")), None)
+    if connection is not None and book is not None and order:
+        try:
+            connection.leave("purchases", book.receipt(_now().date(), order), key=order)
+        except SharingError as error:
+            _change(trouble=error.sentence, bought="")
+        else:
+            _change(trouble="", bought=book.title)
     return redirect(url_for(".home"), 303)
 
 
@@ -117,6 +133,8 @@ def _home(visit: Visit, *, typed: str = "", wrong: str = "") -> str:
         said=SAID.get(visit.standing),
         shelf=greeting.shelf if greeting else for_anybody(),
         told=_told(visit, now),
+        receipts=bool(seen and any(each.leave for each in seen.granted)),
+        order=f"B-{secrets.token_hex(4)}",
         window=[book for book in BOOKS if book.title in IN_THE_WINDOW],
         typed=typed or visit.vault,
         wrong=wrong,
@@ -130,7 +148,7 @@ def _told(visit: Visit, now: datetime) -> list[tuple[str, str, str]]:
     rows = []
     for item in visit.look.granted:
         what, why = asks.said_of(item)
-        if item.collection == "purchases":
+        if item.collection == "purchases" and not item.leave:
             number = len(visit.look.shown.get("purchases", ()))
             what = f"{number} {'purchase' if number == 1 else 'purchases'} here"
         rows.append((what, why, a_day(item.until, now.date()) if item.until else "you stop it"))

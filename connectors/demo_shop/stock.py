@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,17 @@ class Book:
     look: str
     topics: frozenset[str]
     over_18: bool = False
+
+    def receipt(self, day: date, order: str) -> dict[str, Any]:
+        """The purchase as a vault keeps it."""
+        price = {"amount": self.price.removeprefix("€"), "currency": "EUR"}
+        return {
+            "item": self.title,
+            "bought_on": day.isoformat(),
+            "price": price,
+            "order": order,
+            "category": "books",
+        }
 
 
 def _book(title: str, author: str, price: str, look: str, *topics: str, over_18: bool = False) -> Book:

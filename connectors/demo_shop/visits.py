@@ -43,6 +43,7 @@ class Visit:
     look: Look | None = None
     vault: str = ""
     trouble: str = ""
+    bought: str = ""
 
 
 class Visits:

@@ -11,8 +11,8 @@ Needs httpx and joserfc, and nothing of the vault's own code. `docs/vendor-clien
 
 from connectors.vendor_client.asking import Pending, Vault, discover, new_state
 from connectors.vendor_client.client import Client
-from connectors.vendor_client.connection import Connection, Grant
-from connectors.vendor_client.details import Granted, Item
+from connectors.vendor_client.connection import Connection, Grant, Left
+from connectors.vendor_client.details import Deposit, Granted, Item
 from connectors.vendor_client.discovery import Endpoints
 from connectors.vendor_client.errors import (
     Denied,
@@ -35,10 +35,12 @@ __all__ = [
     "Client",
     "Connection",
     "Denied",
+    "Deposit",
     "Endpoints",
     "Grant",
     "Granted",
     "Item",
+    "Left",
     "NoLongerShared",
     "NotAVault",
     "NotGranted",

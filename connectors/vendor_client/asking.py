@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 
 from connectors.vendor_client.client import Client, a_string
 from connectors.vendor_client.connection import Connection
-from connectors.vendor_client.details import Item
+from connectors.vendor_client.details import Deposit, Item
 from connectors.vendor_client.discovery import Endpoints, find
 from connectors.vendor_client.errors import Denied, Refused, WrongCallback
 from connectors.vendor_client.proofs import key_from_json, key_to_json, new_key, s256
@@ -69,7 +69,7 @@ class Vault:
     def address(self) -> str:
         return self.endpoints.issuer
 
-    def ask(self, items: Sequence[Item], state: str) -> Pending:
+    def ask(self, items: Sequence[Item | Deposit], state: str) -> Pending:
         """Push the question to the vault (RFC 9126). `state` must be fresh and unguessable; see `new_state`."""
         verifier, dpop_key = secrets.token_urlsafe(48), new_key()
         form = {

@@ -104,6 +104,12 @@ class Line:
             self.http.build_request("GET", url, headers={"Authorization": f"DPoP {access_token}", "DPoP": proof})
         )
 
+    def post_as(self, key: ECKey, access_token: str, url: str, content: Mapping[str, Any], once: str) -> Answer:
+        """JSON to the API with an access token, its proof, and an Idempotency-Key under which it counts once."""
+        proof = dpop_proof(key, "POST", url, self.client.clock(), access_token)
+        headers = {"Authorization": f"DPoP {access_token}", "DPoP": proof, "Idempotency-Key": once}
+        return self._send(self.http.build_request("POST", url, headers=headers, json=dict(content)))
+
     def post(self, issuer: str, url: str, form: Mapping[str, str], *, dpop: ECKey | None = None) -> Answer:
         """A form to an OAuth endpoint, with a fresh client assertion, and a proof for `dpop` if given."""
         now = self.client.clock()

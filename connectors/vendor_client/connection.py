@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -38,6 +38,20 @@ class Grant:
     items: tuple[Granted, ...]
     until: date | None
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Something we left for her: its id, and whether it is `waiting`, `accepted` or `rejected`."""
+
+    deposit: str
+    status: str
+
+    @staticmethod
+    def of(answer: Answer) -> Left:
+        """Read the vault's answer."""
+        members = answer.members()
+        return Left(a_string(members, "deposit"), a_string(members, "status"))
 
 
 class Connection:
@@ -102,12 +116,11 @@ class Connection:
 
         A page with `start_again` says: what was read before it, in this call or in an earlier one, no longer holds.
         """
-        if not re.fullmatch(r"[a-z_]{1,64}", collection):
-            raise ValueError("a collection’s name is small letters")
+        name = _a_name(collection)
         started_again = False
         with self.client.open() as line:
             for _ in range(MOST_PAGES):
-                url = httpx.URL(f"{self.endpoints.api}/{collection}", params={"limit": PAGE_LIMIT})
+                url = httpx.URL(f"{self.endpoints.api}/{name}", params={"limit": PAGE_LIMIT})
                 answer = self._get(line, str(url.copy_merge_params({"after": after}) if after is not None else url))
                 if answer.status == 410:
                     if after is None:
@@ -122,6 +135,20 @@ class Connection:
                     raise NotUnderstood("feed", "The vault’s list does not move on.")
                 after, started_again = page.next, False
         raise NotUnderstood("feed", "The vault’s list does not end.")
+
+    def leave(self, collection: str, record: Mapping[str, Any], *, key: str) -> Left:
+        """Leave a record in her inbox. The same `key` again is the same deposit: repeat it until it is answered."""
+        with self.client.open() as line:
+            url = f"{self.endpoints.api}/deposits/{_a_name(collection)}"
+            answer = self._call(line, lambda token: line.post_as(self._dpop_key, token, url, record, key))
+        if answer.status != 202:
+            raise refusal(answer)
+        return Left.of(answer)
+
+    def became(self, deposit: str) -> Left:
+        """What she decided about a deposit."""
+        with self.client.open() as line:
+            return Left.of(self._get(line, f"{self.endpoints.api}/deposits/{_a_name(deposit)}"))
 
     def drop(self) -> None:
         """Throw our tokens away at the vault too (RFC 7009). The owner's page keeps the grant until she ends it."""
@@ -155,20 +182,25 @@ class Connection:
             tokens=Tokens(**kept["tokens"]),
             grant_id=kept["grant_id"],
             granted=tuple(
-                Granted(item["collection"], tuple(item["fields"]), item["purpose"], a_day(item["until"]))
+                Granted(**{**item, "fields": tuple(item["fields"]), "until": a_day(item["until"])})
                 for item in kept["granted"]
             ),
         )
 
     def _get(self, line: Line, url: str) -> Answer:
         """GET with a proof; on a dead access token, once more with a new one. 410 is the caller's to handle."""
-        answer = line.get_as(self._dpop_key, self._tokens.access, url)
-        if names_a_dead_token(answer):
-            self._refresh(line, answer)
-            answer = line.get_as(self._dpop_key, self._tokens.access, url)
+        answer = self._call(line, lambda token: line.get_as(self._dpop_key, token, url))
         if answer.status in (200, 410):
             return answer
         raise refusal(answer)
+
+    def _call(self, line: Line, send: Callable[[str], Answer]) -> Answer:
+        """Send with the access token, and once more with a new one if that is dead."""
+        answer = send(self._tokens.access)
+        if names_a_dead_token(answer):
+            self._refresh(line, answer)
+            answer = send(self._tokens.access)
+        return answer
 
     def _refresh(self, line: Line, refused: Answer) -> None:
         form = {"grant_type": "refresh_token", "refresh_token": self._tokens.refresh}
@@ -182,6 +214,12 @@ class Connection:
         if isinstance(error, NoLongerShared):
             raise NoLongerShared(error.code, error.sentence, answer=refused.text) from None
         raise error
+
+
+def _a_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]{1,64}", text):
+        raise ValueError("a collection’s name or a deposit’s id is small letters and digits")
+    return text
 
 
 def _token_members(answer: Answer) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What a vendor asks for, and what it was given: `authorization_details` of type `vault_data` (RFC 9396)."""
+"""What a vendor asks for, and what it was given: `authorization_details` (RFC 9396), to see and to leave things."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.vendor_client.errors import NotUnderstood
 
-TYPE = "vault_data"
+SEE, LEAVE = "vault_data", "vault_deposit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,9 @@ class Item:
 
     `fields` come with the item or not at all; the owner ticks `optional_fields` one by one, and may leave out an
     `optional` item altogether. `purpose` is a term of the Data Privacy Vocabulary; `why`, `without` and
-    `why_duration` are shown to her word by word. Periods are ISO 8601 (`P90D`). `since` is for purchases, which are
-    always those made of the vendor who asks.
+    `why_duration` are shown to her word by word. Periods are ISO 8601 (`P90D`). `since`, `up_to`, `categories` and
+    `delay` are for purchases, which are always those made of the vendor who asks. `looks` and `looks_per_day` are the
+    same in every item of a request.
     """
 
     collection: str
@@ -33,11 +34,16 @@ class Item:
     without: str | None = None
     why_duration: str | None = None
     optional: bool = False
+    up_to: date | None = None
+    categories: tuple[str, ...] = ()
+    delay: str | None = None
+    looks: int | None = None
+    looks_per_day: int | None = None
 
     def detail(self) -> dict[str, Any]:
         """The JSON object that is sent; what is not said is left out."""
         detail: dict[str, Any] = {
-            "type": TYPE,
+            "type": SEE,
             "collection": self.collection,
             "fields": list(self.fields),
             "actions": ["read"],
@@ -50,33 +56,77 @@ class Item:
         if self.optional_fields:
             detail["optional_fields"] = list(self.optional_fields)
         if self.collection == "purchases":
-            detail["filter"] = {"vendor": "this"} | ({"since": self.since.isoformat()} if self.since else {})
-        said = {"without": self.without, "why_duration": self.why_duration}
-        return detail | {name: words for name, words in said.items() if words}
+            detail["filter"] = _said(
+                vendor="this",
+                since=self.since and self.since.isoformat(),
+                up_to=self.up_to and self.up_to.isoformat(),
+                category=list(self.categories),
+                delay=self.delay,
+            )
+        limits = {"looks": self.looks, "looks_per_day": self.looks_per_day}
+        return detail | _said(without=self.without, why_duration=self.why_duration, **limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """To be allowed to leave records of a collection in her inbox, with these fields, at most `per_day` a day."""
+
+    collection: str
+    fields: tuple[str, ...]
+    purpose: str
+    why: str
+    duration: str
+    per_day: int = 20
+    without: str | None = None
+    why_duration: str | None = None
+    optional: bool = False
+
+    def detail(self) -> dict[str, Any]:
+        """The JSON object that is sent; what is not said is left out."""
+        return {
+            "type": LEAVE,
+            "collection": self.collection,
+            "fields": list(self.fields),
+            "actions": ["add"],
+            "purpose": self.purpose,
+            "why": self.why,
+            "duration": self.duration,
+            "per_day": self.per_day,
+            "optional": self.optional,
+        } | _said(without=self.without, why_duration=self.why_duration)
+
+
+def _said(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """One thing that was given: which fields, and the last day on which it may be read (None if none was named)."""
+    """One thing that was given: which fields, and the last day of it (None if none was named).
+
+    `leave` says that it is to leave such records, and not to see any.
+    """
 
     collection: str
     fields: tuple[str, ...]
     purpose: str
     until: date | None
+    leave: bool = False
 
     @staticmethod
     def all(details: Any) -> tuple[Granted, ...]:
         """Read a whole `authorization_details` as granted. A type we did not ask for is not ours to use: left out."""
         if not isinstance(details, list) or not all(isinstance(detail, dict) for detail in details):
             raise NotUnderstood("details", "The vault did not say what it shows us.")
-        return tuple(_granted(detail) for detail in details if detail.get("type") == TYPE)
+        return tuple(_granted(detail) for detail in details if detail.get("type") in {SEE, LEAVE})
 
 
 def _granted(detail: Mapping[str, Any]) -> Granted:
     collection, fields, purpose = detail.get("collection"), detail.get("fields"), detail.get("purpose", "")
     if not (isinstance(collection, str) and isinstance(purpose, str) and isinstance(fields, list)):
         raise NotUnderstood("details", "The vault did not say what it shows us.")
-    return Granted(collection, tuple(str(name) for name in fields), purpose, a_day(detail.get("until")))
+    names = tuple(str(name) for name in fields)
+    return Granted(collection, names, purpose, a_day(detail.get("until")), detail["type"] == LEAVE)
 
 
 def a_day(value: Any) -> date | None:

@@ -18,10 +18,10 @@ from authlib.oauth2.rfc9207 import IssuerParameter
 
 from consent import clients, dpop, pushed, tokens
 from consent.asking import AlreadyDecided
+from consent.details import BadDetails, read_details
 from consent.oauth.assertion import Assertion
 from consent.oauth.messages import Answer, Message, error_answer, quoted
 from consent.oauth.registered import RegisteredClient
-from consent.terms import BadDetails, read_details
 from vault.server import Server
 
 AUTHORIZE, TOKEN, PAR, REVOKE = "/authorize", "/oauth/token", "/oauth/par", "/oauth/revoke"

@@ -8,9 +8,10 @@ from flask import Blueprint, Response, make_response, render_template, request, 
 from flask_babel import gettext
 
 from consent import asking, clients, pushed
-from consent.asking import AlreadyDecided, ChangedMeanwhile
+from consent.asking import AlreadyDecided, ChangedMeanwhile, NothingAllowed
+from consent.decision import how_often, read_decision
 from consent.oauth.endpoints import answer, engine
-from consent.purposes import PURPOSES
+from consent.purposes import DANGEROUS, PURPOSES
 from consent.pushed import Asked
 from consent.terms import durations
 from consent.views import ended_on
@@ -46,10 +47,7 @@ def decide() -> Response:
     if said != "yes":
         return _screen(asked, _chosen_vendor())
     client = _client(asked)
-    decision = asking.read_decision(asked, request.form, request.form.keys())
-    if not decision.items:
-        nothing = gettext("Nothing is ticked, so there is nothing to allow.")
-        return _screen(asked, _chosen_vendor(), said=nothing)
+    decision = read_decision(asked.details, request.form, request.form.keys())
     number = _chosen_vendor()
     shown = _digest(request.form.get("digest", ""))
 
@@ -59,8 +57,8 @@ def decide() -> Response:
 
     try:
         return _leading_back(asked, answer(engine().decide(asked, give)))
-    except ChangedMeanwhile as changed:
-        return _screen(asked, number, said=gettext(changed.sentence), status=409)
+    except (ChangedMeanwhile, NothingAllowed) as refused:
+        return _screen(asked, number, said=gettext(refused.sentence), status=refused.status)
 
 
 def _asked(request_uri: str, client_id: str) -> Asked:
@@ -102,13 +100,13 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
     client, her = _client(asked), vault()
     known = asking.vendors(her)
     tied = _tied(known, vendor) if vendor else asking.match_vendor(her, client)
-    terms = asking.widest(her, asked, client, tied)
     with server().main.reading() as session:
-        shown = asking.previews(session, her, asked, terms)
-    digest = asking.digest(asked, terms, (each for preview in shown for each in preview.shown))
+        offer = asking.offer(session, her, asked, client, tied)
+        shown = offer.previews(session, her)
+    digest = offer.digest(each for preview in shown for each in preview.shown)
     page = render_template(
         "consent.html",
-        asked=asked,
+        offer=offer,
         client=client,
         vendor=tied,
         vendors=known,
@@ -117,9 +115,11 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
         digest=digest.hex(),
         most=MOST_SHOWN,
         many=count if (count := sum(len(preview.shown) for preview in shown)) > MANY else 0,
-        days=durations(asked.items[0].duration),
+        days=durations(asked.details.every[0].duration),
+        often=how_often(offer.whole),
         until=day_in,
         purposes=PURPOSES,
+        dangerous=DANGEROUS,
         kinds=classes_of,
         present=asking.present_grant(her, client),
         ended_on=ended_on,

@@ -9,6 +9,7 @@ from flask import g, render_template
 from markupsafe import Markup
 from sqlalchemy import select
 
+from consent import inbox
 from consent import views as granted
 from consent.disclosure import disclose, ref
 from consent.models import Disclosure
@@ -34,7 +35,8 @@ def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
         case "home.sharing":
             return render_template("panel_sharing.html", views=views)
         case "home.needs":
-            return render_template("panel_needs.html", held=[view for view in views if view.held == "old copy"])
+            held = [view for view in views if view.held == "old copy"]
+            return render_template("panel_needs.html", held=held, waiting=inbox.count(vault))
         case "purchase.seen":
             row, page = subject
             return render_template("panel_seen.html", names=_names(vault, views, list(row), list(page)))

@@ -9,7 +9,7 @@ import orjson
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 
-from consent import access, grants, views
+from consent import access, grants, narrowing, views
 from consent.disclosing import digest_of, shown_by
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
@@ -79,7 +79,7 @@ def _counts(session: Any) -> dict[tuple[bytes, int], int]:
 def detail(grant: str) -> str:
     """One permission: exactly what it shows."""
     with server().main.reading() as session:
-        view = views.read(session, vault(), _id(grant))
+        view = views.read(session, vault(), id_in(grant))
         windows = [_window(session, view, item) for item in view.terms.items] if view.live else []
         again = _again(session, view) if view.held == "old copy" else None
     views.settle_versions(vault(), [view])
@@ -90,6 +90,7 @@ def detail(grant: str) -> str:
         windows=windows,
         again=again,
         entries=entries,
+        looks=access.looks(server(), vault().owner_id, view.grant_id),
         refusals=access.refusals(server(), vault().owner_id).get(view.grant_id, 0),
         missing=access.missing(server(), vault().owner_id).get(view.grant_id, 0),
         sooner=[days for days in SOONER if view.live and _in(days) < view.terms.until],
@@ -151,7 +152,7 @@ def resume(grant: str) -> Response:
             shown = bytes.fromhex(request.form.get("digest", ""))
         except ValueError:
             raise NotFound from None
-        grants.consent_again(vault(), view.grant_id, shown=shown)
+        narrowing.consent_again(vault(), view.grant_id, shown=shown)
     else:
         grants.resume(vault(), view.grant_id)
     return _back(grant)
@@ -172,7 +173,7 @@ def less(grant: str) -> Response:
     number = request.form.get("item", "")
     if not number.isdecimal():
         raise NotFound
-    grants.narrow(vault(), _mine(grant).grant_id, int(number))
+    narrowing.narrow(vault(), _mine(grant).grant_id, int(number))
     return _back(grant)
 
 
@@ -183,7 +184,7 @@ def sooner(grant: str) -> Response:
     days = request.form.get("days", "")
     if days not in map(str, SOONER):
         raise NotFound
-    grants.shorten(vault(), _mine(grant).grant_id, _in(int(days)))
+    narrowing.shorten(vault(), _mine(grant).grant_id, _in(int(days)))
     return _back(grant)
 
 
@@ -224,13 +225,14 @@ def stop_all() -> Response:
 
 def _mine(grant: str) -> GrantView:
     with server().main.reading() as session:
-        view = views.read(session, vault(), _id(grant))
+        view = views.read(session, vault(), id_in(grant))
     if not view.live:
         raise NotFound
     return view
 
 
-def _id(text: str) -> bytes:
+def id_in(text: str) -> bytes:
+    """An id in an address. Raises NotFound."""
     try:
         raw = bytes.fromhex(text)
     except ValueError:

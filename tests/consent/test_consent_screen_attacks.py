@@ -384,7 +384,7 @@ def test_words_of_the_vendor_are_words_and_no_markup(shop: Bookshop) -> None:
 def test_nothing_ticked_is_nothing_allowed(shop: Bookshop) -> None:
     """Design §8: and not a grant of nothing."""
     page = shop.ada.sees_consent(shop.consent_address(authorization_details=details(TASTE)))
-    answer = page.answers("yes", status=200)
+    answer = page.answers("yes", status=422)
     assert "Nothing is ticked" in answer.text
     for said in ("", "maybe", "YES"):
         assert page.answers(said, "item-0", status=200)

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from connectors.vendor_client import Connection, NoLongerShared, NotGranted, Paused
-from consent import grants, revocation, views
+from consent import grants, narrowing, revocation, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, Stage, back, client_of, visits_again
@@ -482,7 +482,7 @@ def test_a_job_left_over_from_a_narrowing_does_not_hide_an_old_copy(plain: Past,
     vault = ada.open
     with her_turn(ada.house, ada.owner_id) as turn:
         view = views.read(turn.session, vault, mine)
-        grants.reseal(turn, vault, view, view.terms.without(1))
+        narrowing.reseal(turn, vault, view, view.terms.without(1))
         turn.versions.clear()  # the power failed before the floor was raised
     plain.is_kept()
     gift = ada.vault.catalogue.entries("title LIKE '%Salt%'")[0].number

@@ -19,9 +19,11 @@ from typing import Any
 from zlib import crc32
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
@@ -95,6 +97,16 @@ def open_row(key: bytes, about: bytes, box: bytes) -> bytes:
     try:
         return AESGCM(hkdf(key, None, b"rows")).decrypt(box[5:17], box[17:], box[:5] + about)
     except InvalidTag:
+        raise Refused from None
+
+
+def open_left(private: bytes, about: bytes, box: bytes) -> bytes:
+    if box[:1] != b"\x03":
+        raise Refused
+    suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+    try:
+        return suite.decrypt(box[5:], X25519PrivateKey.from_private_bytes(private), box[:5] + about)
+    except (InvalidTag, ValueError):
         raise Refused from None
 
 
@@ -295,6 +307,12 @@ class Vault:
             for import_id, n, box in found
         ]
 
+    def deposits(self, root: bytes) -> list[Any]:
+        """What waits in her inbox."""
+        owner, private = self.owner(), self.keys(root)["inbox"]
+        found = rows(self.main, "SELECT deposit_id, box FROM deposits WHERE box IS NOT NULL ORDER BY deposit_id")
+        return [read_json(open_left(private, identity("vrm/1/deposit", owner, deposit), box)) for deposit, box in found]
+
     def catalogue(self, root: bytes, folder: Path) -> list[tuple[int, str]]:
         """Number and title of every line of the sealed catalogue."""
         owner = self.owner()
@@ -382,6 +400,8 @@ class Box:
 PLACES: dict[tuple[str, str], tuple[str, Any]] = {
     ("owners", "notice_box"): ("owner_id", lambda o: identity("vrm/1/notice", o)),
     ("owners", "settings_box"): ("owner_id", lambda o: identity("vrm/1/settings", o)),
+    ("owners", "inbox_box"): ("owner_id", lambda o: identity("vrm/1/inbox", o)),
+    ("deposits", "box"): ("owner_id, deposit_id", lambda o, d: identity("vrm/1/deposit", o, d)),
     ("locks", "box"): (
         "kind, owner_id, lock_id, params",
         lambda kind, o, lock, params: identity("vrm/1/lock", kind, o, lock, params),

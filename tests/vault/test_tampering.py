@@ -29,15 +29,27 @@ from connectors.course import ReportLine
 from connectors.uploads import Arriving, SealedUpload
 from connectors.vendor_client import Refused
 from connectors.vendor_client.proofs import key_from_json
-from consent import access, clients, grant_boxes, grant_locks, grants, models, pushed, revocation, views
+from consent import (
+    access,
+    clients,
+    deposits,
+    grant_boxes,
+    grant_locks,
+    grants,
+    models,
+    narrowing,
+    pushed,
+    revocation,
+    views,
+)
 from consent.disclosing import all_shown, digest_of
 from consent.disclosure import about_disclosure, about_terms
 from tests.conftest import PASSPHRASE
 from tests.house.tree import ROOT, files, texts
-from tests.people import BIRTHDAY, ISSUER, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
+from tests.people import BIRTHDAY, ISSUER, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
 from tests.vault.test_format import tokens
-from vault import bearer, crypto, jobs, keyring, lock_rows, locks, mail, opened, sessions, set_up, store, unlock
+from vault import bearer, crypto, inbox, jobs, keyring, lock_rows, locks, mail, opened, sessions, set_up, store, unlock
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Birthday
@@ -123,6 +135,10 @@ def of_root(what: str) -> Opening:
 OPENINGS: dict[tuple[str, str], Opening] = {
     ("owners", "notice_box"): lambda w, r, box: mail.open_notice(w.house, r.owner_id, box),
     ("owners", "settings_box"): lambda w, r, box: opened.open_settings(w.vaults[r.owner_id].keyring, box),
+    ("owners", "inbox_box"): lambda w, r, box: crypto.open_box(w.house.keys.seal, keyring.about_inbox(r.owner_id), box),
+    ("deposits", "box"): lambda w, r, box: inbox.unseal(
+        w.vaults[r.owner_id], deposits.about_deposit(r.owner_id, r.deposit_id), box
+    ),
     ("locks", "box"): of_lock,
     ("keys", "box"): lambda w, r, box: crypto.open_box(
         w.vaults[r.owner_id].keyring.root, keyring.about_key(r.owner_id, r.key_id, r.purpose), box
@@ -216,13 +232,14 @@ def life_of(ada: Ada, shop: Bookshop, coffee: Bookshop) -> dict[str, Any]:
     coffee_pending = coffee.asks(TASTE)
     ended_code = query(ada.sees_consent(coffee_pending.authorize_url).allows("item-0"))["code"]
     ada.presses(f"/sharing/{ada.grant()}/stop")
-    pending = shop.asks(PURCHASES, TASTE, BIRTHDAY)
-    location = ada.sees_consent(pending.authorize_url).allows("item-1", "item-2", "field-0-price")
+    pending = shop.asks(PURCHASES, TASTE, BIRTHDAY, RECEIPTS)
+    location = ada.sees_consent(pending.authorize_url).allows("item-1", "item-2", "item-3", "field-0-price")
     shop.connection = shop.finishes(pending, location)
     shop.reads()
     ada.presses(f"/sharing/{ada.grant()}/less", item="1")
     ada.removes(gone)
     shop.reads()
+    assert leaves(shop, {"item": "The Weathervane", "bought_on": "2026-11-20"}).status_code == 202
     unspent = query(ada.sees_consent(coffee.asks(TASTE).authorize_url).allows("item-0"))["code"]
     brings_a_file(ada.vault, 20_000)
     house = ada.house
@@ -363,6 +380,12 @@ def calls(shop: Bookshop, collection: str, token: str | None = None) -> httpx.Re
     path, string = f"/vendor/v1/{collection}", token or tokens(shop)[0]
     key = key_from_json(json.loads(shop.connection.to_json())["dpop_key"])
     return shop.looks(path, string, proof=shop.proves("GET", ISSUER + path, token=string, key=key))
+
+
+def leaves(shop: Bookshop, data: dict[str, str]) -> httpx.Response:
+    """Something for her inbox, with the shop's own DPoP key."""
+    key = key_from_json(json.loads(shop.connection.to_json())["dpop_key"])
+    return shop.leaves(tokens(shop)[0], data, key=key)
 
 
 def reads_row(house: Server, table: str, where: str, *values: Any, of: str = "main") -> dict[str, Any]:
@@ -643,7 +666,7 @@ def test_her_row_from_before_holds_every_grant_until_she_consents_anew(narrowed:
     with ada.house.main.reading() as session:
         view = views.read(session, ada.vault, bytes.fromhex(ada.grant()))
         shown = digest_of(view.terms, all_shown(session, ada.vault, view.terms))
-    assert grants.consent_again(ada.open, view.grant_id, shown=shown)
+    assert narrowing.consent_again(ada.open, view.grant_id, shown=shown)
     assert narrowed.looks("purchases").status_code == 200
 
 

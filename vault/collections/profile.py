@@ -75,18 +75,37 @@ class Birthday(
 
     born_on: When = labelled(N_("Date of birth"))
 
-    @derived(N_("Day and month of birth, without the year"))
+    @derived(N_("Day and month of birth, without the year"), about="born_on")
     def day_month(self, today: date) -> str | None:
         """`--12-10` (ISO 8601:2000 without a year), if the day is known."""
         return f"-{self.born_on.text[4:10]}" if self.born_on.exact else None
 
-    @derived(N_("Whether you are 18 or older"), daily=True)
+    @derived(N_("Whether you are 16 or older"), about="born_on", daily=True)
+    def over_16(self, today: date) -> bool | None:
+        """True from her sixteenth birthday on; None when the day of birth is not known."""
+        return self._is(16, today)
+
+    @derived(N_("Whether you are 18 or older"), about="born_on", daily=True)
     def over_18(self, today: date) -> bool | None:
         """True from her eighteenth birthday on; None when the day of birth is not known."""
+        return self._is(18, today)
+
+    @derived(N_("Whether you are 21 or older"), about="born_on", daily=True)
+    def over_21(self, today: date) -> bool | None:
+        """True from her twenty-first birthday on; None when the day of birth is not known."""
+        return self._is(21, today)
+
+    @derived(N_("Whether you are 65 or older"), about="born_on", daily=True)
+    def over_65(self, today: date) -> bool | None:
+        """True from her sixty-fifth birthday on; None when the day of birth is not known."""
+        return self._is(65, today)
+
+    def _is(self, years: int, today: date) -> bool | None:
+        """Is she that old, if the day of her birth is known?"""
         if not self.born_on.exact:
             return None
         born = self.born_on.earliest
-        return (today.year - born.year) - ((today.month, today.day) < (born.month, born.day)) >= 18
+        return (today.year - born.year) - ((today.month, today.day) < (born.month, born.day)) >= years
 
     def name(self) -> str:
         """The date."""

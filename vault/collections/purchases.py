@@ -24,6 +24,7 @@ class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a 
     price: Money | None = labelled(N_("Price"), default=None)
     quantity: Decimal | None = labelled(N_("How many"), default=None)
     order: str | None = labelled(N_("Order number"), default=None)
+    category: str | None = labelled(N_("Kind of thing"), help=N_("For example books or coffee."), default=None)
     product_code: str | None = labelled(N_("Product code"), help=N_("ISBN, EAN or the vendor's own."), default=None)
     serial_number: str | None = labelled(N_("Serial number"), default=None, private=True)
     return_by: When | None = labelled(N_("Return by"), default=None)

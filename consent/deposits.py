@@ -1,0 +1,210 @@
+"""What a vendor may leave for her: checked, counted, logged, and sealed to her inbox, where it waits for her decision.
+
+It is part of nothing until she accepts it, and the vendor learns of it only whether it waits, was accepted or rejected.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from consent import access
+from consent.calls import Call, Denied, Opening, Subject, answer, entry, prove, refuse, replayed, subject
+from consent.models import Deposit, Grant
+from consent.terms import DAY, VaultDeposit
+from vault import crypto, inbox
+from vault.db import Line
+from vault.errors import Invalid
+from vault.record import CLASSES
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.server import Server
+
+MOST_BYTES = 16 * 1024
+MOST_WAITING = 200  # of one grant; she should never open a page to thousands
+
+
+class _Left(NamedTuple):
+    """A deposit's row, as far as the vendor may know it."""
+
+    deposit_id: bytes
+    content_tag: bytes
+    state: str
+
+
+def leave(server: Server, call: Call, key: str, content: bytes) -> bytes | Denied:
+    """Take one record, as JSON by field path, under an Idempotency-Key; the same again is answered the same."""
+
+    def work(_line: Line, opening: Opening) -> bytes | Denied:
+        item = next((each for each in opening.terms.deposits if each.collection == call.what), None)
+        about = subject(call.what, [item] if item else [])
+        tag = prove(server, call, opening, about)
+        if isinstance(tag, Denied):
+            return tag
+        if opening.held or item is None:
+            denied = Denied("paused") if opening.held else Denied("not_granted")
+            return refuse(server, call, opening, about, denied.code, denied, tag)
+        read = _read(item, key, content)
+        if isinstance(read, Denied):
+            return refuse(server, call, opening, about, "invalid", read, tag)
+        return _leave(server, call, opening, about, tag, _New(item, key, read))
+
+    return answer(server, call, work)
+
+
+class _New(NamedTuple):
+    item: VaultDeposit
+    key: str
+    data: dict[str, Any]
+
+
+def _leave(server: Server, call: Call, opening: Opening, about: Subject, tag: bytes, new: _New) -> bytes | Denied:
+    deposit, row = _row(server, opening, new)
+    with server.main.reading() as session:
+        known = _known(session, opening, row["key_tag"])
+        denied = _refused(session, server, opening, new.item, known, row["content_tag"])
+    if denied is not None:
+        return refuse(server, call, opening, about, denied.code, denied, tag)
+    outcome = "left again" if known else "left"
+    try:
+        number = access.write(server, entry(call, opening, about, outcome, count=1, tag=tag)).number
+    except access.Replayed:
+        return replayed(server, call, opening, about)
+    if known is None and not (row["box"] and _insert(server, opening, new.item, row)):
+        return Denied("busy", "something else was left at the same moment; send it again under the same key")
+    return _answer(known.deposit_id if known else deposit, known.state if known else "waiting", number)
+
+
+def ask(server: Server, call: Call, deposit: str) -> bytes | Denied:
+    """What became of a deposit of this grant; never what is in it."""
+
+    def work(line: Line, opening: Opening) -> bytes | Denied:
+        about = subject("", opening.terms.deposits)
+        tag = prove(server, call, opening, about)
+        if isinstance(tag, Denied):
+            return tag
+        if opening.held:
+            return refuse(server, call, opening, about, "paused", Denied("paused"), tag)
+        with server.main.reading() as session:
+            known = _known_by_id(session, opening, deposit)
+        if known is None:
+            return refuse(server, call, opening, about, "not_found", Denied("not_found"), tag)
+        try:
+            number = access.write(server, entry(call, opening, about, "allowed", tag=tag)).number
+        except access.Replayed:
+            return replayed(server, call, opening, about)
+        return _answer(known.deposit_id, known.state, number)
+
+    return answer(server, call, work)
+
+
+def _read(item: VaultDeposit, key: str, content: bytes) -> dict[str, Any] | Denied:
+    """The record a deposit holds, strictly: what the grant names, and nothing that the collection would refuse."""
+    if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        return Denied("invalid", "Idempotency-Key: 1 to 255 printable characters")
+    try:
+        data = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return Denied("invalid", "the body is not JSON")
+    if not isinstance(data, dict):
+        return Denied("invalid", "the body is not an object")
+    if beyond := sorted(data.keys() - set(item.fields)):
+        return Denied("invalid", f"not among the fields of this permission: {', '.join(beyond)[:200]}")
+    try:
+        CLASSES[item.collection, ""].load(data)
+    except Invalid as error:
+        return Denied("invalid", f"not acceptable: {', '.join(sorted(error.fields))[:200]}")
+    return data
+
+
+def _row(server: Server, opening: Opening, new: _New) -> tuple[bytes, dict[str, Any]]:
+    owner, grant, deposit = opening.owner_id, opening.found.grant_id, crypto.random_bytes(16)
+    terms = opening.terms
+    content = {
+        "collection": new.item.collection,
+        "data": new.data,
+        "at": server.now,
+        "client": terms.client_id,
+        "name": terms.client_name,
+        "vendor": terms.vendor,
+    }
+    with server.main.reading() as session:
+        box = inbox.seal(session, server, owner, about_deposit(owner, deposit), crypto.pad(orjson.dumps(content)))
+    plain = orjson.dumps(new.data, option=orjson.OPT_SORT_KEYS)
+    return deposit, {
+        "owner_id": owner,
+        "deposit_id": deposit,
+        "grant_id": grant,
+        "key_tag": crypto.tag(server.keys.tag, "deposit key", owner, grant, new.key),
+        "content_tag": crypto.tag(server.keys.tag, "deposit", owner, grant, new.item.collection, plain),
+        "day": server.now // DAY,
+        "state": "waiting",
+        "box": box,
+    }
+
+
+def about_deposit(owner: bytes, deposit: bytes) -> bytes:
+    """The identity of a deposit's box."""
+    return crypto.identity("vrm/1/deposit", owner, deposit)
+
+
+def _of(opening: Opening) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return Deposit.owner_id == opening.owner_id, Deposit.grant_id == opening.found.grant_id
+
+
+def _known(session: Session, opening: Opening, key_tag: bytes) -> _Left | None:
+    columns = (Deposit.deposit_id, Deposit.content_tag, Deposit.state)
+    row = session.execute(select(*columns).where(*_of(opening), Deposit.key_tag == key_tag)).first()
+    return _Left(*row) if row else None
+
+
+def _known_by_id(session: Session, opening: Opening, text: str) -> _Left | None:
+    try:
+        deposit = bytes.fromhex(text)
+    except ValueError:
+        return None
+    columns = (Deposit.deposit_id, Deposit.content_tag, Deposit.state)
+    row = session.execute(select(*columns).where(*_of(opening), Deposit.deposit_id == deposit)).first()
+    return _Left(*row) if row else None
+
+
+def _refused(
+    session: Session, server: Server, opening: Opening, item: VaultDeposit, known: _Left | None, content_tag: bytes
+) -> Denied | None:
+    if known is not None:
+        return None if crypto.same(known.content_tag, content_tag) else Denied("key_reused")
+    return _over_quota(session, server, opening, item)
+
+
+def _over_quota(session: Session, server: Server, opening: Opening, item: VaultDeposit) -> Denied | None:
+    def count(*where: ColumnElement[bool]) -> int:
+        return session.scalar(select(func.count()).select_from(Deposit).where(*_of(opening), *where)) or 0
+
+    if count(Deposit.day == server.now // DAY) >= sum(each.per_day for each in opening.terms.deposits):
+        return Denied("over_limit", "no more deposits today (UTC)", wait=DAY - server.now % DAY)
+    if count(Deposit.state == "waiting") >= MOST_WAITING:
+        return Denied("over_limit", "the owner has not decided about earlier ones yet", wait=DAY)
+    return None
+
+
+def _insert(server: Server, opening: Opening, item: VaultDeposit, row: dict[str, Any]) -> bool:
+    """Write it, if the grant still lives and nothing has come between. The grant's row is taken first, as by tokens."""
+    live = (Grant.owner_id == opening.owner_id, Grant.grant_id == opening.found.grant_id, Grant.state == "live")
+    try:
+        with server.main.transaction() as session:
+            taken = session.execute(update(Grant).where(*live).values(state="live"))
+            if taken.rowcount != 1 or _over_quota(session, server, opening, item):  # type: ignore[attr-defined]
+                return False
+            session.execute(insert(Deposit).values(**row))
+    except IntegrityError:
+        return False
+    return True
+
+
+def _answer(deposit: bytes, state: str, number: int) -> bytes:
+    return orjson.dumps({"deposit": deposit.hex(), "status": state, "access": number})

@@ -1,0 +1,121 @@
+"""Her inbox: what vendors left while she was away. Nothing of it is hers before she says so.
+
+A decision is one conditional UPDATE; what she accepts becomes a record in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import func, select, update
+
+from consent import narrowing, views
+from consent.deposits import about_deposit
+from consent.models import Deposit
+from vault import crypto, inbox, store
+from vault.errors import NotFound
+from vault.record import CLASSES, Record
+from vault.stored import Stored
+from vault.turn import her_turn
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.opened import OpenVault
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A deposit she has not decided about. `record` is None when its box does not open: it can only be rejected."""
+
+    deposit_id: bytes
+    grant_id: bytes
+    name: str = ""
+    client: str = ""
+    at: int = 0
+    vendor: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    record: Record | None = field(default=None, repr=False)
+
+
+def count(vault: OpenVault) -> int:
+    """How many wait."""
+    mine = (Deposit.owner_id == vault.owner_id, Deposit.state == "waiting")
+    with vault.server.main.reading() as session:
+        return session.scalar(select(func.count()).select_from(Deposit).where(*mine)) or 0
+
+
+def waiting(session: Session, vault: OpenVault, *, limit: int) -> list[Waiting]:
+    """What waits, the oldest first."""
+    columns = (Deposit.deposit_id, Deposit.grant_id, Deposit.box)
+    rows = session.execute(
+        select(*columns)
+        .where(Deposit.owner_id == vault.owner_id, Deposit.state == "waiting")
+        .order_by(Deposit.day, Deposit.deposit_id)
+        .limit(limit)
+    )
+    return [_opened(vault, *row) for row in rows]
+
+
+def read(session: Session, vault: OpenVault, deposit: bytes) -> Waiting:
+    """One that waits. Raises NotFound."""
+    mine = (Deposit.owner_id == vault.owner_id, Deposit.deposit_id == deposit, Deposit.state == "waiting")
+    row = session.execute(select(Deposit.deposit_id, Deposit.grant_id, Deposit.box).where(*mine)).first()
+    if row is None:
+        raise NotFound
+    return _opened(vault, *row)
+
+
+def _opened(vault: OpenVault, deposit: bytes, grant: bytes, box: bytes | None) -> Waiting:
+    try:
+        content = orjson.loads(inbox.unseal(vault, about_deposit(vault.owner_id, deposit), box))
+    except crypto.Damaged:
+        return Waiting(deposit, grant)
+    data = content["data"]
+    record = CLASSES[content["collection"], ""].load(data)
+    return Waiting(deposit, grant, content["name"], content["client"], content["at"], content["vendor"], data, record)
+
+
+def accept(vault: OpenVault, deposit: bytes, edits: Mapping[str, Any]) -> Stored:
+    """Take it in, with what she changed of it. Raises NotFound when it waits no longer, Invalid."""
+    with store.writing(vault, numbers=1) as turn:
+        left = read(turn.session, vault, deposit)
+        if left.record is None:
+            raise NotFound
+        _decide(turn.session, vault, "accepted", Deposit.deposit_id == deposit)
+        kind, source = type(left.record), dict(left.data)
+        if kind.vendor_field and left.vendor and vault.catalogue.titles([left.vendor]):
+            source[kind.vendor_field] = left.vendor
+        at = datetime.fromtimestamp(left.at, UTC).isoformat()
+        return store.take_in(turn, vault, kind, source, edits, {"deposit": left.name, "client": left.client, "at": at})
+
+
+def reject(vault: OpenVault, deposit: bytes) -> None:
+    """Drop it; its content is gone. Raises NotFound when it waits no longer."""
+    with her_turn(vault.server, vault.owner_id) as turn:
+        if not _decide(turn.session, vault, "rejected", Deposit.deposit_id == deposit):
+            raise NotFound
+
+
+def block(vault: OpenVault, grant: bytes) -> None:
+    """Take nothing more from a permission: it may leave nothing any more, and what waits of it is dropped."""
+    with vault.server.main.reading() as session:
+        view = views.read(session, vault, grant)
+    if view.live and view.terms.deposits:
+        narrowing.take_no_more(vault, grant)
+    with her_turn(vault.server, vault.owner_id) as turn:
+        _decide(turn.session, vault, "rejected", Deposit.grant_id == grant)
+
+
+def _decide(session: Session, vault: OpenVault, state: str, which: Any) -> int:
+    """Settle what waits; returns how many that were."""
+    decided = session.execute(
+        update(Deposit)
+        .where(Deposit.owner_id == vault.owner_id, Deposit.state == "waiting", which)
+        .values(state=state, box=None)
+    )
+    return int(decided.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result has a row count
