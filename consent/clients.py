@@ -6,14 +6,14 @@ A client_id is the vendor's own address; its document is fetched by `fetching`, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import orjson
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from consent.fetching import Unreachable, acceptable, fetch_json
 from consent.models import ClientRow
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DAY, MINUTE = 86400, 60
 CURVES = (("EC", "P-256"), ("OKP", "Ed25519"))
+FORMATS = ("webhook", "set")
 SECRET_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k"}
 
 
@@ -38,13 +39,20 @@ class BadClient(Exception):
 
 @dataclass(frozen=True)
 class Client:
-    """A registration: who, where to send her back to, and the keys it signs with (a JWK set)."""
+    """A registration: who, where to send her back to, and the keys it signs with (a JWK set).
+
+    `notice_endpoint` is where it wants to be told of its grants, as a `webhook` or a `set`. Because it did not answer,
+    it is not called until `quiet_until` (seconds since 1970).
+    """
 
     client_id: str
     name: str
     redirect_uris: tuple[str, ...]
     jwks: Mapping[str, Any]
     client_uri: str | None = None
+    notice_endpoint: str | None = None
+    notice_format: str = "webhook"
+    quiet_until: int = 0
 
     @property
     def host(self) -> str:
@@ -75,9 +83,9 @@ def find(server: Server, client_id: str, *, key_id: str | None = None, asker: st
     `key_id` names a key that the assertion was signed with: an unknown one fetches anew, at most once a minute.
     `asker` is the network address of whoever asks, to be slowed down.
     """
-    known = _known(server, client_id)
-    if known is not None:
-        client, fresh_until = known
+    found = _known(server, client_id)
+    if found is not None:
+        client, fresh_until = found
         stale = fresh_until <= server.now
         new_key = key_id is not None and key_id not in {key.get("kid") for key in client.jwks["keys"]}
         if not stale and not (new_key and fresh_until - DAY + MINUTE <= server.now):
@@ -88,6 +96,26 @@ def find(server: Server, client_id: str, *, key_id: str | None = None, asker: st
     client = read_document(server, client_id, document)
     _keep(server, client, fresh_until=server.now + DAY)
     return client
+
+
+def known(server: Server, client_id: str) -> Client | None:
+    """What was last read of a client, however long ago."""
+    found = _known(server, client_id)
+    return found[0] if found else None
+
+
+def amend(server: Server, client_id: str, **changes: Any) -> None:
+    """Change what is kept of a client, until its document is fetched anew; a fetch in the meantime wins."""
+    found = _known(server, client_id)
+    if found is None:
+        return
+    client, fresh_until = found
+    tag = _tag(server, client_id)
+    box = _seal(server, tag, replace(client, **changes), fresh_until)
+    with server.main.transaction() as session:
+        session.execute(
+            update(ClientRow).where(ClientRow.tag == tag, ClientRow.fresh_until == fresh_until).values(box=box)
+        )
 
 
 def register(server: Server, document: Mapping[str, Any]) -> Client:
@@ -104,8 +132,8 @@ def everyone(server: Server) -> list[tuple[Client, int]]:
     """Every client that is known, by id, and until when its document counts as fresh (seconds since 1970)."""
     with server.main.reading() as session:
         rows = session.execute(select(ClientRow.tag, ClientRow.fresh_until, ClientRow.box)).all()
-    known = [(_open(server, *row), row.fresh_until) for row in rows]
-    return sorted(((client, until) for client, until in known if client), key=lambda pair: pair[0].client_id)
+    opened = [(_open(server, *row), row.fresh_until) for row in rows]
+    return sorted(((client, until) for client, until in opened if client), key=lambda pair: pair[0].client_id)
 
 
 def forget(server: Server, client_id: str) -> bool:
@@ -134,8 +162,27 @@ def read_document(server: Server, client_id: str, document: Mapping[str, Any]) -
         keys = _fetch(server, document["jwks_uri"])
     client_uri = document.get("client_uri")
     return Client(
-        client_id, name.strip(), tuple(uris), _keys(keys), client_uri if isinstance(client_uri, str) else None
+        client_id,
+        name.strip(),
+        tuple(uris),
+        _keys(keys),
+        client_uri if isinstance(client_uri, str) else None,
+        *_notices(server, client_id, document),
     )
+
+
+def _notices(server: Server, client_id: str, document: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Where it wants to be told, and how. On its own host only: this server is not to be pointed at anybody else."""
+    endpoint, how = document.get("notice_endpoint"), document.get("notice_format", "webhook")
+    if endpoint is None:
+        return None, "webhook"
+    if how not in FORMATS:
+        raise BadClient("notice_format must be webhook or set")
+    if not _redirectable(server, endpoint) or not urlsplit(endpoint).path:
+        raise BadClient("notice_endpoint must be an https address with a path")
+    if "://" in client_id and urlsplit(endpoint).netloc != urlsplit(client_id).netloc:
+        raise BadClient("notice_endpoint must be on the host of client_id, which is all that is proven of a client")
+    return endpoint, how
 
 
 def _redirectable(server: Server, uri: Any) -> bool:
@@ -204,17 +251,14 @@ def _open(server: Server, tag: bytes, fresh_until: int, box: bytes) -> Client | 
 
 def _keep(server: Server, client: Client, *, fresh_until: int) -> None:
     tag = _tag(server, client.client_id)
-    content = {
-        "client_id": client.client_id,
-        "name": client.name,
-        "redirect_uris": client.redirect_uris,
-        "jwks": client.jwks,
-        "client_uri": client.client_uri,
-    }
-    box = crypto.seal(server.keys.seal, _about(tag, fresh_until), crypto.pad(orjson.dumps(content)))
+    box = _seal(server, tag, client, fresh_until)
     with server.main.transaction() as session:
         session.execute(delete(ClientRow).where(ClientRow.tag == tag))
         session.execute(insert(ClientRow).values(tag=tag, fresh_until=fresh_until, box=box))
+
+
+def _seal(server: Server, tag: bytes, client: Client, fresh_until: int) -> bytes:
+    return crypto.seal(server.keys.seal, _about(tag, fresh_until), crypto.pad(orjson.dumps(asdict(client))))
 
 
 def _about(tag: bytes, fresh_until: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 
-from consent import grant_boxes, grant_locks, views
+from consent import grant_boxes, grant_locks, notices, views
 from consent.disclosing import Row, all_shown, change_set, digest_of, reseal_set, write_set
 from consent.disclosure import about_terms
 from consent.models import Disclosure, Grant, GrantLock
@@ -21,6 +21,7 @@ from vault import crypto, mail
 from vault.db import taking_away
 from vault.errors import NotFound
 from vault.jobs import enqueue
+from vault.keystore import Held
 from vault.turn import Turn, her_turn
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def give(
     _expire_later(session, server, owner, grant, terms.until)
     for replaced in earlier:
         enqueue(session, server, owner, "replace", {"grant": replaced.hex()})
+    notices.tell(session, server, owner, grant, terms.client_id, "grant.given")
     turn.memory["replaced"] = list(earlier)
     return Given(grant, code, make_link(session, server, owner, grant, pepper, terms.until))
 
@@ -147,11 +149,13 @@ def end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
 def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
     mine = (Grant.owner_id == owner, Grant.grant_id == grant)
     with her_turn(server, owner) as turn:
-        turn.session.execute(
+        ended = turn.session.execute(
             update(Grant)
             .where(*mine, Grant.state == "live")
             .values(state="ended", cause=cause, ended_day=server.now // 86400)
         )
+        if ended.rowcount:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+            notices.tell_end(turn.session, server, owner, grant, cause)
         turn.session.execute(update(Grant).where(*mine).values(terms_box=None, copy_box=None))
         for kind in (GrantLock, Disclosure):
             turn.session.execute(delete(kind).where(kind.owner_id == owner, kind.grant_id == grant))
@@ -159,12 +163,20 @@ def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
 
 def pause(server: Server, owner: bytes, grant: bytes) -> None:
     """Stop it for now. Needs no key, so it works from a link while the vault is locked."""
-    taking_away((server.keystore.database,), lambda: server.keystore.pause(owner, grant))
+    if taking_away((server.keystore.database,), lambda: server.keystore.pause(owner, grant)):
+        notices.tell_after(server, owner, grant, "grant.paused")
 
 
 def resume(vault: OpenVault, grant: bytes) -> bool:
     """Let a paused grant go on. One held as an old copy needs a new consent instead."""
-    return vault.server.keystore.resume(vault.owner_id, grant, seen="paused")
+    return _resume(vault, grant, "paused")
+
+
+def _resume(vault: OpenVault, grant: bytes, seen: Held) -> bool:
+    resumed = vault.server.keystore.resume(vault.owner_id, grant, seen=seen)
+    if resumed:
+        notices.tell_after(vault.server, vault.owner_id, grant, "grant.resumed")
+    return resumed
 
 
 def narrow(vault: OpenVault, grant: bytes, number: int) -> None:
@@ -191,6 +203,7 @@ def _lessen(vault: OpenVault, grant: bytes, less: Callable[[Terms], Terms]) -> T
             raise NotFound
         if terms.items:
             reseal(turn, vault, view, terms)
+            notices.tell(turn.session, vault.server, vault.owner_id, grant, terms.client_id, "grant.narrowed")
         if terms.until < view.terms.until:
             _expire_later(turn.session, vault.server, vault.owner_id, grant, terms.until)
     return terms
@@ -230,7 +243,7 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
         if not crypto.same(digest_of(view.terms, all_shown(turn.session, vault, view.terms)), shown):
             return False
         reseal(turn, vault, view, view.terms)
-    return vault.server.keystore.resume(vault.owner_id, grant, seen="old copy")
+    return _resume(vault, grant, "old copy")
 
 
 def on_change(turn: Turn, vault: OpenVault, changes: Sequence[Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from consent import grants, sweeping
+from consent import grants, notices, sweeping
 from vault.errors import N_
 from vault.rooms import Nav, Room
 
@@ -52,6 +52,7 @@ ROOM = Room(
         "replace": sweeping.replace,
         "raise_version": sweeping.raise_version,
     },
+    calls={"notice": notices.deliver},
     sweep=sweeping.sweep,
     commands=_commands,
 )
