@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import select
 
 from consent import grants, pushed, views
-from consent.clients import Client
+from consent.client_documents import Client
 from consent.disclosing import Row, Shown, all_shown, digest_of, sealed_set, shown_by
 from consent.models import Grant
 from consent.pushed import Asked

@@ -6,16 +6,13 @@ A client_id is the vendor's own address; its document is fetched by `fetching`, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import orjson
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 from sqlalchemy import delete, insert, select, update
 
-from consent.fetching import Unreachable, acceptable, fetch_json
+from consent.client_documents import BadClient, Client, fetch, read_document
 from consent.models import ClientRow
 from vault import attempts, crypto
 from vault.errors import TooManyTries
@@ -24,57 +21,6 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 DAY, MINUTE = 86400, 60
-CURVES = (("EC", "P-256"), ("OKP", "Ed25519"))
-FORMATS = ("webhook", "set")
-SECRET_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k"}
-
-
-class BadClient(Exception):
-    """There is no such client, or its document is not acceptable. The reason is for its developer."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class Client:
-    """A registration: who, where to send her back to, and the keys it signs with (a JWK set).
-
-    `notice_endpoint` is where it wants to be told of its grants, as a `webhook` or a `set`. Because it did not answer,
-    it is not called until `quiet_until` (seconds since 1970).
-    """
-
-    client_id: str
-    name: str
-    redirect_uris: tuple[str, ...]
-    jwks: Mapping[str, Any]
-    client_uri: str | None = None
-    notice_endpoint: str | None = None
-    notice_format: str = "webhook"
-    quiet_until: int = 0
-
-    @property
-    def host(self) -> str:
-        """The host its documents were fetched from: what is certain about who asks."""
-        return urlsplit(self.client_id).netloc or self.client_id
-
-    @property
-    def fetched(self) -> bool:
-        """Did its documents come from that host? Otherwise it was registered by hand."""
-        return "://" in self.client_id
-
-    def keys(self) -> KeySet:
-        """Its public keys."""
-        return KeySet.import_key_set(dict(self.jwks))  # type: ignore[arg-type]  # checked by _keys below
-
-    def allows(self, redirect_uri: str) -> bool:
-        """Exact match (RFC 9700 §2.1); only the port of a loopback address may differ (RFC 8252 §7.3)."""
-        if redirect_uri in self.redirect_uris:
-            return True
-        return _loopback_ip(redirect_uri) and any(
-            _loopback_ip(known) and _portless(known) == _portless(redirect_uri) for known in self.redirect_uris
-        )
 
 
 def find(server: Server, client_id: str, *, key_id: str | None = None, asker: str = "") -> Client:
@@ -92,7 +38,7 @@ def find(server: Server, client_id: str, *, key_id: str | None = None, asker: st
             return client
     if asker:
         _slow_down(server, asker)
-    document = _fetch(server, client_id)
+    document = fetch(server, client_id)
     client = read_document(server, client_id, document)
     _keep(server, client, fresh_until=server.now + DAY)
     return client
@@ -143,93 +89,12 @@ def forget(server: Server, client_id: str) -> bool:
     return bool(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result has a row count
 
 
-def read_document(server: Server, client_id: str, document: Mapping[str, Any]) -> Client:
-    """Check a metadata document (draft-ietf-oauth-client-id-metadata-document §4). Raises BadClient."""
-    if document.get("client_id") != client_id:
-        raise BadClient("client_id in the document differs from its address")
-    if document.get("token_endpoint_auth_method", "private_key_jwt") != "private_key_jwt":
-        raise BadClient("token_endpoint_auth_method must be private_key_jwt")
-    if any(name.startswith("client_secret") for name in document):
-        raise BadClient("a metadata document holds no secret")
-    name = document.get("client_name")
-    if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80 or not name.isprintable():
-        raise BadClient("client_name is missing or not a name")
-    uris = document.get("redirect_uris")
-    if not isinstance(uris, list) or not 1 <= len(uris) <= 20 or not all(_redirectable(server, uri) for uri in uris):
-        raise BadClient("redirect_uris must be https addresses without a fragment")
-    keys = document.get("jwks")
-    if keys is None and isinstance(document.get("jwks_uri"), str):
-        keys = _fetch(server, document["jwks_uri"])
-    client_uri = document.get("client_uri")
-    return Client(
-        client_id,
-        name.strip(),
-        tuple(uris),
-        _keys(keys),
-        client_uri if isinstance(client_uri, str) else None,
-        *_notices(server, client_id, document),
-    )
-
-
-def _notices(server: Server, client_id: str, document: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Where it wants to be told, and how. On its own host only: this server is not to be pointed at anybody else."""
-    endpoint, how = document.get("notice_endpoint"), document.get("notice_format", "webhook")
-    if endpoint is None:
-        return None, "webhook"
-    if how not in FORMATS:
-        raise BadClient("notice_format must be webhook or set")
-    if not _redirectable(server, endpoint) or not urlsplit(endpoint).path:
-        raise BadClient("notice_endpoint must be an https address with a path")
-    if "://" in client_id and urlsplit(endpoint).netloc != urlsplit(client_id).netloc:
-        raise BadClient("notice_endpoint must be on the host of client_id, which is all that is proven of a client")
-    return endpoint, how
-
-
-def _redirectable(server: Server, uri: Any) -> bool:
-    return isinstance(uri, str) and acceptable(uri, loopback=server.settings.loopback) and "#" not in uri
-
-
-def _keys(raw: Any) -> dict[str, Any]:
-    if not isinstance(raw, dict) or not isinstance(raw.get("keys"), list) or not 1 <= len(raw["keys"]) <= 20:
-        raise BadClient("jwks is missing or not a key set")
-    usable = []
-    for key in raw["keys"]:
-        if not isinstance(key, dict) or SECRET_MEMBERS & set(key):
-            continue
-        if (key.get("kty"), key.get("crv")) in CURVES or _long_enough(key):
-            usable.append(key)
-    if not usable:
-        raise BadClient("jwks holds no public key of an accepted kind (P-256, Ed25519, RSA)")
-    try:
-        KeySet.import_key_set({"keys": usable})
-    except (JoseError, ValueError, TypeError, KeyError):
-        raise BadClient("jwks holds a key that cannot be read") from None
-    return {"keys": usable}
-
-
-def _long_enough(key: Mapping[str, Any]) -> bool:
-    """An RSA key of 2048 bits or more (FAPI 2.0 §5.4.1): base64url of the modulus, 4 characters for 3 bytes."""
-    modulus = key.get("n")
-    return (
-        key.get("kty") == "RSA"
-        and isinstance(modulus, str)
-        and 4 * 256 // 3 <= len(modulus.lstrip("A").rstrip("=")) <= 1400
-    )
-
-
 def _slow_down(server: Server, asker: str) -> None:
     """Whoever makes this server fetch and fetch is made to wait: it must not be turned against others."""
     try:
         attempts.admit(server, fetch=asker)
     except TooManyTries:
         raise BadClient("too many documents were asked for from this address; wait a little") from None
-
-
-def _fetch(server: Server, url: str) -> dict[str, Any]:
-    try:
-        return fetch_json(url, loopback=server.settings.loopback)
-    except Unreachable as error:
-        raise BadClient(f"its document cannot be had: {error.reason}") from None
 
 
 def _known(server: Server, client_id: str) -> tuple[Client, int] | None:
@@ -268,15 +133,3 @@ def _about(tag: bytes, fresh_until: int) -> bytes:
 
 def _tag(server: Server, client_id: str) -> bytes:
     return crypto.tag(server.keys.tag, "client", client_id)
-
-
-def _loopback_ip(url: str) -> bool:
-    """Of an address that passes here everything but the port is compared, so nothing else may hide beside the host."""
-    if not url.startswith("http://") or not acceptable(url, loopback=True):
-        return False
-    return urlsplit(url).hostname in {"127.0.0.1", "::1"}
-
-
-def _portless(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.hostname or "").geturl()

@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import select
 
 from consent import clients, grant_boxes, signing
-from consent.clients import BadClient, Client
+from consent.client_documents import BadClient, Client
 from consent.fetching import Answer, Unreachable, post
 from consent.models import Grant
 from vault import crypto
