@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import httpx
 import pytest
 from flask import Response, request
 from sqlalchemy import delete, select
 
+from connectors.demo_shop import create_shop
+from connectors.demo_shop.serving import LoopbackServer
 from connectors.vendor_client import NoLongerShared, Notice, WrongNotice, discover, read_notice
 from consent import clients, fetching, grants, notices
 from consent.client_documents import BadClient, read_document
 from consent.fetching import Unreachable, post
 from tests.consent.test_client_documents import SPECIAL
-from tests.people import ISSUER, PURCHASES, TASTE, Ada, Bookshop, Clock, calls_out
+from tests.people import ISSUER, PURCHASES, TASTE, Ada, Bookshop, Clock, calls_out, query
 from vault import crypto, jobs, worker
 from vault.models import Job, ServerKey
 from vault.server import Server
@@ -560,3 +563,26 @@ def test_a_fresh_notice_goes_before_those_that_failed(
         notices.tell(session, house, ada.owner_id, grant, shop.client_id, "erasure.asked")
     calls_out(house)
     assert "erasure.asked" in {json.loads(each.body)["type"] for each in shop.heard}
+
+
+def test_the_practice_shop_shows_by_itself_that_she_paused_and_stopped(ada: Ada, house: Server, clock: Clock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"http://shop.localhost:{port}"
+    app = create_shop(address, clock, transport=httpx.WSGITransport(ada.app))
+    web, visitor = LoopbackServer(app, port), app.test_client()
+    web.start()
+    try:
+        asked = visitor.post("/connect", data={"vault": ISSUER}, base_url=address).headers["Location"]
+        visitor.get("/callback", query_string=query(ada.sees_consent(asked).allows()), base_url=address)
+        assert calls_out(house) == 1
+        assert "What you let us see" in visitor.get("/", base_url=address).text
+        for path, said in (("pause", "You have paused this"), ("resume", "had told us"), ("stop", "told us so itself")):
+            ada.presses(f"/sharing/{ada.grant()}/{path}")
+            assert said not in visitor.get("/", base_url=address).text
+            assert calls_out(house) == 1
+            assert said in visitor.get("/", base_url=address).text
+        forged = {"type": "grant.revoked", "timestamp": "2026-11-22T12:00:00Z", "data": {}}
+        assert visitor.post("/notices", json=forged, base_url=address).status_code == 400
+    finally:
+        web.stop()
