@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 from flask import Response, request
+from joserfc import jwt
+from joserfc.jwk import KeySet
 from sqlalchemy import delete, select
 
 from connectors.demo_shop import create_shop
@@ -175,6 +177,7 @@ def claims_of(heard: Heard) -> tuple[dict[str, Any], dict[str, Any]]:
     return json.loads(header), json.loads(claims)
 
 
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # joserfc would rather hear its newer name, Ed25519
 def test_n106_a_set_is_addressed_and_has_neither_sub_nor_exp(ada: Ada, shop: ListeningShop, house: Server) -> None:
     """N106 (SSF 1.0 §4.1; RFC 8417 §2; RFC 9493 §3.2.8): and every one has a jti of its own."""
     shop.more = {"notice_format": "set"}
@@ -187,6 +190,7 @@ def test_n106_a_set_is_addressed_and_has_neither_sub_nor_exp(ada: Ada, shop: Lis
     for heard in shop.heard:
         assert heard.headers["Content-Type"] == "application/secevent+jwt"
         header, claims = claims_of(heard)
+        assert jwt.decode(heard.body, KeySet.import_key_set(shop.vaults_keys()), algorithms=["EdDSA"]).claims == claims
         assert header == {"alg": "EdDSA", "typ": "secevent+jwt", "kid": shop.vaults_keys()["keys"][0]["kid"]}
         assert set(claims) == {"iss", "aud", "iat", "toe", "jti", "sub_id", "events"}
         assert (claims["iss"], claims["aud"]) == (ISSUER, shop.client_id)
