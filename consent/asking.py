@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from consent import grants, pushed, views
 from consent.budget import within_budget
-from consent.clients import Client
+from consent.client_documents import Client
 from consent.decision import Decision, decided
 from consent.details import Details
 from consent.disclosing import Row, Shown, all_shown, digest_of, sealed_set, shown_by

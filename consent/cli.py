@@ -13,7 +13,7 @@ from vault.cli import running
 
 def commands() -> Iterable[click.Command]:
     """What consent adds to `vrm`."""
-    return (list_grants, revoke_grant, clients)
+    return (list_grants, revoke_grant, clients, renew_key)
 
 
 @click.command("grants")
@@ -63,6 +63,14 @@ def revoke_grant(grant: str) -> None:
     click.echo("Ended. Nothing of it opens any more.")
 
 
+@click.command("renew-key")
+def renew_key() -> None:
+    """Sign notices with a new key. The one before goes on beside it until the next time: after a theft, renew twice."""
+    with running() as server:
+        server.keystore.renew("notice")
+    click.echo("Renewed. Vendors find the new key at /oauth/keys; nothing has to be started again.")
+
+
 @click.group("clients", no_args_is_help=True)
 def clients() -> None:
     """Programs of vendors: list them, register one that has no address of its own, or forget one."""
@@ -85,7 +93,8 @@ def add_client(file: Path) -> None:
     """Register the client in FILE: its metadata in JSON, with a short name as client_id and its keys as jwks."""
     import orjson
 
-    from consent.clients import BadClient, register
+    from consent.client_documents import BadClient
+    from consent.clients import register
 
     try:
         document = orjson.loads(file.read_bytes())

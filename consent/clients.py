@@ -6,16 +6,13 @@ A client_id is the vendor's own address; its document is fetched by `fetching`, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import orjson
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
-from consent.fetching import Unreachable, acceptable, fetch_json
+from consent.client_documents import BadClient, Client, fetch, read_document
 from consent.models import ClientRow
 from vault import attempts, crypto
 from vault.errors import TooManyTries
@@ -24,49 +21,6 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 DAY, MINUTE = 86400, 60
-CURVES = (("EC", "P-256"), ("OKP", "Ed25519"))
-SECRET_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k"}
-
-
-class BadClient(Exception):
-    """There is no such client, or its document is not acceptable. The reason is for its developer."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class Client:
-    """A registration: who, where to send her back to, and the keys it signs with (a JWK set)."""
-
-    client_id: str
-    name: str
-    redirect_uris: tuple[str, ...]
-    jwks: Mapping[str, Any]
-    client_uri: str | None = None
-
-    @property
-    def host(self) -> str:
-        """The host its documents were fetched from: what is certain about who asks."""
-        return urlsplit(self.client_id).netloc or self.client_id
-
-    @property
-    def fetched(self) -> bool:
-        """Did its documents come from that host? Otherwise it was registered by hand."""
-        return "://" in self.client_id
-
-    def keys(self) -> KeySet:
-        """Its public keys."""
-        return KeySet.import_key_set(dict(self.jwks))  # type: ignore[arg-type]  # checked by _keys below
-
-    def allows(self, redirect_uri: str) -> bool:
-        """Exact match (RFC 9700 §2.1); only the port of a loopback address may differ (RFC 8252 §7.3)."""
-        if redirect_uri in self.redirect_uris:
-            return True
-        return _loopback_ip(redirect_uri) and any(
-            _loopback_ip(known) and _portless(known) == _portless(redirect_uri) for known in self.redirect_uris
-        )
 
 
 def find(server: Server, client_id: str, *, key_id: str | None = None, asker: str = "") -> Client:
@@ -75,19 +29,39 @@ def find(server: Server, client_id: str, *, key_id: str | None = None, asker: st
     `key_id` names a key that the assertion was signed with: an unknown one fetches anew, at most once a minute.
     `asker` is the network address of whoever asks, to be slowed down.
     """
-    known = _known(server, client_id)
-    if known is not None:
-        client, fresh_until = known
+    found = _known(server, client_id)
+    if found is not None:
+        client, fresh_until = found
         stale = fresh_until <= server.now
         new_key = key_id is not None and key_id not in {key.get("kid") for key in client.jwks["keys"]}
         if not stale and not (new_key and fresh_until - DAY + MINUTE <= server.now):
             return client
     if asker:
         _slow_down(server, asker)
-    document = _fetch(server, client_id)
+    document = fetch(server, client_id)
     client = read_document(server, client_id, document)
     _keep(server, client, fresh_until=server.now + DAY)
     return client
+
+
+def known(server: Server, client_id: str) -> Client | None:
+    """What was last read of a client, however long ago."""
+    found = _known(server, client_id)
+    return found[0] if found else None
+
+
+def amend(server: Server, client_id: str, **changes: Any) -> None:
+    """Change what is kept of a client, until its document is fetched anew; a fetch in the meantime wins."""
+    found = _known(server, client_id)
+    if found is None:
+        return
+    client, fresh_until = found
+    tag = _tag(server, client_id)
+    box = _seal(server, tag, replace(client, **changes), fresh_until)
+    with server.main.transaction() as session:
+        session.execute(
+            update(ClientRow).where(ClientRow.tag == tag, ClientRow.fresh_until == fresh_until).values(box=box)
+        )
 
 
 def register(server: Server, document: Mapping[str, Any]) -> Client:
@@ -104,8 +78,8 @@ def everyone(server: Server) -> list[tuple[Client, int]]:
     """Every client that is known, by id, and until when its document counts as fresh (seconds since 1970)."""
     with server.main.reading() as session:
         rows = session.execute(select(ClientRow.tag, ClientRow.fresh_until, ClientRow.box)).all()
-    known = [(_open(server, *row), row.fresh_until) for row in rows]
-    return sorted(((client, until) for client, until in known if client), key=lambda pair: pair[0].client_id)
+    opened = [(_open(server, *row), row.fresh_until) for row in rows]
+    return sorted(((client, until) for client, until in opened if client), key=lambda pair: pair[0].client_id)
 
 
 def forget(server: Server, client_id: str) -> bool:
@@ -115,74 +89,12 @@ def forget(server: Server, client_id: str) -> bool:
     return bool(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result has a row count
 
 
-def read_document(server: Server, client_id: str, document: Mapping[str, Any]) -> Client:
-    """Check a metadata document (draft-ietf-oauth-client-id-metadata-document §4). Raises BadClient."""
-    if document.get("client_id") != client_id:
-        raise BadClient("client_id in the document differs from its address")
-    if document.get("token_endpoint_auth_method", "private_key_jwt") != "private_key_jwt":
-        raise BadClient("token_endpoint_auth_method must be private_key_jwt")
-    if any(name.startswith("client_secret") for name in document):
-        raise BadClient("a metadata document holds no secret")
-    name = document.get("client_name")
-    if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80 or not name.isprintable():
-        raise BadClient("client_name is missing or not a name")
-    uris = document.get("redirect_uris")
-    if not isinstance(uris, list) or not 1 <= len(uris) <= 20 or not all(_redirectable(server, uri) for uri in uris):
-        raise BadClient("redirect_uris must be https addresses without a fragment")
-    keys = document.get("jwks")
-    if keys is None and isinstance(document.get("jwks_uri"), str):
-        keys = _fetch(server, document["jwks_uri"])
-    client_uri = document.get("client_uri")
-    return Client(
-        client_id, name.strip(), tuple(uris), _keys(keys), client_uri if isinstance(client_uri, str) else None
-    )
-
-
-def _redirectable(server: Server, uri: Any) -> bool:
-    return isinstance(uri, str) and acceptable(uri, loopback=server.settings.loopback) and "#" not in uri
-
-
-def _keys(raw: Any) -> dict[str, Any]:
-    if not isinstance(raw, dict) or not isinstance(raw.get("keys"), list) or not 1 <= len(raw["keys"]) <= 20:
-        raise BadClient("jwks is missing or not a key set")
-    usable = []
-    for key in raw["keys"]:
-        if not isinstance(key, dict) or SECRET_MEMBERS & set(key):
-            continue
-        if (key.get("kty"), key.get("crv")) in CURVES or _long_enough(key):
-            usable.append(key)
-    if not usable:
-        raise BadClient("jwks holds no public key of an accepted kind (P-256, Ed25519, RSA)")
-    try:
-        KeySet.import_key_set({"keys": usable})
-    except (JoseError, ValueError, TypeError, KeyError):
-        raise BadClient("jwks holds a key that cannot be read") from None
-    return {"keys": usable}
-
-
-def _long_enough(key: Mapping[str, Any]) -> bool:
-    """An RSA key of 2048 bits or more (FAPI 2.0 §5.4.1): base64url of the modulus, 4 characters for 3 bytes."""
-    modulus = key.get("n")
-    return (
-        key.get("kty") == "RSA"
-        and isinstance(modulus, str)
-        and 4 * 256 // 3 <= len(modulus.lstrip("A").rstrip("=")) <= 1400
-    )
-
-
 def _slow_down(server: Server, asker: str) -> None:
     """Whoever makes this server fetch and fetch is made to wait: it must not be turned against others."""
     try:
         attempts.admit(server, fetch=asker)
     except TooManyTries:
         raise BadClient("too many documents were asked for from this address; wait a little") from None
-
-
-def _fetch(server: Server, url: str) -> dict[str, Any]:
-    try:
-        return fetch_json(url, loopback=server.settings.loopback)
-    except Unreachable as error:
-        raise BadClient(f"its document cannot be had: {error.reason}") from None
 
 
 def _known(server: Server, client_id: str) -> tuple[Client, int] | None:
@@ -204,17 +116,14 @@ def _open(server: Server, tag: bytes, fresh_until: int, box: bytes) -> Client | 
 
 def _keep(server: Server, client: Client, *, fresh_until: int) -> None:
     tag = _tag(server, client.client_id)
-    content = {
-        "client_id": client.client_id,
-        "name": client.name,
-        "redirect_uris": client.redirect_uris,
-        "jwks": client.jwks,
-        "client_uri": client.client_uri,
-    }
-    box = crypto.seal(server.keys.seal, _about(tag, fresh_until), crypto.pad(orjson.dumps(content)))
+    box = _seal(server, tag, client, fresh_until)
     with server.main.transaction() as session:
         session.execute(delete(ClientRow).where(ClientRow.tag == tag))
         session.execute(insert(ClientRow).values(tag=tag, fresh_until=fresh_until, box=box))
+
+
+def _seal(server: Server, tag: bytes, client: Client, fresh_until: int) -> bytes:
+    return crypto.seal(server.keys.seal, _about(tag, fresh_until), crypto.pad(orjson.dumps(asdict(client))))
 
 
 def _about(tag: bytes, fresh_until: int) -> bytes:
@@ -224,15 +133,3 @@ def _about(tag: bytes, fresh_until: int) -> bytes:
 
 def _tag(server: Server, client_id: str) -> bytes:
     return crypto.tag(server.keys.tag, "client", client_id)
-
-
-def _loopback_ip(url: str) -> bool:
-    """Of an address that passes here everything but the port is compared, so nothing else may hide beside the host."""
-    if not url.startswith("http://") or not acceptable(url, loopback=True):
-        return False
-    return urlsplit(url).hostname in {"127.0.0.1", "::1"}
-
-
-def _portless(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.hostname or "").geturl()

@@ -1,4 +1,6 @@
-"""Fetching a client's public documents without being led astray (SSRF): pinned addresses, no redirects, small, quick.
+"""Calling a client's addresses without being led astray (SSRF): pinned addresses, no redirects, small, quick.
+
+Its documents are fetched and notices are posted to it on this one path.
 
 The name is resolved once, every address must be public, and the connection goes to the very address that was checked.
 Names under `.localhost` are loopback without asking DNS (RFC 6761 §6.3), allowed only when this vault is on localhost.
@@ -10,10 +12,10 @@ import ipaddress
 import re
 import socket
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -28,8 +30,11 @@ _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _SPECIAL = tuple(map(ipaddress.ip_network, ("192.88.99.0/24", "2001::/32", "2002::/16", "3fff::/20")))
 
 
+Resolve = Callable[[str, int], list[str]]
+
+
 class Unreachable(Exception):
-    """The document cannot be had. The reason is for the client's developer."""
+    """Nothing that counts as an answer came from there. The reason is for the client's developer."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -60,8 +65,31 @@ def acceptable(url: str, *, loopback: bool) -> bool:
     return parts.scheme == "https"
 
 
-def fetch_json(url: str, *, loopback: bool, resolve: Callable[[str, int], list[str]] | None = None) -> dict[str, Any]:
+class Answer(NamedTuple):
+    """What a client said to a notice."""
+
+    status: int
+    body: bytes
+
+
+def fetch_json(url: str, *, loopback: bool, resolve: Resolve | None = None) -> dict[str, Any]:
     """A JSON object from a client's address. Raises Unreachable."""
+    with _called("GET", url, {"Accept": "application/json"}, None, loopback, resolve) as response:
+        return _json(response)
+
+
+def post(
+    url: str, headers: Mapping[str, str], body: bytes, *, loopback: bool, resolve: Resolve | None = None
+) -> Answer:
+    """Post something small; of the answer only a refusal (400) is read. Raises Unreachable."""
+    with _called("POST", url, headers, body, loopback, resolve) as response:
+        return Answer(response.status_code, _body(response) if response.status_code == 400 else b"")
+
+
+@contextmanager
+def _called(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None, loopback: bool, resolve: Resolve | None
+) -> Iterator[httpx.Response]:
     parts = urlsplit(url) if acceptable(url, loopback=loopback) else None
     if parts is None or not parts.path:
         raise Unreachable("the address is not acceptable")
@@ -69,16 +97,16 @@ def fetch_json(url: str, *, loopback: bool, resolve: Callable[[str, int], list[s
     address = _checked_address(url, host, port, resolve or _resolve)
     bracketed = f"[{address}]" if ":" in address else address
     target = parts._replace(netloc=f"{bracketed}:{port}").geturl()
-    headers = {"Host": parts.netloc, "Accept": "application/json", "Accept-Encoding": "identity"}
+    said = {**headers, "Host": parts.netloc, "Accept-Encoding": "identity"}
     try:
         with (
             httpx.Client(follow_redirects=False, timeout=SECONDS, trust_env=False) as client,
             _Deadline(WHOLE) as deadline,
             client.stream(
-                "GET", target, headers=headers, extensions={"sni_hostname": host, "trace": deadline.watch}
+                method, target, headers=said, content=body, extensions={"sni_hostname": host, "trace": deadline.watch}
             ) as response,
         ):
-            return _read(response)
+            yield response
     except (httpx.HTTPError, httpx.InvalidURL):
         raise Unreachable("the address does not answer") from None
 
@@ -118,7 +146,7 @@ class _Deadline:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-def _checked_address(url: str, host: str, port: int, resolve: Callable[[str, int], list[str]]) -> str:
+def _checked_address(url: str, host: str, port: int, resolve: Resolve) -> str:
     if is_loopback(url):
         return host if host.replace(".", "").isdigit() or ":" in host else "127.0.0.1"
     try:
@@ -142,10 +170,20 @@ def _public(text: str) -> bool:
     return address.is_global and not address.is_multicast and not special
 
 
-def _read(response: httpx.Response) -> dict[str, Any]:
+def _json(response: httpx.Response) -> dict[str, Any]:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if response.status_code != 200 or not (kind == "application/json" or kind.endswith("+json")):
         raise Unreachable("the answer is not a JSON document")
+    try:
+        content = orjson.loads(_body(response))
+    except orjson.JSONDecodeError:
+        raise Unreachable("the answer is not JSON") from None
+    if not isinstance(content, dict):
+        raise Unreachable("the answer is not a JSON object")
+    return content
+
+
+def _body(response: httpx.Response) -> bytes:
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise Unreachable("the answer is compressed")
     raw = bytearray()
@@ -153,10 +191,4 @@ def _read(response: httpx.Response) -> dict[str, Any]:
         raw += chunk
         if len(raw) > MOST_BYTES:
             raise Unreachable("the answer is too long")
-    try:
-        content = orjson.loads(bytes(raw))
-    except orjson.JSONDecodeError:
-        raise Unreachable("the answer is not JSON") from None
-    if not isinstance(content, dict):
-        raise Unreachable("the answer is not a JSON object")
-    return content
+    return bytes(raw)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 
-from consent import grant_boxes, grant_locks
+from consent import grant_boxes, grant_locks, notices
 from consent.disclosing import Row, write_set
 from consent.disclosure import about_terms
 from consent.models import Disclosure, Grant, GrantLock
@@ -19,6 +19,7 @@ from consent.terms import Terms
 from vault import crypto, mail
 from vault.db import taking_away
 from vault.jobs import enqueue
+from vault.keystore import Held
 from vault.turn import Turn, her_turn
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def give(
     expire_later(session, server, owner, grant, terms.until)
     for replaced in earlier:
         enqueue(session, server, owner, "replace", {"grant": replaced.hex()})
+    notices.tell(session, server, owner, grant, terms.client_id, "grant.given")
     turn.memory["replaced"] = list(earlier)
     return Given(grant, code, make_link(session, server, owner, grant, pepper, terms.until))
 
@@ -145,11 +147,13 @@ def end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
 def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
     mine = (Grant.owner_id == owner, Grant.grant_id == grant)
     with her_turn(server, owner) as turn:
-        turn.session.execute(
+        ended = turn.session.execute(
             update(Grant)
             .where(*mine, Grant.state == "live")
             .values(state="ended", cause=cause, ended_day=server.now // 86400)
         )
+        if ended.rowcount:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+            notices.tell_end(turn.session, server, owner, grant, cause)
         turn.session.execute(update(Grant).where(*mine).values(terms_box=None, copy_box=None))
         for kind in (GrantLock, Disclosure):
             turn.session.execute(delete(kind).where(kind.owner_id == owner, kind.grant_id == grant))
@@ -163,12 +167,16 @@ def end_when_used(server: Server, owner: bytes, grant: bytes, at: int) -> None:
 
 def pause(server: Server, owner: bytes, grant: bytes) -> None:
     """Stop it for now. Needs no key, so it works from a link while the vault is locked."""
-    taking_away((server.keystore.database,), lambda: server.keystore.pause(owner, grant))
+    if taking_away((server.keystore.database,), lambda: server.keystore.pause(owner, grant)):
+        notices.tell_after(server, owner, grant, "grant.paused")
 
 
-def resume(vault: OpenVault, grant: bytes) -> bool:
-    """Let a paused grant go on. One held as an old copy needs a new consent instead."""
-    return vault.server.keystore.resume(vault.owner_id, grant, seen="paused")
+def resume(vault: OpenVault, grant: bytes, seen: Held = "paused") -> bool:
+    """Let a held grant go on. One held as an `old copy` needs a new consent first."""
+    resumed = vault.server.keystore.resume(vault.owner_id, grant, seen=seen)
+    if resumed:
+        notices.tell_after(vault.server, vault.owner_id, grant, "grant.resumed")
+    return resumed
 
 
 def expire_later(session: Session, server: Server, owner: bytes, grant: bytes, until: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import func, select, update
 
-from consent import narrowing, views
+from consent import narrowing, notices, views
 from consent.deposits import about_deposit
 from consent.models import Deposit
 from vault import crypto, inbox, store
@@ -87,6 +87,7 @@ def accept(vault: OpenVault, deposit: bytes, edits: Mapping[str, Any]) -> Stored
         if left.record is None:
             raise NotFound
         _decide(turn.session, vault, "accepted", Deposit.deposit_id == deposit)
+        notices.tell_by_label(turn.session, vault.server, vault.owner_id, left.grant_id, "deposit.accepted")
         kind, source = type(left.record), dict(left.data)
         if kind.vendor_field and left.vendor and vault.catalogue.titles([left.vendor]):
             source[kind.vendor_field] = left.vendor
@@ -97,8 +98,9 @@ def accept(vault: OpenVault, deposit: bytes, edits: Mapping[str, Any]) -> Stored
 def reject(vault: OpenVault, deposit: bytes) -> None:
     """Drop it; its content is gone. Raises NotFound when it waits no longer."""
     with her_turn(vault.server, vault.owner_id) as turn:
-        if not _decide(turn.session, vault, "rejected", Deposit.deposit_id == deposit):
-            raise NotFound
+        left = read(turn.session, vault, deposit)
+        _decide(turn.session, vault, "rejected", Deposit.deposit_id == deposit)
+        notices.tell_by_label(turn.session, vault.server, vault.owner_id, left.grant_id, "deposit.rejected")
 
 
 def block(vault: OpenVault, grant: bytes) -> None:
@@ -108,7 +110,8 @@ def block(vault: OpenVault, grant: bytes) -> None:
     if view.live and view.terms.deposits:
         narrowing.take_no_more(vault, grant)
     with her_turn(vault.server, vault.owner_id) as turn:
-        _decide(turn.session, vault, "rejected", Deposit.grant_id == grant)
+        if _decide(turn.session, vault, "rejected", Deposit.grant_id == grant):
+            notices.tell_by_label(turn.session, vault.server, vault.owner_id, grant, "deposit.rejected")
 
 
 def _decide(session: Session, vault: OpenVault, state: str, which: Any) -> int:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import update
 
-from consent import views
+from consent import notices, views
 from consent.disclosing import Row, all_shown, digest_of, replace_set, sealed_anew
-from consent.grants import boxes_of, end, expire_later
+from consent.grants import boxes_of, end, expire_later, resume
 from consent.models import Grant
 from consent.terms import Terms
 from consent.views import GrantView
@@ -60,6 +60,8 @@ def _lessen(vault: OpenVault, grant: bytes, less: Callable[[Terms], Terms]) -> T
             ready = _lessened(turn.session, vault, grant, less)
         if not ready.terms.empty:
             _write_resealed(turn, vault, ready)
+            client_id = ready.terms.client_id
+            notices.tell(turn.session, vault.server, vault.owner_id, grant, client_id, "grant.narrowed")
         if ready.terms.until < ready.view.terms.until:
             expire_later(turn.session, vault.server, vault.owner_id, grant, ready.terms.until)
     return ready.terms
@@ -121,4 +123,4 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
         if not crypto.same(digest_of(view.terms, all_shown(turn.session, vault, view.terms)), shown):
             return False
         reseal(turn, vault, view, view.terms)
-    return vault.server.keystore.resume(vault.owner_id, grant, seen="old copy")
+    return resume(vault, grant, "old copy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from consent import following, sweeping
+from consent import following, notices, sweeping
 from vault.errors import N_
 from vault.rooms import Nav, Room
 
@@ -54,6 +54,7 @@ ROOM = Room(
         "used": sweeping.used,
         "raise_version": sweeping.raise_version,
     },
+    calls={"notice": notices.deliver},
     sweep=sweeping.sweep,
     commands=_commands,
 )

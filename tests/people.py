@@ -8,6 +8,7 @@ import secrets
 import shutil
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ from joserfc.jws import JWSRegistry
 from connectors.demo_shop.serving import LoopbackServer
 from connectors.vendor_client import Client, Connection, Pending, Vault, discover, new_key, new_state, public_jwks
 from connectors.vendor_client.proofs import public_jwk, s256
-from vault import sessions, store, unlock
+from vault import jobs, sessions, store, unlock
 from vault.app import create_app, load_rooms
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
@@ -113,6 +114,12 @@ def house_in(directory: Path, clock: Clock | None = None, **settings: Any) -> Se
     """A server with all rooms, in one directory."""
     extra = {"clock": clock} if clock else {}
     return start(in_directory(directory, ISSUER, **settings), load_rooms(), **extra)
+
+
+def calls_out(house: Server) -> int:
+    """Tell everybody who is to be told something now; the worker's other half, once. Returns how many were reached."""
+    with ThreadPoolExecutor(jobs.LINES) as lines:
+        return jobs.call_out(house, lines)
 
 
 class Ada:

@@ -17,6 +17,7 @@ from functools import cache
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -173,6 +174,16 @@ def digest_of(parts: Iterable[bytes | str | int]) -> bytes:
 def same(one: bytes, other: bytes) -> bool:
     """Compare two secrets in constant time."""
     return hmac.compare_digest(one, other)
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    """An Ed25519 signature (RFC 8032 §5.1.6), 64 bytes. `seed` is 32 random bytes that are used for nothing else."""
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
+
+
+def public_half(seed: bytes) -> bytes:
+    """The public key (32 bytes) that checks what `sign` makes with this seed."""
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 
 def route(key: bytes, block: bytes, *, back: bool = False) -> bytes:

@@ -7,20 +7,23 @@ nothing that has died comes back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, TypeVar, cast
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from vault import crypto
 from vault.db import Database, Statement
 from vault.models import Floor, KeystoreInstance, Pepper, ServerKey
 
+_T = TypeVar("_T")
 Held = Literal["paused", "old copy"]
 Kind = Literal["lock", "session", "grant"]
-Purpose = Literal["seal", "tag", "route"]
+Signs = Literal["notice"]
+OPENING = ("seal", "tag", "route")  # made once, with the keystore: without them nothing sealed would open again
+SIGNING: tuple[Signs, ...] = ("notice",)  # seal nothing, so they may be made later, and turned over
 
 
 class Standing(NamedTuple):
@@ -102,9 +105,9 @@ class Keystore:
                 .values(version=version)
             )
 
-    def pause(self, owner: bytes, grant: bytes) -> None:
-        """Hold a grant. An 'old copy' hold is stronger and stays."""
-        self._hold(owner, grant, seen=None, held="paused")
+    def pause(self, owner: bytes, grant: bytes) -> bool:
+        """Hold a grant; whether it was free before. An 'old copy' hold is stronger and stays."""
+        return self._hold(owner, grant, seen=None, held="paused")
 
     def resume(self, owner: bytes, grant: bytes, *, seen: Held) -> bool:
         """Let a grant go on, if it is still held the way her page showed."""
@@ -149,21 +152,42 @@ class Keystore:
         """Make the server's keys and the instance id where they are missing; returns the id."""
         with self.database.writing() as connection:
             known = connection.execute(select(KeystoreInstance.id)).scalar()
+            present = set(connection.scalars(select(ServerKey.purpose)))
+            wanted = SIGNING if known is not None else (*OPENING, *SIGNING)
+            for purpose in wanted:
+                if purpose not in present:
+                    _add_key(connection, purpose)
             if known is not None:
                 return known
             made = crypto.random_bytes(16)
             connection.execute(insert(KeystoreInstance).values(id=made))
-            purposes: Iterable[Purpose] = ("seal", "tag", "route")
-            rows = [
-                {"key_id": number, "purpose": purpose, "secret": crypto.random_bytes()}
-                for number, purpose in enumerate(purposes, start=1)
-            ]
-            connection.execute(insert(ServerKey), rows)
             return made
 
     @cached_property
     def keys(self) -> ServerKeys:
         """The server's keys, read once per process."""
+        chosen = select(ServerKey.purpose, ServerKey.secret).where(ServerKey.purpose.in_(OPENING))
         with self.database.engine.connect() as connection:
-            rows = connection.execute(select(ServerKey.purpose, ServerKey.secret).order_by(ServerKey.key_id))
-            return ServerKeys(**{purpose: secret for purpose, secret in rows})
+            return ServerKeys(**{purpose: secret for purpose, secret in connection.execute(chosen)})
+
+    def signing(self, purpose: Signs) -> tuple[bytes, ...]:
+        """The Ed25519 seeds that sign for one purpose, the newest first: one, or two once it was renewed."""
+        with self.database.engine.connect() as connection:
+            return tuple(connection.scalars(_newest_first(ServerKey.secret, purpose)))
+
+    def renew(self, purpose: Signs) -> None:
+        """A new key that signs; the one before goes on beside it, any older one is gone."""
+        with self.database.writing() as connection:
+            _add_key(connection, purpose)
+            older = connection.scalars(_newest_first(ServerKey.key_id, purpose)).all()[2:]
+            connection.execute(delete(ServerKey).where(ServerKey.key_id.in_(older)))
+        self.database.checkpoint()
+
+
+def _newest_first(column: InstrumentedAttribute[_T], purpose: Signs) -> Select[_T]:
+    return select(column).where(ServerKey.purpose == purpose).order_by(ServerKey.key_id.desc())
+
+
+def _add_key(connection: Connection, purpose: str) -> None:
+    number = (connection.scalar(select(func.max(ServerKey.key_id))) or 0) + 1
+    connection.execute(insert(ServerKey).values(key_id=number, purpose=purpose, secret=crypto.random_bytes()))

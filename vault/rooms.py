@@ -40,8 +40,8 @@ class Room:
 
     `pages` makes its blueprints; `panel(place, vault, subject)` a fragment for somebody else's page, where `vault` is
     None while it is locked; `on_change` runs inside her turn, before it is committed; `on_unlock` after an unlock;
-    `on_erase` before an owner is erased; `jobs` by kind; `sweep` is the worker's look for unfinished things; `checks`
-    are doctor's sentences.
+    `on_erase` before an owner is erased; `jobs` by kind; `calls` are jobs that wait for somebody else's server, and so
+    are done apart; `sweep` is the worker's look for unfinished things; `checks` are doctor's sentences.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Room:
     on_unlock: Callable[[OpenVault], None] | None = None
     on_erase: Callable[[Server, bytes], None] | None = None
     jobs: Mapping[str, Job] | None = None
+    calls: Mapping[str, Job] | None = None
     sweep: Callable[[Server], None] | None = None
     commands: Callable[[], Iterable[click.Command]] = _nothing
     checks: Callable[[Server], Iterable[str]] = _nothing

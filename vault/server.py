@@ -52,7 +52,12 @@ class Server:
     @cached_property
     def jobs(self) -> dict[str, Job]:
         """What does each kind of job, from every room."""
-        return {kind: work for room in self.rooms for kind, work in (room.jobs or {}).items()}
+        return {kind: work for room in self.rooms for kind, work in (room.jobs or {}).items()} | self.calls
+
+    @cached_property
+    def calls(self) -> dict[str, Job]:
+        """Those of the jobs that wait for somebody else's server."""
+        return {kind: work for room in self.rooms for kind, work in (room.calls or {}).items()}
 
     @property
     def databases(self) -> tuple[Database, Database, Database]:

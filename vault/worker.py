@@ -1,13 +1,17 @@
-"""The worker: does due jobs, finishes what a crash left, puts unused catalogues away. A thread, or `vrm worker`."""
+"""The worker: does due jobs, finishes what a crash left, puts unused catalogues away. A thread, or `vrm worker`.
+
+Jobs that wait for somebody else's server go beside it, on lines of their own: whoever answers slowly, or never, keeps
+no mail from being sent and no grant from ending.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from vault.jobs import run_due
+from vault.jobs import LINES, call_out, run_due
 from vault.logs import log
 
 if TYPE_CHECKING:
@@ -31,15 +35,30 @@ def tick(server: Server, *, sweep: bool) -> int:
 
 def run(server: Server, stopped: threading.Event) -> None:
     """Round after round, until the event is set. A round that fails is logged by its kind; the next one comes."""
+    threading.Thread(target=_calls, args=(server, stopped), name="calls", daemon=True).start()
     swept = 0.0
     with ThreadPoolExecutor(1, thread_name_prefix="round") as rounds:
         while not stopped.wait(PAUSE):
             due = time.monotonic() - swept >= SWEEP
-            failed = rounds.submit(tick, server, sweep=due).exception()
-            if failed is not None:
-                log.error("worker_round_failed", reason=type(failed).__name__)
+            _went(rounds.submit(tick, server, sweep=due))
             if due:
                 swept = time.monotonic()
+
+
+def _calls(server: Server, stopped: threading.Event) -> None:
+    """The same for what waits for others; no pause as long as somebody answers."""
+    done = 0
+    with ThreadPoolExecutor(1) as rounds, ThreadPoolExecutor(LINES, thread_name_prefix="line") as lines:
+        while not stopped.wait(0 if done else PAUSE):
+            done = _went(rounds.submit(call_out, server, lines))
+
+
+def _went(work: Future[int]) -> int:
+    failed = work.exception()
+    if failed is not None:
+        log.error("worker_round_failed", reason=type(failed).__name__)
+        return 0
+    return work.result()
 
 
 def begin(server: Server) -> threading.Event:

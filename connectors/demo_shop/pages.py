@@ -49,7 +49,7 @@ def home() -> str:
 @shop.post("/connect")
 def connect() -> Response | tuple[str, int]:
     typed = request.form.get("vault", "")
-    client = _counter().client
+    client = counter().client
     try:
         pending = discover(client, typed).ask(asks.items(client.clock().date()), new_state())
     except SharingError as error:
@@ -63,7 +63,7 @@ def callback() -> Response | tuple[str, int]:
     pending = _visit().pending
     if pending is None:
         return _home(_visit(), wrong=TOO_LATE), 400
-    vault, query = Vault(_counter().client, pending.endpoints), request.query_string.decode("ascii", "replace")
+    vault, query = Vault(counter().client, pending.endpoints), request.query_string.decode("ascii", "replace")
     try:
         connection = vault.finish(pending, query)
     except Denied:
@@ -74,7 +74,14 @@ def callback() -> Response | tuple[str, int]:
     except SharingError as error:
         _change(pending=None)
         return _home(_visit(), wrong=error.sentence), 502
-    begun = {"pending": None, "connection": connection, "vault": vault.address, "standing": "new", "look": None}
+    begun = {
+        "pending": None,
+        "connection": connection,
+        "vault": vault.address,
+        "standing": "new",
+        "look": None,
+        "told": None,
+    }
     _change(**{**begun, **look(connection, _now())})
     return redirect(url_for(".home"), 303)
 
@@ -155,13 +162,14 @@ def _told(visit: Visit, now: datetime) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _counter() -> Counter:
-    counter: Counter = current_app.extensions["bookshop"]
-    return counter
+def counter() -> Counter:
+    """This shop's."""
+    found: Counter = current_app.extensions["bookshop"]
+    return found
 
 
 def _now() -> datetime:
-    return _counter().client.clock()
+    return counter().client.clock()
 
 
 def _visitor() -> str:
@@ -172,8 +180,8 @@ def _visitor() -> str:
 
 
 def _visit() -> Visit:
-    return _counter().visits.of(_visitor())
+    return counter().visits.of(_visitor())
 
 
 def _change(**changes: Any) -> None:
-    _counter().visits.change(_visitor(), **changes)
+    counter().visits.change(_visitor(), **changes)

@@ -11,7 +11,7 @@ import httpx
 from flask import Flask, Response, abort, request
 from joserfc.jwk import ECKey
 
-from connectors.demo_shop import pages
+from connectors.demo_shop import hearing, pages
 from connectors.vendor_client import Client, is_loopback, new_key, public_jwks
 
 # A form's answer may send the browser on only to what `form-action` names, and which vault the visitor will type is
@@ -50,6 +50,7 @@ def create_shop(
     app.after_request(_close_the_page)
     _known(app, client, address)
     pages.open_the_shop(app, client)
+    app.register_blueprint(hearing.ear)
     return app
 
 
@@ -58,7 +59,12 @@ def _known(app: Flask, client: Client, address: str) -> None:
 
     @app.get("/client.json")
     def client_json() -> dict[str, Any]:
-        return client.document("Bookshop", jwks_uri=f"{address}/jwks.json", client_uri=f"{address}/")
+        return client.document(
+            "Bookshop",
+            jwks_uri=f"{address}/jwks.json",
+            client_uri=f"{address}/",
+            notice_endpoint=f"{address}/notices",
+        )
 
     @app.get("/jwks.json")
     def jwks_json() -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Visit:
     vault: str = ""
     trouble: str = ""
     bought: str = ""
+    told: datetime | None = None  # when the vault itself last told us that something had changed
 
 
 class Visits:
@@ -56,6 +57,15 @@ class Visits:
     def of(self, visitor: str) -> Visit:
         with self._turn:
             return self._visits.get(visitor, Visit())
+
+    def holding(self, issuer: str, grant_id: str) -> tuple[str, Connection] | None:
+        """Whose visit it is that holds this grant of this vault."""
+        with self._turn:
+            for visitor, visit in self._visits.items():
+                held = visit.connection
+                if held is not None and (held.endpoints.issuer, held.grant_id) == (issuer, grant_id):
+                    return visitor, held
+        return None
 
     def change(self, visitor: str, **changes: Any) -> Visit:
         with self._turn:

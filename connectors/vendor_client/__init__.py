@@ -28,6 +28,7 @@ from connectors.vendor_client.errors import (
     WrongCallback,
 )
 from connectors.vendor_client.feed import Page, Shown, Sync
+from connectors.vendor_client.notices import Notice, WrongNotice, claimed_by, read_notice
 from connectors.vendor_client.proofs import key_from_json, key_to_json, new_key, public_jwks
 from connectors.vendor_client.reach import is_loopback, vault_address
 
@@ -45,6 +46,7 @@ __all__ = [
     "NotAVault",
     "NotGranted",
     "NotUnderstood",
+    "Notice",
     "Page",
     "Paused",
     "Pending",
@@ -56,6 +58,8 @@ __all__ = [
     "Unreachable",
     "Vault",
     "WrongCallback",
+    "WrongNotice",
+    "claimed_by",
     "discover",
     "is_loopback",
     "key_from_json",
@@ -63,5 +67,6 @@ __all__ = [
     "new_key",
     "new_state",
     "public_jwks",
+    "read_notice",
     "vault_address",
 ]

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
@@ -68,6 +69,14 @@ class Vault:
     @property
     def address(self) -> str:
         return self.endpoints.issuer
+
+    def keys(self) -> dict[str, Any]:
+        """The vault's public keys (a JWK Set), to check its notices with. Keep them a day; ask anew when none fits."""
+        with self.client.open() as line:
+            answer = line.get(self.endpoints.keys)
+        if answer.status != 200:
+            raise refusal(answer)
+        return answer.members()
 
     def ask(self, items: Sequence[Item | Deposit], state: str) -> Pending:
         """Push the question to the vault (RFC 9126). `state` must be fresh and unguessable; see `new_state`."""

@@ -65,8 +65,12 @@ class Client:
         """Whether this vendor runs on the reader's own machine, the only case in which a vault may too."""
         return is_loopback(httpx.URL(self.redirect_uri).host)
 
-    def document(self, name: str, *, jwks_uri: str, client_uri: str) -> dict[str, Any]:
-        """The Client ID Metadata Document to serve, as JSON, at `client_id` (RFC 7591 section 2 has the members)."""
+    def document(self, name: str, *, jwks_uri: str, client_uri: str, **notices: str) -> dict[str, Any]:
+        """The Client ID Metadata Document to serve, as JSON, at `client_id` (RFC 7591 section 2 has the members).
+
+        `notice_endpoint`, on the same host, is where vaults may tell us what became of a grant; `notice_format` is
+        `webhook` (the default) or `set`.
+        """
         return {
             "client_id": self.client_id,
             "client_name": name,
@@ -76,6 +80,7 @@ class Client:
             "response_types": ["code"],
             "token_endpoint_auth_method": "private_key_jwt",
             "jwks_uri": jwks_uri,
+            **notices,
         }
 
     @contextmanager

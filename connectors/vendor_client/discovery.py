@@ -30,6 +30,7 @@ class Endpoints:
     pushed: str
     revocation: str
     api: str
+    keys: str = ""  # where the vault's own public keys stand; empty when it signs nothing
 
 
 def find(client: Client, address: str) -> Endpoints:
@@ -50,6 +51,7 @@ def find(client: Client, address: str) -> Endpoints:
         pushed=_under(issuer, server, "pushed_authorization_request_endpoint"),
         revocation=_under(issuer, server, "revocation_endpoint"),
         api=_under(issuer, resource, "vault_api"),
+        keys=_under(issuer, server, "jwks_uri") if "jwks_uri" in server else "",
     )
 
 

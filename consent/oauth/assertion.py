@@ -11,6 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry, extract_compact
 
 from consent import clients, pushed
+from consent.client_documents import BadClient, Client
 from consent.oauth.registered import RegisteredClient
 from vault.server import Server
 
@@ -58,7 +59,7 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
             raise refuse()
         return dict(token.headers()), claims
 
-    def _verify(self, assertion: str, client: clients.Client) -> None:
+    def _verify(self, assertion: str, client: Client) -> None:
         try:
             token = jwt.decode(assertion, client.keys(), registry=_registry())
             self.verify_claims(token.claims)
@@ -103,10 +104,10 @@ def _for_us_alone(said: Any, audiences: list[str]) -> bool:
     return said in audiences if isinstance(said, str) else all(each in audiences for each in said)
 
 
-def _client(server: Server, client_id: str, key_id: Any, asker: str) -> clients.Client:
+def _client(server: Server, client_id: str, key_id: Any, asker: str) -> Client:
     try:
         return clients.find(server, client_id, key_id=key_id if isinstance(key_id, str) else None, asker=asker)
-    except clients.BadClient as error:
+    except BadClient as error:
         raise InvalidClientError(description=f"The client is not known: {error.reason}.", status_code=401) from None
 
 

@@ -7,10 +7,13 @@ from typing import Any
 from authlib.oauth2.rfc6749.errors import OAuth2Error
 from flask import Blueprint, Response, current_app, jsonify, request
 
+from consent import signing
 from consent.oauth.engine import AUTHORIZE, PAR, REVOKE, TOKEN, Engine
 from consent.oauth.messages import MOST_BYTES, Answer, error_answer, read_form
 from vault.errors import DiskFull
 from vault.server import Server
+
+KEYS = "/oauth/keys"
 
 pages = Blueprint("oauth", __name__)
 pages.machine = True  # type: ignore[attr-defined]  # read by vault.pages.session: proofs instead of cookies
@@ -76,6 +79,12 @@ def revoke() -> Response:
     return _answered(lambda form: engine().drop(form, _address()))
 
 
+@pages.get(KEYS)
+def keys() -> Response:
+    """The public halves of what this server signs with."""
+    return jsonify(signing.key_set(_server()))
+
+
 @pages.get("/.well-known/oauth-authorization-server")
 def authorization_server() -> Response:
     """Metadata (RFC 8414)."""
@@ -87,6 +96,7 @@ def authorization_server() -> Response:
             "token_endpoint": issuer + TOKEN,
             "pushed_authorization_request_endpoint": issuer + PAR,
             "revocation_endpoint": issuer + REVOKE,
+            "jwks_uri": issuer + KEYS,
             "require_pushed_authorization_requests": True,
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],

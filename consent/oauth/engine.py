@@ -18,6 +18,7 @@ from authlib.oauth2.rfc9207 import IssuerParameter
 
 from consent import clients, dpop, pushed, tokens
 from consent.asking import AlreadyDecided
+from consent.client_documents import BadClient
 from consent.details import BadDetails, read_details
 from consent.oauth.assertion import Assertion
 from consent.oauth.messages import Answer, Message, error_answer, quoted
@@ -56,7 +57,7 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
         """A client by its id; None for one whose document cannot be had."""
         try:
             return RegisteredClient(clients.find(self.vault_server, client_id))
-        except clients.BadClient:
+        except BadClient:
             return None
 
     def create_oauth2_request(self, request: Message) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consent.clients import Client
+from consent.client_documents import Client
 
 
 @dataclass(frozen=True)

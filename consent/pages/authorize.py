@@ -9,6 +9,7 @@ from flask_babel import gettext
 
 from consent import asking, clients, pushed
 from consent.asking import AlreadyDecided, ChangedMeanwhile, NothingAllowed
+from consent.client_documents import BadClient, Client
 from consent.decision import how_often, read_decision
 from consent.oauth.endpoints import answer, engine
 from consent.purposes import DANGEROUS, PURPOSES
@@ -68,10 +69,10 @@ def _asked(request_uri: str, client_id: str) -> Asked:
     return found
 
 
-def _client(asked: Asked) -> clients.Client:
+def _client(asked: Asked) -> Client:
     try:
         return clients.find(server(), asked.client_id)
-    except clients.BadClient:
+    except BadClient:
         raise AlreadyDecided from None
 
 

@@ -222,7 +222,7 @@ def test_new_keys_at_the_same_address_are_accepted_and_the_old_ones_are_not(shop
 
 def test_weak_keys_are_not_taken(shop: Bookshop) -> None:
     """FAPI 2.0 §5.4.1: RSA of 2048 bits and more, P-256, Ed25519."""
-    from consent.clients import BadClient, read_document
+    from consent.client_documents import BadClient, read_document
 
     house, document = shop.ada.house, shop.document()
     good = RSAKey.generate_key(2048).as_dict(private=False)

@@ -13,8 +13,8 @@ import pytest
 from flask import Flask, Response, jsonify, request
 
 from connectors.demo_shop.serving import LoopbackServer
-from consent import clients
-from consent.clients import BadClient
+from consent import client_documents, clients
+from consent.client_documents import BadClient
 from consent.fetching import MOST_BYTES, Unreachable, acceptable, fetch_json
 from tests.people import PURCHASES, Ada, Bookshop, details
 
@@ -296,7 +296,7 @@ def test_a_document_is_read_strictly(ada: Ada, bookshop: Bookshop) -> None:
         {"client_id": None},
     ):
         with pytest.raises(BadClient):
-            clients.read_document(ada.house, bookshop.client_id, {**good, **change})
+            client_documents.read_document(ada.house, bookshop.client_id, {**good, **change})
 
 
 def test_the_host_is_shown_whatever_the_client_calls_itself(ada: Ada) -> None:

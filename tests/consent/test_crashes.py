@@ -26,7 +26,7 @@ from consent import grants, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import REFUSED, Returning, shown_now, sorted_rows, visits_again
-from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, calls_out, house_in
 from vault import locks, sessions, set_up, store, unlock
 from vault.catalogue import Catalogues
 from vault.collections.preferences import Preference
@@ -329,6 +329,8 @@ def recovers(stage: Stage, then: Act) -> None:
     then(stage)
     if hasattr(stage.bookshop, "connection"):
         reads_what_it_may(stage, stage.bookshop)
+    while calls_out(stage.house):
+        pass
     with stage.house.main.reading() as session:
         kinds = set(session.scalars(select(Job.kind).where(Job.due_at <= stage.house.now)))
     assert not kinds, "work that nobody will finish"

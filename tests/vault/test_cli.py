@@ -151,3 +151,17 @@ def test_the_demo_refuses_to_listen_to_the_open_net(tmp_path: Path) -> None:
     done = vrm(tmp_path, "demo", "--host", "0.0.0.0", "--no-browser")  # noqa: S104 - to be refused
     assert done.returncode == 2
     assert "loopback" in done.stderr
+
+
+def test_the_key_that_signs_notices_is_renewed_and_the_one_before_goes_on_beside_it(furnished_copy: Path) -> None:
+    from tests.people import house_in
+
+    house = house_in(furnished_copy)
+    (first,) = house.keystore.signing("notice")
+    for _time in range(2):
+        done = vrm(furnished_copy, "renew-key")
+        assert done.returncode == 0, done.stderr
+    signing = house.keystore.signing("notice")
+    house.stop()
+    assert len(set(signing)) == 2
+    assert first not in signing

@@ -111,6 +111,16 @@ def test_tags_have_their_known_value(each: Any) -> None:
     assert crypto.tag(bytes.fromhex(each["key"]), *map(part_of, each["parts"])).hex() == each["tag"]  # type: ignore[arg-type]
 
 
+def test_a_signature_has_the_value_of_the_rfc() -> None:
+    """RFC 8032 §7.1, test 2."""
+    seed = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
+    assert crypto.public_half(seed).hex() == "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+    assert crypto.sign(seed, b"\x72").hex() == (
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+        "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+    )
+
+
 @pytest.mark.parametrize(("length", "bucket"), known("padding")["buckets"])
 def test_texts_are_padded_to_their_known_bucket(length: int, bucket: int) -> None:
     assert len(crypto.pad(b"x" * length)) == bucket

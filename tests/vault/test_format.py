@@ -126,6 +126,7 @@ def test_the_files_on_disk_hold_no_table_that_is_not_on_the_page(house: Server) 
 def test_every_kind_of_lock_and_key_is_on_the_page() -> None:
     from vault.bearer import PREFIX
     from vault.keyring import PURPOSES
+    from vault.keystore import OPENING, SIGNING
 
     kinds = {row[0].strip("`") for row in table_under("Locks")[1:]}
     assert kinds == {"passphrase", "recovery", *PREFIX}
@@ -133,7 +134,7 @@ def test_every_kind_of_lock_and_key_is_on_the_page() -> None:
     assert letters == dict(PREFIX)
     keys = " ".join(row[0] for row in table_under("Keys")[1:])
     assert all(f"{'files' if purpose == 'files' else purpose} key" in keys for purpose in PURPOSES)
-    assert all(f"{purpose} key (server)" in keys for purpose in ("seal", "tag", "route"))
+    assert all(f"{purpose} key (server)" in keys for purpose in (*OPENING, *SIGNING))
     assert all(word in keys for word in ("root key", "grant key", "log key", "request key", "peppers", "row keys"))
 
 
