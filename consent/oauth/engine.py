@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from authlib.oauth2 import AuthorizationServer
@@ -20,6 +20,7 @@ from consent import clients, dpop, pushed, tokens
 from consent.asking import AlreadyDecided
 from consent.oauth.assertion import Assertion
 from consent.oauth.messages import Answer, Message, error_answer, quoted
+from consent.oauth.pace import Pace
 from consent.oauth.registered import RegisteredClient
 from consent.terms import BadDetails, read_details
 from vault.server import Server
@@ -39,12 +40,27 @@ class InvalidProof(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
     error = "invalid_dpop_proof"
 
 
+class TooFast(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
+    """RFC 9126 §2.3; the code of RFC 6749 that says the same of a server."""
+
+    error = "temporarily_unavailable"
+    status_code = 429
+
+    def __init__(self, wait: int) -> None:
+        super().__init__(description="Too many calls by this client. Retry-After says when to go on.")
+        self.wait = wait
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """When to come back."""
+        return [*super().get_headers(), ("Retry-After", str(self.wait))]
+
+
 class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
     """One per process. Methods take a Message and return an Answer."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(scopes_supported=["vault"])
-        self.vault_server = server
+        self.vault_server, self.pace = server, Pace()
         issuer = server.settings.issuer
         audiences = [issuer, *(issuer + path for path in (TOKEN, PAR, REVOKE))]
         self.register_client_auth_method("private_key_jwt", Assertion(server, audiences))
@@ -58,6 +74,13 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
             return RegisteredClient(clients.find(self.vault_server, client_id))
         except clients.BadClient:
             return None
+
+    def authenticate_client(self, request: Message, methods: Sequence[str], endpoint: str = "token") -> Any:
+        """Who calls; and whether it calls too often, which only itself can bring about."""
+        client: RegisteredClient = super().authenticate_client(request, methods, endpoint)
+        if wait := self.pace.admit(endpoint, client.client_id, now=self.vault_server.now):
+            raise TooFast(wait)
+        return client
 
     def create_oauth2_request(self, request: Message) -> Message:
         """It is one already."""
