@@ -1,4 +1,4 @@
-"""What a grant does not give, and when nobody holds it any more: N80, N81, N87-N89."""
+"""What a grant does not give, and when nobody holds it any more: N80-N82, N87-N89."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text
 from consent import access, asking, grants, sweeping, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, details
+from vault import sessions, set_up
 from vault.collections.preferences import Preference
 from vault.collections.vendors import Vendor
 from vault.turn import settle
@@ -63,6 +64,57 @@ def test_n81_the_answer_tells_what_was_granted_and_not_what_was_asked(ada: Ada, 
     assert bookshop.looks("/vendor/v1/grant", tokens["access_token"]).json()["authorization_details"] == [granted]
 
 
+def test_n81_after_a_narrowing_every_answer_tells_what_is_left(ada: Ada, bookshop: Bookshop) -> None:
+    """N81: the refresh too, so that a vendor learns it without asking."""
+    ada.buys("The Salt Almanac")
+    held = bookshop.tokens("item-1", authorization_details=details(PURCHASES, TASTE))
+    assert [each["collection"] for each in held["authorization_details"]] == ["purchases", "preferences"]
+    ada.presses(f"/sharing/{held['grant_id']}/less", item="1")
+    fresh = bookshop.refreshes(held["refresh_token"]).json()
+    assert [each["collection"] for each in fresh["authorization_details"]] == ["purchases"]
+    for token in (held["access_token"], fresh["access_token"]):
+        shown = bookshop.looks("/vendor/v1/grant", token).json()["authorization_details"]
+        assert shown == fresh["authorization_details"]
+        assert bookshop.looks("/vendor/v1/preferences", token).status_code == 403
+
+
+def test_n82_numbers_and_ids_of_another_owner_lead_nowhere(ada: Ada, bookshop: Bookshop) -> None:
+    """N82: on her pages everything is found among what is hers, so that a guess looks like a mistake."""
+    bought = ada.buys("The Salt Almanac")
+    held = bookshop.tokens()
+    words = "a kite, a kettle, a coat"
+    keyring = set_up.set_up(ada.house, handle="bram", name="Bram", passphrase=words, notice=None, first=False)
+    set_up.write_settings(sessions.for_command(ada.house, keyring), {"name": "Bram", "handle": "bram"})
+    bram, grant = Ada(ada.house, words, keyring), held["grant_id"]
+    before = ada.looks_at(f"/sharing/{grant}")
+    bram.looks_at(f"/sharing/{grant}", 404)
+    for verb, form in (("pause", {}), ("resume", {}), ("stop", {}), ("less", {"item": "0"}), ("sooner", {"days": "1"})):
+        bram.presses(f"/sharing/{grant}/{verb}", status=404, **form)
+    bram.presses(f"/sharing/{grant}/link", status=404)
+    bram.presses("/sharing/stop-all")
+    bram.presses("/sharing/pause-all")
+    for path in (f"/purchases/{bought.number}", f"/purchases/{bought.number}/edit"):
+        assert "Almanac" not in bram.browser.get(path).text
+    bram.presses(f"/purchases/{bought.number}/remove", status=404)
+    assert "Almanac" not in bram.looks_at("/activity") + bram.looks_at("/sharing") + bram.looks_at("/purchases")
+    assert ada.looks_at(f"/sharing/{grant}") == before
+    assert bookshop.looks("/vendor/v1/purchases", held["access_token"]).json()["items"]
+
+
+def test_n82_a_place_in_one_vendors_list_is_no_place_in_anothers(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop
+) -> None:
+    """N82: `after` and `ref` of another grant show nothing of it."""
+    ada.buys("The Salt Almanac")
+    held = bookshop.tokens()
+    page = bookshop.looks("/vendor/v1/purchases", held["access_token"]).json()
+    theirs = coffee.tokens()["access_token"]
+    for asked in (f"?after={page['next']}", f"?ref={page['items'][0]['ref']}", f"/{page['items'][0]['ref']}"):
+        answer = coffee.looks(f"/vendor/v1/purchases{asked}", theirs)
+        assert answer.status_code in {200, 404, 410}, asked
+        assert "Almanac" not in answer.text
+
+
 def test_n87_whoever_knows_the_id_of_a_grant_knows_nothing_more(ada: Ada, bookshop: Bookshop) -> None:
     """N87: not to read it, not to see it, not to end it."""
     ada.buys("The Salt Almanac")
@@ -83,6 +135,34 @@ def test_n87_whoever_knows_the_id_of_a_grant_knows_nothing_more(ada: Ada, booksh
     assert bookshop.posts("/oauth/revoke", {"token": grant}).status_code == 200
     assert living(ada) == [grant]
     assert bookshop.looks("/vendor/v1/purchases", tokens["access_token"]).status_code == 200
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_n88_a_revocation_beside_an_exchange_leaves_no_key_behind(ada: Ada, bookshop: Bookshop, turn: int) -> None:
+    """N88: whichever comes first, the tokens open nothing, and the code does not either."""
+    ada.buys("The Salt Almanac")
+    code, start, answers = bookshop.code(), threading.Barrier(2), list[Any]()
+    grant = bytes.fromhex(ada.grant())
+
+    def exchanges() -> None:
+        start.wait()
+        answers.append(bookshop.redeems(code))
+
+    thread = threading.Thread(target=exchanges)
+    thread.start()
+    start.wait()
+    threading.Event().wait(turn * 0.004)
+    grants.end(ada.house, ada.owner_id, grant, "revoked")
+    thread.join()
+    assert answers[0].status_code in {200, 400}
+    with ada.house.main.reading() as session:
+        for kind in (GrantLock, Disclosure):
+            assert session.scalar(select(func.count()).select_from(kind).where(kind.grant_id == grant)) == 0
+    assert living(ada) == []
+    if answers[0].status_code == 200:
+        assert bookshop.looks("/vendor/v1/purchases", answers[0].json()["access_token"]).status_code == 401
+        assert bookshop.refreshes(answers[0].json()["refresh_token"]).status_code == 400
+    assert bookshop.redeems(code).status_code == 400
 
 
 @pytest.mark.parametrize("turn", range(3))
