@@ -21,38 +21,12 @@ from consent.asking import AlreadyDecided
 from consent.oauth.assertion import Assertion
 from consent.oauth.messages import Answer, Message, error_answer, quoted
 from consent.oauth.pace import Pace
+from consent.oauth.refusals import InvalidDetails, InvalidProof, TooFast
 from consent.oauth.registered import RegisteredClient
 from consent.terms import BadDetails, read_details
 from vault.server import Server
 
 AUTHORIZE, TOKEN, PAR, REVOKE = "/authorize", "/oauth/token", "/oauth/par", "/oauth/revoke"
-
-
-class InvalidDetails(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
-    """RFC 9396 §5."""
-
-    error = "invalid_authorization_details"
-
-
-class InvalidProof(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
-    """RFC 9449 §5."""
-
-    error = "invalid_dpop_proof"
-
-
-class TooFast(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
-    """RFC 9126 §2.3; the code of RFC 6749 that says the same of a server."""
-
-    error = "temporarily_unavailable"
-    status_code = 429
-
-    def __init__(self, wait: int) -> None:
-        super().__init__(description="Too many calls by this client. Retry-After says when to go on.")
-        self.wait = wait
-
-    def get_headers(self) -> list[tuple[str, str]]:
-        """When to come back."""
-        return [*super().get_headers(), ("Retry-After", str(self.wait))]
 
 
 class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
