@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -82,9 +83,11 @@ def read_document(server: Server, client_id: str, document: Mapping[str, Any]) -
     uris = document.get("redirect_uris")
     if not isinstance(uris, list) or not 1 <= len(uris) <= 20 or not all(_redirectable(server, uri) for uri in uris):
         raise BadClient("redirect_uris must be https addresses without a fragment")
-    keys = document.get("jwks")
-    if keys is None and isinstance(document.get("jwks_uri"), str):
-        keys = fetch(server, document["jwks_uri"])
+    keys, where = document.get("jwks"), document.get("jwks_uri")
+    if keys is not None and where is not None:
+        raise BadClient("jwks and jwks_uri cannot both be there (RFC 7591 section 2)")
+    if isinstance(where, str):
+        keys = fetch(server, where)
     client_uri = document.get("client_uri")
     return Client(
         client_id,
@@ -117,29 +120,35 @@ def _redirectable(server: Server, uri: Any) -> bool:
 def _keys(raw: Any) -> dict[str, Any]:
     if not isinstance(raw, dict) or not isinstance(raw.get("keys"), list) or not 1 <= len(raw["keys"]) <= 20:
         raise BadClient("jwks is missing or not a key set")
-    usable = []
-    for key in raw["keys"]:
-        if not isinstance(key, dict) or SECRET_MEMBERS & set(key):
-            continue
-        if (key.get("kty"), key.get("crv")) in CURVES or _long_enough(key):
-            usable.append(key)
+    usable = [key for key in raw["keys"] if isinstance(key, dict) and _strong(key) and not SECRET_MEMBERS & set(key)]
     if not usable:
         raise BadClient("jwks holds no public key of an accepted kind (P-256, Ed25519, RSA)")
     try:
-        KeySet.import_key_set({"keys": usable})
+        keys = KeySet.import_key_set({"keys": usable}).as_dict()["keys"]  # who has no kid gets its thumbprint
     except (JoseError, ValueError, TypeError, KeyError):
         raise BadClient("jwks holds a key that cannot be read") from None
-    return {"keys": usable}
+    if len({str(key["kid"]) for key in keys}) < len(keys):
+        raise BadClient("two keys in jwks have the same kid")
+    return {"keys": keys}
 
 
-def _long_enough(key: Mapping[str, Any]) -> bool:
-    """An RSA key of 2048 bits or more (FAPI 2.0 §5.4.1): base64url of the modulus, 4 characters for 3 bytes."""
-    modulus = key.get("n")
-    return (
-        key.get("kty") == "RSA"
-        and isinstance(modulus, str)
-        and 4 * 256 // 3 <= len(modulus.lstrip("A").rstrip("=")) <= 1400
-    )
+def _strong(key: Mapping[str, Any]) -> bool:
+    """P-256, Ed25519, or RSA of 2048 bits and more (FAPI 2.0 §5.4.1), its exponent as in FIPS 186-5 §A.1.1.
+
+    Both have an upper bound too, for what a signature may cost to verify.
+    """
+    if (key.get("kty"), key.get("crv")) in CURVES:
+        return True
+    modulus, exponent = _number(key.get("n")), _number(key.get("e"))
+    return key.get("kty") == "RSA" and 2048 <= modulus.bit_length() <= 8192 and 2**16 < exponent < 2**256
+
+
+def _number(text: Any) -> int:
+    """A number in base64url (RFC 7518 §2); 0 for what is none. Importing the key is stricter."""
+    try:
+        return int.from_bytes(urlsafe_b64decode(f"{text}=="))
+    except ValueError:
+        return 0
 
 
 def fetch(server: Server, url: str) -> dict[str, Any]:

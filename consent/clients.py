@@ -69,6 +69,8 @@ def register(server: Server, document: Mapping[str, Any]) -> Client:
     client_id = document.get("client_id")
     if not isinstance(client_id, str) or not 1 <= len(client_id) <= 255 or "://" in client_id:
         raise BadClient("client_id must be a short name that is not an address")
+    if "jwks_uri" in document:  # it is never fetched again, so a key withdrawn there would be good for ever
+        raise BadClient("the keys of a client without an address are entered with it, as jwks")
     client = read_document(server, client_id, document)
     _keep(server, client, fresh_until=1 << 40)
     return client

@@ -398,7 +398,8 @@ def household(furnished: Path, directory: Path, passphrase: str, **settings: Any
 
 def sign(header: dict[str, Any], claims: dict[str, Any], key: Any) -> str:
     """A signed token with whatever header and claims a test wants."""
-    registry = JWSRegistry(algorithms=["ES256", "EdDSA", "PS256", "RS256", "HS256", "none"], strict_check_header=False)
+    algorithms = ["ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256", "HS256", "none"]
+    registry = JWSRegistry(algorithms=algorithms, strict_check_header=False)
     return jwt.encode(header, claims, key, registry=registry)
 
 

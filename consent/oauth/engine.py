@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from authlib.oauth2 import AuthorizationServer
@@ -22,22 +22,12 @@ from consent.client_documents import BadClient
 from consent.details import BadDetails, read_details
 from consent.oauth.assertion import Assertion
 from consent.oauth.messages import Answer, Message, error_answer, quoted
+from consent.oauth.pace import Pace
+from consent.oauth.refusals import InvalidDetails, InvalidProof, TooFast
 from consent.oauth.registered import RegisteredClient
 from vault.server import Server
 
 AUTHORIZE, TOKEN, PAR, REVOKE = "/authorize", "/oauth/token", "/oauth/par", "/oauth/revoke"
-
-
-class InvalidDetails(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
-    """RFC 9396 §5."""
-
-    error = "invalid_authorization_details"
-
-
-class InvalidProof(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
-    """RFC 9449 §5."""
-
-    error = "invalid_dpop_proof"
 
 
 class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
@@ -45,7 +35,7 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
 
     def __init__(self, server: Server) -> None:
         super().__init__(scopes_supported=["vault"])
-        self.vault_server = server
+        self.vault_server, self.pace = server, Pace()
         issuer = server.settings.issuer
         audiences = [issuer, *(issuer + path for path in (TOKEN, PAR, REVOKE))]
         self.register_client_auth_method("private_key_jwt", Assertion(server, audiences))
@@ -59,6 +49,13 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
             return RegisteredClient(clients.find(self.vault_server, client_id))
         except BadClient:
             return None
+
+    def authenticate_client(self, request: Message, methods: Sequence[str], endpoint: str = "token") -> Any:
+        """Who calls; and whether it calls too often, which only itself can bring about."""
+        client: RegisteredClient = super().authenticate_client(request, methods, endpoint)
+        if wait := self.pace.admit(endpoint, client.client_id, now=self.vault_server.now):
+            raise TooFast(wait)
+        return client
 
     def create_oauth2_request(self, request: Message) -> Message:
         """It is one already."""

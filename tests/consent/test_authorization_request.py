@@ -102,13 +102,20 @@ def test_a_decided_request_is_spent(shop: Bookshop) -> None:
         page.answers("no", status=410)
 
 
-def test_a_guessed_request_uri_gets_one_answer_whatever_is_wrong_with_it(shop: Bookshop) -> None:
-    """N7 (RFC 9126 §7.1)"""
-    good = shop.pushes().json()["request_uri"]
+def test_a_guessed_request_uri_gets_one_answer_whatever_is_wrong_with_it(shop: Bookshop, other: Bookshop) -> None:
+    """N7 (RFC 9126 §7.1): made up, cut, another client's, decided, or out of time."""
+    late = shop.pushes().json()["request_uri"]
+    shop.ada.house.clock.passes(seconds=591)  # type: ignore[attr-defined]
+    good, theirs = (each.pushes().json()["request_uri"] for each in (shop, other))
+    decided = shop.consent_address()
+    shop.ada.sees_consent(decided).refuses()
     prefix = good[: -len(good.rpartition(":")[2])]
     turned = good[:-2] + ("A" if good[-2] != "A" else "B") + good[-1]
     guesses = [prefix + secrets.token_urlsafe(32) for _ in range(60)]
     odd = [
+        late,
+        theirs,
+        query(decided)["request_uri"],
         "",
         prefix,
         good[:-1],
@@ -228,10 +235,13 @@ def test_a_wrong_request_with_an_evil_redirect_is_answered_to_the_client_and_sen
         assert evil.json()["error"] in {error, "invalid_request"}
         assert "Location" not in good.headers
         assert "Location" not in evil.headers
-    stranger = "/authorize?" + urlencode(
-        {"client_id": "https://nobody.example/c", "redirect_uri": EVIL, "response_type": "code"}
-    )
-    assert "Location" not in shop.ada.browser.get(stranger).headers
+    pushed = shop.pushes().json()["request_uri"]
+    for stranger in ("https://nobody.example/c", "https://evil.example/client.json", "x", ""):
+        asked = {"client_id": stranger, "request_uri": pushed, "redirect_uri": EVIL, "response_type": "code"}
+        answer = shop.ada.browser.get(f"/authorize?{urlencode(asked)}")
+        assert answer.status_code == 410, stranger
+        assert "Location" not in answer.headers
+        assert "evil.example" not in answer.text
 
 
 def test_a_repeated_parameter_is_refused(shop: Bookshop) -> None:
@@ -263,10 +273,12 @@ def test_no_other_site_is_invited_to_call_the_consent_page(shop: Bookshop) -> No
 
 def test_every_answer_says_which_vault_it_comes_from(shop: Bookshop) -> None:
     """N23 (RFC 9207 §2)"""
-    for decide in ("allows", "refuses"):
+    for decide, said in (("allows", "code"), ("refuses", "error")):
         page = shop.ada.sees_consent(shop.consent_address())
         sent = query(getattr(page, decide)())
+        assert set(sent) - {"error_description"} == {"iss", "state", said}
         assert (sent["iss"], sent["state"]) == (ISSUER, "a-state")
+        assert sent.get("error") == (None if said == "code" else "access_denied")
 
 
 def test_an_answer_from_another_vault_is_not_believed_by_our_client(shop: Bookshop) -> None:
@@ -336,6 +348,17 @@ def test_details_that_are_not_ours_in_every_member_are_refused(shop: Bookshop, a
     """N77 (RFC 9396 §5)"""
     answer = shop.pushes(authorization_details=asked)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_authorization_details")
+
+
+def test_details_that_lack_a_member_or_hold_something_else_in_it_are_refused(shop: Bookshop) -> None:
+    """N77 (RFC 9396 §5): each necessary member in turn; and ten thousand items are too long to be read."""
+    for name in ("type", "collection", "fields", "purpose", "why", "duration", "actions"):
+        without = {each: value for each, value in PURCHASES.items() if each != name}
+        wrong = [{**without, name: value} for value in (None, 7, True, "", [], {}, [[]], ["x", 7])]
+        for asked in wrong if name == "actions" else [without, *wrong]:
+            answer = shop.pushes(authorization_details=details(asked))
+            assert (answer.status_code, answer.json()["error"]) == (400, "invalid_authorization_details"), asked
+    assert shop.pushes(authorization_details="[" + "{}," * 9_999 + "{}]").status_code == 413
 
 
 @pytest.mark.parametrize(

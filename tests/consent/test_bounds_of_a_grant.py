@@ -1,4 +1,4 @@
-"""What a grant does not give, and when nobody holds it any more: N80, N81, N87-N89."""
+"""What a grant does not give, and when nobody holds it any more: N80-N82, N87-N89."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
-from consent import access, asking, grants, sweeping, views
+from consent import access, asking, grants, sweeping, tokens, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, details
+from vault import sessions, set_up
 from vault.collections.preferences import Preference
 from vault.collections.vendors import Vendor
 from vault.turn import settle
@@ -56,19 +57,70 @@ def test_n81_the_answer_tells_what_was_granted_and_not_what_was_asked(ada: Ada, 
     """N81 (RFC 9396 §7): an item left out, optional fields not ticked, a shorter time."""
     ada.buys("The Salt Almanac")
     asked = details(PURCHASES, {**TASTE, "optional": True, "without": "We guess."})
-    tokens = bookshop.tokens(authorization_details=asked)
-    (granted,) = tokens["authorization_details"]
+    held = bookshop.tokens(authorization_details=asked)
+    (granted,) = held["authorization_details"]
     assert (granted["collection"], granted["fields"]) == ("purchases", ["item", "bought_on"])
     assert "optional_fields" not in granted or granted["optional_fields"] == []
-    assert bookshop.looks("/vendor/v1/grant", tokens["access_token"]).json()["authorization_details"] == [granted]
+    assert bookshop.looks("/vendor/v1/grant", held["access_token"]).json()["authorization_details"] == [granted]
+
+
+def test_n81_after_a_narrowing_every_answer_tells_what_is_left(ada: Ada, bookshop: Bookshop) -> None:
+    """N81: the refresh too, so that a vendor learns it without asking."""
+    ada.buys("The Salt Almanac")
+    held = bookshop.tokens("item-1", authorization_details=details(PURCHASES, TASTE))
+    assert [each["collection"] for each in held["authorization_details"]] == ["purchases", "preferences"]
+    ada.presses(f"/sharing/{held['grant_id']}/less", item="1")
+    fresh = bookshop.refreshes(held["refresh_token"]).json()
+    assert [each["collection"] for each in fresh["authorization_details"]] == ["purchases"]
+    for token in (held["access_token"], fresh["access_token"]):
+        shown = bookshop.looks("/vendor/v1/grant", token).json()["authorization_details"]
+        assert shown == fresh["authorization_details"]
+        assert bookshop.looks("/vendor/v1/preferences", token).status_code == 403
+
+
+def test_n82_numbers_and_ids_of_another_owner_lead_nowhere(ada: Ada, bookshop: Bookshop) -> None:
+    """N82: on her pages everything is found among what is hers, so that a guess looks like a mistake."""
+    bought = ada.buys("The Salt Almanac")
+    held = bookshop.tokens()
+    words = "a kite, a kettle, a coat"
+    keyring = set_up.set_up(ada.house, handle="bram", name="Bram", passphrase=words, notice=None, first=False)
+    set_up.write_settings(sessions.for_command(ada.house, keyring), {"name": "Bram", "handle": "bram"})
+    bram, grant = Ada(ada.house, words, keyring), held["grant_id"]
+    before = ada.looks_at(f"/sharing/{grant}")
+    bram.looks_at(f"/sharing/{grant}", 404)
+    for verb, form in (("pause", {}), ("resume", {}), ("stop", {}), ("less", {"item": "0"}), ("sooner", {"days": "1"})):
+        bram.presses(f"/sharing/{grant}/{verb}", status=404, **form)
+    bram.presses(f"/sharing/{grant}/link", status=404)
+    bram.presses("/sharing/stop-all")
+    bram.presses("/sharing/pause-all")
+    for path in (f"/purchases/{bought.number}", f"/purchases/{bought.number}/edit"):
+        assert "Almanac" not in bram.browser.get(path).text
+    bram.presses(f"/purchases/{bought.number}/remove", status=404)
+    assert "Almanac" not in bram.looks_at("/activity") + bram.looks_at("/sharing") + bram.looks_at("/purchases")
+    assert ada.looks_at(f"/sharing/{grant}") == before
+    assert bookshop.looks("/vendor/v1/purchases", held["access_token"]).json()["items"]
+
+
+def test_n82_a_place_in_one_vendors_list_is_no_place_in_anothers(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop
+) -> None:
+    """N82: `after` and `ref` of another grant show nothing of it."""
+    ada.buys("The Salt Almanac")
+    held = bookshop.tokens()
+    page = bookshop.looks("/vendor/v1/purchases", held["access_token"]).json()
+    theirs = coffee.tokens()["access_token"]
+    for asked in (f"?after={page['next']}", f"?ref={page['items'][0]['ref']}", f"/{page['items'][0]['ref']}"):
+        answer = coffee.looks(f"/vendor/v1/purchases{asked}", theirs)
+        assert answer.status_code in {200, 404, 410}, asked
+        assert "Almanac" not in answer.text
 
 
 def test_n87_whoever_knows_the_id_of_a_grant_knows_nothing_more(ada: Ada, bookshop: Bookshop) -> None:
     """N87: not to read it, not to see it, not to end it."""
     ada.buys("The Salt Almanac")
-    tokens = bookshop.tokens()
-    grant, stranger = tokens["grant_id"], ada.app.test_client()
-    for token in (grant, f"vrm_at_{grant}", tokens["access_token"][:-8] + "AAAAAAAA"):
+    held = bookshop.tokens()
+    grant, stranger = held["grant_id"], ada.app.test_client()
+    for token in (grant, f"vrm_at_{grant}", held["access_token"][:-8] + "AAAAAAAA"):
         assert bookshop.looks("/vendor/v1/grant", token).status_code == 401
     for method, path in (
         ("GET", f"/sharing/{grant}"),
@@ -82,19 +134,36 @@ def test_n87_whoever_knows_the_id_of_a_grant_knows_nothing_more(ada: Ada, booksh
         assert "Almanac" not in answer.text, path
     assert bookshop.posts("/oauth/revoke", {"token": grant}).status_code == 200
     assert living(ada) == [grant]
-    assert bookshop.looks("/vendor/v1/purchases", tokens["access_token"]).status_code == 200
+    assert bookshop.looks("/vendor/v1/purchases", held["access_token"]).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["code", "refresh"])
+def test_n88_what_was_opened_before_she_stopped_mints_nothing_after(ada: Ada, bookshop: Bookshop, kind: str) -> None:
+    """N88, in the one order that hurts: the string has opened, she stops it, and only then it comes to minting."""
+    ada.buys("The Salt Almanac")
+    string = bookshop.code() if kind == "code" else bookshop.tokens()["refresh_token"]
+    grant = bytes.fromhex(ada.grant())
+    under_way = tokens.open_credential(ada.house, string, "code" if kind == "code" else "refresh")
+    assert under_way is not None
+    grants.end(ada.house, ada.owner_id, grant, "revoked")
+    mints = tokens.exchange if kind == "code" else tokens.refresh
+    assert mints(ada.house, under_way, jkt=bookshop.key.thumbprint()) is None
+    with ada.house.main.reading() as session:
+        for rows in (GrantLock, Disclosure):
+            assert session.scalar(select(func.count()).select_from(rows).where(rows.grant_id == grant)) == 0
+    assert (living(ada), cause(ada, grant.hex())) == ([], "revoked")
 
 
 @pytest.mark.parametrize("turn", range(3))
 def test_n88_a_revocation_among_refreshes_leaves_no_key_behind(ada: Ada, bookshop: Bookshop, turn: int) -> None:
     """N88: whoever comes first, afterwards there is no lock, no row and no pepper."""
     ada.buys("The Salt Almanac")
-    tokens = bookshop.tokens()
-    grant, answers, start = bytes.fromhex(tokens["grant_id"]), list[Any](), threading.Barrier(5)
+    held = bookshop.tokens()
+    grant, answers, start = bytes.fromhex(held["grant_id"]), list[Any](), threading.Barrier(5)
 
     def refreshes() -> None:
         start.wait()
-        answers.extend(bookshop.refreshes(tokens["refresh_token"]) for _ in range(4))
+        answers.extend(bookshop.refreshes(held["refresh_token"]) for _ in range(4))
 
     def revokes() -> None:
         start.wait()
@@ -132,38 +201,38 @@ def test_n89_what_the_vendor_never_fetched_is_ended(ada: Ada, bookshop: Bookshop
 def test_n89_tokens_that_were_given_back_end_it_and_a_refresh_token_keeps_it(ada: Ada, bookshop: Bookshop) -> None:
     """N89 (RFC 7009): an access token that ran out is nothing unusual; without a refresh token it is the end."""
     ada.buys("The Salt Almanac")
-    tokens = bookshop.tokens()
+    held = bookshop.tokens()
     ada.house.clock.passes(minutes=30)
     sweeping.sweep(ada.house)
-    assert living(ada) == [tokens["grant_id"]]
-    ada.presses(f"/sharing/{tokens['grant_id']}/pause")
+    assert living(ada) == [held["grant_id"]]
+    ada.presses(f"/sharing/{held['grant_id']}/pause")
     sweeping.sweep(ada.house)
-    assert living(ada) == [tokens["grant_id"]]
-    assert bookshop.posts("/oauth/revoke", {"token": tokens["refresh_token"]}).status_code == 200
+    assert living(ada) == [held["grant_id"]]
+    assert bookshop.posts("/oauth/revoke", {"token": held["refresh_token"]}).status_code == 200
     sweeping.sweep(ada.house)
-    assert (living(ada), cause(ada, tokens["grant_id"])) == ([], "unused")
+    assert (living(ada), cause(ada, held["grant_id"])) == ([], "unused")
 
 
 def test_she_lets_it_end_sooner_and_never_later(ada: Ada, bookshop: Bookshop) -> None:
     ada.buys("The Salt Almanac")
-    tokens = bookshop.tokens()
-    grant = tokens["grant_id"]
+    held = bookshop.tokens()
+    grant = held["grant_id"]
     page = ada.looks_at(f"/sharing/{grant}")
     assert [days for days in (1, 7, 30, 90) if f'name="days" value="{days}"' in page] == [1, 7]
     for days in ("30", "365", "0", "-1", "seven", ""):
         ada.presses(f"/sharing/{grant}/sooner", status=404, days=days)
-    assert bookshop.looks("/vendor/v1/purchases", tokens["access_token"]).status_code == 200
+    assert bookshop.looks("/vendor/v1/purchases", held["access_token"]).status_code == 200
     ada.presses(f"/sharing/{grant}/sooner", days="7")
     assert "29 November 2026" in ada.looks_at(f"/sharing/{grant}")
-    shown = bookshop.looks("/vendor/v1/grant", tokens["access_token"]).json()
+    shown = bookshop.looks("/vendor/v1/grant", held["access_token"]).json()
     assert (shown["until"], shown["authorization_details"][0]["until"]) == ("2026-11-29", "2026-11-29")
     ada.presses(f"/sharing/{grant}/sooner", status=404, days="30")
     ada.house.clock.passes(days=7, seconds=-61)
-    fresh = bookshop.refreshes(tokens["refresh_token"]).json()
+    fresh = bookshop.refreshes(held["refresh_token"]).json()
     assert fresh["expires_in"] <= 61
     ada.house.clock.passes(seconds=61)
     assert bookshop.looks("/vendor/v1/purchases", fresh["access_token"]).status_code == 401
-    assert bookshop.refreshes(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert bookshop.refreshes(held["refresh_token"]).json()["error"] == "invalid_grant"
     ada.house.clock.passes(minutes=5)
     tick(ada.house, sweep=False)
     assert (living(ada), cause(ada, grant)) == ([], "expired")

@@ -10,9 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+from flask import Flask, Response, jsonify
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from connectors.demo_shop.serving import LoopbackServer
 from connectors.vendor_client import new_key, public_jwks
+from connectors.vendor_client.proofs import s256
 from tests.conftest import PASSPHRASE
 from tests.people import ISSUER, Bookshop, household, sign, sign_anything
 
@@ -174,14 +177,25 @@ def test_who_it_is_must_be_said_plainly(shop: Bookshop) -> None:
 
 
 def test_keys_named_in_the_assertion_itself_count_for_nothing(shop: Bookshop) -> None:
-    """N46 (FAPI 2.0 §5.4.2)"""
-    thief = new_key()
+    """N46 (FAPI 2.0 §5.4.2): nor does anybody go and look where it points to, where good keys for it would stand."""
+    thief, calls = new_key(), []
     jwk = thief.as_dict(private=False)
+    app = Flask("thief")
+
+    @app.get("/keys.json")
+    def keys() -> Response:
+        calls.append(1)
+        return jsonify(public_jwks(thief))
+
+    server = LoopbackServer(app, 0)
+    server.start()
+    there = f"http://thief.localhost:{server.port}/keys.json"
     for more in (
         {"jwk": jwk},
         {"jwk": jwk, "kid": thief.thumbprint()},
-        {"jku": f"{shop.address}/thief.json", "kid": thief.thumbprint()},
-        {"x5u": "https://evil.example/x"},
+        {"jku": there, "kid": thief.thumbprint()},
+        {"jku": there, "jwk": jwk},
+        {"x5u": there, "kid": thief.thumbprint()},
         {"x5c": ["MIIB"]},
         {"kid": ["x"]},
         {"kid": {"a": "b"}},
@@ -189,7 +203,11 @@ def test_keys_named_in_the_assertion_itself_count_for_nothing(shop: Bookshop) ->
         {"crit": ["b64"], "b64": False},
         {"crit": ["unheard-of"], "unheard-of": 1},
     ):
-        assert refused(pushes(shop, assertion(shop, {"alg": "ES256", **more}, {"jti": str(more)}, thief))), more
+        assert refused(pushes(shop, assertion(shop, {"alg": "ES256", **more}, {"jti": s256(str(more))}, thief))), more
+    by_header = assertion(shop, {"alg": "ES256", "kid": shop.key.thumbprint(), "jku": there}, {}, shop.key)
+    assert pushes(shop, by_header).status_code == 201, "what points elsewhere is ignored, and its own key counts"
+    server.stop()
+    assert not calls
 
 
 def test_a_client_secret_is_not_a_way_in(shop: Bookshop) -> None:

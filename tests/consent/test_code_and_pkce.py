@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import text
 
 from connectors.vendor_client import new_key
 from tests.conftest import PASSPHRASE
-from tests.people import ISSUER, VERIFIER, Bookshop, household
+from tests.people import ISSUER, VERIFIER, Bookshop, household, query
 
 TOKEN = f"{ISSUER}/oauth/token"
 
@@ -182,14 +183,21 @@ def test_a_code_goes_with_the_key_that_pushed_the_request(shop: Bookshop) -> Non
     refused = shop.redeems(code, key=thief)
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_dpop_proof")
     assert shop.redeems(code, key=key).status_code == 200
+    by_proof = shop.pushes(shop.proves("POST", pushed, key=key)).json()["request_uri"]
+    address = "/authorize?" + urlencode({"client_id": shop.client_id, "request_uri": by_proof})
+    code = query(shop.ada.sees_consent(address).allows())["code"]
+    for wrong in (thief, shop.key):
+        refused = shop.redeems(code, key=wrong)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_dpop_proof")
+    assert shop.redeems(code, key=key).status_code == 200
 
 
 def test_nothing_at_the_token_endpoint_is_read_from_the_address(shop: Bookshop) -> None:
     """N36 (OAuth 2.1 §3.2)"""
     code = shop.code()
     form = {"grant_type": "authorization_code", "redirect_uri": shop.redirect_uri, "code_verifier": VERIFIER}
-    for query, body in (({"code": code}, form), ({"x": "1"}, {**form, "code": code})):
-        answer = shop.posts("/oauth/token", body, params=query, proof=shop.proves("POST", TOKEN))
+    for asked, body in (({"code": code}, form), ({"x": "1"}, {**form, "code": code})):
+        answer = shop.posts("/oauth/token", body, params=asked, proof=shop.proves("POST", TOKEN))
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
     assert shop.redeems(code).status_code == 200
 

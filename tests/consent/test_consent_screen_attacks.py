@@ -215,6 +215,52 @@ def test_the_page_can_be_framed_by_nobody_and_is_kept_by_nobody(shop: Bookshop) 
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["other vendors to choose from", "none"])
+def test_a_key_pressed_by_accident_allows_nothing(shop: Bookshop, known: bool) -> None:
+    """N95: Enter sends a form by its first button, which never allows; and no button has the focus to begin with."""
+    page = shop.ada.looks_at(shop.consent_address(authorization_details=ASKED))
+    if not known:
+        page = re.sub(
+            r"<details>\s*<summary>(?:(?!</details>).)*name=\"vendor\".*?</details>", "", page, flags=re.DOTALL
+        )
+    form = page.partition('<form class="consent')[2].partition("</form>")[0]
+    buttons = re.findall(r'<button[^>]*name="answer" value="(\w+)"', form)
+    assert buttons == (["show", "no", "yes"] if known else ["no", "yes"])
+    assert len(re.findall(r"<button|type=\"(?:submit|image)\"", form)) == len(buttons)
+    assert "autofocus" not in form
+    assert not re.findall(r'type="checkbox"[^>]*checked', form)
+
+
+def test_a_form_without_a_choice_decides_nothing(shop: Bookshop) -> None:
+    """N95: sent at once by whatever sends forms, it shows the page again, and the request is as open as it was."""
+    form = form_of(shop)
+    for said in ({"answer": ""}, {"answer": "YES"}, {"answer": "true"}, {"answer": "show"}, {"allow": "yes"}):
+        answer = shop.ada.presses("/authorize", status=200, **{**form, "answer": "", **said})
+        assert "Location" not in answer.headers
+    del form["answer"]
+    shop.ada.presses("/authorize", status=200, **form)
+    assert grants(shop) == 0
+    assert shop.ada.presses("/authorize", **form, answer="yes").status_code == 303
+
+
+def test_a_session_that_was_put_into_her_browser_is_not_the_one_she_opens(shop: Bookshop) -> None:
+    """N96 (RFC 9700 §4.7): what was in the cookie before, whoever put it there, opens nothing of hers afterwards."""
+    planted = shop.ada.app.test_client()
+    opened = planted.post("/unlock", data={"passphrase": PASSPHRASE}).headers["Set-Cookie"]
+    stranger = shop.ada.app.test_client()
+    string = opened.partition("vault=")[2].partition(";")[0]
+    for known in (string, "vrm_se_" + "A" * 91, "x"):
+        stranger.set_cookie("vault", known, domain="localhost")
+        answer = stranger.post("/unlock", data={"passphrase": PASSPHRASE})
+        assert answer.status_code == 303
+        fresh = answer.headers["Set-Cookie"].partition("vault=")[2].partition(";")[0]
+        assert fresh
+        assert fresh != known
+        thief = shop.ada.app.test_client()
+        thief.set_cookie("vault", known, domain="localhost")
+        assert thief.get("/sharing").headers["Location"].startswith("/unlock")
+
+
 def test_nobody_is_made_to_open_another_vault_unseen(shop: Bookshop) -> None:
     """N96 (RFC 9700 §4.7)"""
     stranger = shop.ada.app.test_client()

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from connectors.demo_mail import Mailbox
 from tests.conftest import PASSPHRASE
 from tests.people import ISSUER, Bookshop, household
-from vault import bearer, worker
-from vault.errors import TooManyTries
+from vault import bearer, unlock, worker
+from vault.errors import TooManyTries, WrongSecret
 
 LINK = re.compile(re.escape(ISSUER) + r"(/r/vrm_rv_[\w-]{91})")
 
@@ -132,6 +132,16 @@ def test_a_form_without_a_choice_changes_nothing(shop: Bookshop, held: dict[str,
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
         assert stranger.post(link, data={"answer": "stop"}, headers=headers).status_code == 403
     assert sees(shop, held) == 200
+
+
+def test_a_link_is_framed_by_nobody_and_stops_nothing_by_accident(shop: Bookshop, held: dict[str, Any]) -> None:
+    """N95, N102: no field to press Enter in, no button with the focus, and the first one can be undone."""
+    answer = shop.ada.app.test_client().get(drawn(shop, held))
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    form = answer.text.partition('<form class="stack loose"')[2].partition("</form>")[0]
+    assert re.findall(r'<button[^>]*name="answer" value="(\w+)"', form) == ["pause", "stop"]
+    assert not re.search(r"<(input|select|textarea)|autofocus|<script", form)
 
 
 def test_the_mailed_link_stops_it_with_the_vault_locked(shop: Bookshop, held: dict[str, Any], mailbox: Mailbox) -> None:
@@ -255,3 +265,24 @@ def test_asking_again_and_again_is_slowed_down(shop: Bookshop, held: dict[str, A
         assert [answer.status_code for answer in said[:5]] == [200] * 5
         assert said[-1].status_code == TooManyTries.status == 429
         assert int(said[-1].headers["Retry-After"]) >= 1
+
+
+def test_a_header_does_not_make_somebody_else_of_who_asks(shop: Bookshop, held: dict[str, Any]) -> None:
+    """N111, N112 (RFC 9700 §4.13): the address that is slowed down is the one that called."""
+    stranger, here = shop.ada.app.test_client(), {"REMOTE_ADDR": "198.51.100.77"}
+    said = []
+    for number in range(8):
+        claims = dict.fromkeys(("X-Forwarded-For", "X-Real-IP", "Client-IP"), f"203.0.113.{number}")
+        headers = {**claims, "Forwarded": f"for=203.0.113.{number}"}
+        said.append(stranger.post("/stop", data={"handle": "nobody"}, headers=headers, environ_base=here).status_code)
+    assert said == [200] * 6 + [429] * 2
+
+
+def test_guessing_from_elsewhere_keeps_her_out_for_half_a_minute_at_most(shop: Bookshop, held: dict[str, Any]) -> None:
+    """N112 (OAuth 2.1 §2.4.1): however often others have tried her name, from however many addresses."""
+    clock, house = shop.ada.house.clock, shop.ada.house
+    for number in range(12):
+        with pytest.raises(WrongSecret):
+            unlock.with_passphrase(house, "ada", "a guess", address=f"203.0.113.{number}")
+        clock.passes(seconds=30)  # type: ignore[attr-defined]
+    assert unlock.with_passphrase(house, "ada", PASSPHRASE, address="198.51.100.1")

@@ -1,0 +1,122 @@
+"""One client that calls and calls is told to wait; nobody else notices, and nobody else can bring it about. N112."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from connectors.vendor_client import TryLater, discover, new_key
+from consent.oauth.endpoints import engine
+from consent.oauth.pace import MINUTE, MOST, Pace
+from tests.people import ISSUER, PURCHASES, Ada, Bookshop, Raw
+
+FEW = {"par": 3, "token": 4}
+
+
+@pytest.fixture
+def strict(ada: Ada) -> None:
+    """A vault whose patience is short, so that a test is."""
+    with ada.app.app_context():
+        engine().pace = Pace(FEW)
+
+
+def told_to_wait(answer: httpx.Response) -> bool:
+    """429 in the shape of RFC 6749 §5.2, with the seconds that are left, and kept by nobody."""
+    shape = (answer.status_code, answer.json()["error"], answer.headers["Cache-Control"])
+    return shape == (429, "temporarily_unavailable", "no-store") and 1 <= int(answer.headers["Retry-After"]) <= MINUTE
+
+
+def test_who_pushes_too_much_waits_for_the_next_minute(strict: None, ada: Ada, bookshop: Bookshop) -> None:
+    """RFC 9126 §2.3: also when what it pushes is refused."""
+    assert [bookshop.pushes(redirect_uri=uri).status_code for uri in (bookshop.redirect_uri, "x", "x")] == [
+        201,
+        400,
+        400,
+    ]
+    late = bookshop.pushes()
+    assert told_to_wait(late)
+    ada.house.clock.passes(seconds=int(late.headers["Retry-After"]) - 1)  # type: ignore[attr-defined]
+    assert told_to_wait(bookshop.pushes())
+    ada.house.clock.passes(seconds=1)  # type: ignore[attr-defined]
+    assert bookshop.pushes().status_code == 201
+
+
+def test_who_fetches_too_many_tokens_waits_and_loses_nothing(strict: None, ada: Ada, bookshop: Bookshop) -> None:
+    """The code and the refresh token are as good afterwards; looks and pushes are counted apart."""
+    held = bookshop.tokens()
+    assert [bookshop.refreshes(held["refresh_token"]).status_code for _ in range(3)] == [200] * 3
+    assert told_to_wait(bookshop.refreshes(held["refresh_token"]))
+    assert bookshop.looks("/vendor/v1/purchases", held["access_token"]).status_code == 200
+    assert bookshop.posts("/oauth/revoke", {"token": "x"}).status_code == 200, "giving back is never put off"
+    ada.house.clock.passes(seconds=30)  # type: ignore[attr-defined]
+    code = bookshop.code()
+    late = bookshop.redeems(code)
+    assert told_to_wait(late)
+    ada.house.clock.passes(seconds=int(late.headers["Retry-After"]))  # type: ignore[attr-defined]
+    assert bookshop.refreshes(bookshop.redeems(code).json()["refresh_token"]).status_code == 200
+
+
+def test_nobody_else_waits(strict: None, ada: Ada, bookshop: Bookshop, coffee: Bookshop) -> None:
+    """Another client and the owner go on as if nothing had happened."""
+    address = bookshop.consent_address()
+    answers = [bookshop.pushes() for _ in range(5)]
+    assert told_to_wait(answers[-1])
+    assert coffee.pushes().status_code == 201
+    page = ada.sees_consent(address)
+    assert "code=" in page.allows()
+    ada.looks_at("/sharing")
+
+
+def test_a_stranger_uses_up_nobodys_share(strict: None, bookshop: Bookshop, coffee: Bookshop) -> None:
+    """OAuth 2.1 §2.4.1: what counts is who has proved to be the client, with something new."""
+    caught = bookshop.asserts()
+    assert bookshop.http.post("/oauth/par", data={**bookshop.form(), **caught}).status_code == 201
+    for _ in range(10):
+        for signed in (
+            caught,
+            bookshop.asserts(key=new_key()),
+            {**coffee.asserts(), "client_id": bookshop.client_id},
+            {"client_id": bookshop.client_id},
+        ):
+            for path, form in (("/oauth/par", bookshop.form()), ("/oauth/token", {"grant_type": "refresh_token"})):
+                assert bookshop.http.post(path, data={**form, **signed}).status_code == 401
+    assert [bookshop.pushes().status_code for _ in range(3)] == [201, 201, 429]
+    assert coffee.pushes().status_code == 201
+
+
+def test_of_many_at_once_as_many_are_served_as_one_after_the_other(strict: None, bookshop: Bookshop) -> None:
+    """No call slips through between counting and looking at the count."""
+    assert bookshop.pushes().status_code == 201
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _n: bookshop.pushes().status_code, range(16)))
+    assert sorted(answers) == [201] * 2 + [429] * 14
+
+
+def test_our_client_hears_how_long_to_wait(strict: None, bookshop: Bookshop) -> None:
+    """The vendor's library says so with an error of its own."""
+    vault = discover(bookshop.client, ISSUER)
+    for _ in range(3):
+        vault.ask([Raw(PURCHASES)], "a-state")  # type: ignore[list-item]
+    with pytest.raises(TryLater) as told:
+        vault.ask([Raw(PURCHASES)], "a-state")  # type: ignore[list-item]
+    assert 1 <= told.value.seconds <= MINUTE
+
+
+def test_counting_holds_no_more_than_a_minute() -> None:
+    """Clients come by the thousand; what is past is forgotten whole, also when a clock is put back."""
+    pace = Pace({"par": 1})
+    for now in (0, 59, 60, 120, 60):
+        assert [pace.admit("par", f"client {number}", now=now) for number in range(1000)] == [
+            0 if now != 59 else 1
+        ] * 1000
+        assert len(pace._calls) == 1000
+    assert pace.admit("revoke", "client 1", now=60) == 0
+
+
+def test_how_much_is_allowed_is_what_vendors_are_told() -> None:
+    told = (Path(__file__).resolve().parents[2] / "docs" / "vendor-api.md").read_text(encoding="utf-8")
+    assert re.search(rf"\b{MOST['par']} requests .*\b{MOST['token']} calls", told, re.DOTALL)
