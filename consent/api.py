@@ -8,7 +8,9 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, current_app, g, request
 
+from consent import receipt_rows
 from consent.looking import MOST, Asking, Code, Denied, look
+from consent.tokens import open_credential
 from vault.record import CLASSES
 from vault.server import Server
 
@@ -36,6 +38,21 @@ PROBLEMS: dict[str, tuple[int, str]] = {
 def grant() -> Response:
     """The permission itself: what it shows and until when."""
     return _answer(None)
+
+
+@pages.get("/receipt")
+def receipt() -> Response:
+    """The signed receipt of the permission as it stands. Its asking is checked and logged as for the permission."""
+    answered = _answer(None)
+    if answered.status_code != 200:
+        return answered
+    opened = open_credential(_server(), request.headers["Authorization"].partition(" ")[2].strip(), "access")
+    if opened is None or opened.opened.key is None:
+        return problem("invalid_token")  # it has ended since it was checked
+    found = opened.found
+    with _server().main.reading() as session:
+        text = receipt_rows.vendors_copy(session, found.string.owner_id, found.grant_id, opened.opened.key)
+    return Response(text, content_type="application/jwt") if text else problem("not_found")
 
 
 @pages.get("/<collection>")

@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 import orjson
 from sqlalchemy import select
 
-from consent import grants, pushed, views
+from consent import grants, notices, pushed, receipt_rows, views
 from consent.clients import Client
 from consent.disclosing import Row, Shown, all_shown, digest_of, sealed_set, shown_by
 from consent.models import Grant
 from consent.pushed import Asked
+from consent.receipts import Screen
 from consent.terms import DAY, Terms, VaultData, durations
 from vault import crypto, store
 from vault.collections.vendors import Vendor
@@ -136,9 +137,9 @@ def previews(session: Session, vault: OpenVault, asked: Asked, terms: Terms) -> 
     return [Preview(item, list(shown_by(session, vault, terms, whole[item.number]))) for item in asked.items]
 
 
-def digest(asked: Asked, terms: Terms, shown: Iterable[Shown]) -> bytes:
-    """What the form carries: the request, the vendor it is tied to, and every byte that could be shown."""
-    return crypto.digest(asked.tag, digest_of(terms, shown))
+def digest(asked: Asked, terms: Terms, shown: Iterable[Shown], screen: Screen) -> bytes:
+    """What the form carries: the request, the vendor it is tied to, every byte that could be shown, and the screen."""
+    return crypto.digest(asked.tag, digest_of(terms, shown), screen.digest)
 
 
 def read_decision(asked: Asked, form: Mapping[str, Any], ticked: Iterable[str]) -> Decision:
@@ -179,11 +180,18 @@ class Prepared(NamedTuple):
 
 
 def allow(
-    vault: OpenVault, asked: Asked, client: Client, vendor_number: int, decision: Decision, shown: bytes
+    vault: OpenVault,
+    asked: Asked,
+    client: Client,
+    vendor_number: int,
+    decision: Decision,
+    shown: bytes,
+    screen: Screen,
 ) -> grants.Given:
     """Give what she allowed: made ready before her turn, which spends the request, compares the digest and writes.
 
-    The pepper comes before the turn. Raises AlreadyDecided, ChangedMeanwhile, NotFound.
+    `shown` is the digest her form carried, `screen` is rendered anew: they fit only if she saw this very screen. The
+    pepper comes before the turn. Raises AlreadyDecided, ChangedMeanwhile, NotFound.
     """
     server, owner = vault.server, vault.owner_id
     grant, key = crypto.random_bytes(16), crypto.random_bytes()
@@ -194,7 +202,7 @@ def allow(
         whole = widest(vault, asked, client, vendor)
         terms = _decided(server, asked, whole, decision)
         rows = sealed_set(session, vault, grant, key, terms, grants.FIRST_VERSION)
-        return Prepared(at, digest(asked, whole, all_shown(session, vault, whole)), terms, rows)
+        return Prepared(at, digest(asked, whole, all_shown(session, vault, whole), screen), terms, rows)
 
     with server.main.reading() as session:
         ready = prepare(session)
@@ -211,7 +219,8 @@ def allow(
             made = store.add(turn, vault, Vendor(called=client.name, domains=(host,)))
             terms = replace(terms, vendor=made.number)
         given = grants.give(turn, vault, grants.NewGrant(grant, key, pepper), terms, ready.rows, _bound(asked, client))
-        grants.mail_link(turn.session, server, owner, given.link)
+        receipt_rows.given(turn, vault, grant, key, terms, screen)
+        notices.given(turn.session, server, owner, grants.link_address(server, given.link))
     for replaced in turn.memory["replaced"]:
         grants.end(server, owner, replaced, "replaced")
     return given

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 
-from consent import grant_boxes, grant_locks, views
+from consent import grant_boxes, grant_locks, notices, receipt_rows, reminders, views
 from consent.disclosing import Row, all_shown, change_set, digest_of, reseal_set, write_set
 from consent.disclosure import about_terms
 from consent.models import Disclosure, Grant, GrantLock
 from consent.terms import Terms
 from consent.views import GrantView
-from vault import crypto, mail
+from vault import crypto
 from vault.db import taking_away
 from vault.errors import NotFound
 from vault.jobs import enqueue
@@ -99,6 +99,7 @@ def give(
         **bound,
     )
     _expire_later(session, server, owner, grant, terms.until)
+    reminders.plan(session, server, owner, given_at=terms.given_at, until=terms.until)
     for replaced in earlier:
         enqueue(session, server, owner, "replace", {"grant": replaced.hex()})
     turn.memory["replaced"] = list(earlier)
@@ -125,17 +126,6 @@ def link_address(server: Server, string: str) -> str:
     return f"{server.settings.issuer}/r/{string}"
 
 
-def mail_link(session: Session, server: Server, owner: bytes, link: str) -> None:
-    """Mail her the link that stops it. The mail names nobody and nothing."""
-    text = (
-        "You have just let somebody see something in your vault.\n\n"
-        "To pause or stop it, at any time, without unlocking anything:\n"
-        f"{link_address(server, link)}\n\n"
-        f"What everybody can see: {server.settings.issuer}/sharing\n"
-    )
-    mail.queue(session, server, owner, "You let somebody see something in your vault", text)
-
-
 def end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
     """End a grant for good. Needs no key: first the pepper, and at once nothing of it opens; then the rows."""
     databases = (server.keystore.database, server.main)
@@ -147,11 +137,15 @@ def end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
 def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
     mine = (Grant.owner_id == owner, Grant.grant_id == grant)
     with her_turn(server, owner) as turn:
-        turn.session.execute(
+        now_ended = turn.session.execute(
             update(Grant)
             .where(*mine, Grant.state == "live")
             .values(state="ended", cause=cause, ended_day=server.now // 86400)
         )
+        if now_ended.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+            receipt_rows.ended(turn, grant, cause)
+            if cause != "replaced":  # she has just been told of what takes its place
+                notices.ended(turn.session, server, owner)
         turn.session.execute(update(Grant).where(*mine).values(terms_box=None, copy_box=None))
         for kind in (GrantLock, Disclosure):
             turn.session.execute(delete(kind).where(kind.owner_id == owner, kind.grant_id == grant))
@@ -169,16 +163,16 @@ def resume(vault: OpenVault, grant: bytes) -> bool:
 
 def narrow(vault: OpenVault, grant: bytes, number: int) -> None:
     """Take one item away; the last one ends the grant."""
-    if not _lessen(vault, grant, lambda terms: terms.without(number)).items:
+    if not _lessen(vault, grant, "narrowed", lambda terms: terms.without(number)).items:
         end(vault.server, vault.owner_id, grant, "revoked")
 
 
 def shorten(vault: OpenVault, grant: bytes, until: int) -> None:
     """Let it end earlier, at `until` (seconds since 1970). A later day is no change, and so refused."""
-    _lessen(vault, grant, lambda terms: terms.ending(until))
+    _lessen(vault, grant, "shortened", lambda terms: terms.ending(until))
 
 
-def _lessen(vault: OpenVault, grant: bytes, less: Callable[[Terms], Terms]) -> Terms:
+def _lessen(vault: OpenVault, grant: bytes, event: str, less: Callable[[Terms], Terms]) -> Terms:
     """Rows under the next version, then the floor, then the answer. Raises NotFound where nothing becomes less."""
     with vault.server.main.reading() as session:
         views.settle_versions(vault, [views.read(session, vault, grant)])
@@ -190,10 +184,18 @@ def _lessen(vault: OpenVault, grant: bytes, less: Callable[[Terms], Terms]) -> T
         if not view.live or terms == view.terms:
             raise NotFound
         if terms.items:
-            reseal(turn, vault, view, terms)
+            _agree(turn, vault, view, terms, event)
+            notices.lessened(turn.session, vault.server, vault.owner_id)
         if terms.until < view.terms.until:
             _expire_later(turn.session, vault.server, vault.owner_id, grant, terms.until)
     return terms
+
+
+def _agree(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms, event: str) -> None:
+    """What is agreed from now on, with its receipt."""
+    reseal(turn, vault, view, terms)
+    assert view.key is not None  # noqa: S101 - a live grant has its key
+    receipt_rows.changed(turn, vault, view.grant_id, view.key, terms, event)
 
 
 def _expire_later(session: Session, server: Server, owner: bytes, grant: bytes, until: int) -> None:
@@ -229,7 +231,8 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
             raise NotFound
         if not crypto.same(digest_of(view.terms, all_shown(turn.session, vault, view.terms)), shown):
             return False
-        reseal(turn, vault, view, view.terms)
+        _agree(turn, vault, view, view.terms, "renewed")
+        notices.renewed(turn.session, vault.server, vault.owner_id)
     return vault.server.keystore.resume(vault.owner_id, grant, seen="old copy")
 
 

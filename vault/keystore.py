@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, cast
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from vault import crypto
 from vault.db import Database, Statement
@@ -20,7 +20,9 @@ from vault.models import Floor, KeystoreInstance, Pepper, ServerKey
 
 Held = Literal["paused", "old copy"]
 Kind = Literal["lock", "session", "grant"]
-Purpose = Literal["seal", "tag", "route"]
+Purpose = Literal["seal", "tag", "route", "receipt"]
+FIRST: tuple[Purpose, ...] = ("seal", "tag", "route")  # lost ones are never made anew: what they sealed would be lost
+ADDED: tuple[Purpose, ...] = ("receipt",)  # by later releases, to keystores that lack them
 
 
 class Standing(NamedTuple):
@@ -43,11 +45,15 @@ _STANDING = Statement(
 
 @dataclass(frozen=True)
 class ServerKeys:
-    """The server's own keys: `seal` for what it reads while she is away, `tag` for look-ups, `route` for strings."""
+    """The server's own keys: `seal` for what it reads while she is away, `tag` for look-ups, `route` for strings.
+
+    `receipt` is the seed of the key that signs receipts.
+    """
 
     seal: bytes = field(repr=False)
     tag: bytes = field(repr=False)
     route: bytes = field(repr=False)
+    receipt: bytes = field(repr=False)
 
 
 class Keystore:
@@ -146,20 +152,21 @@ class Keystore:
             )
 
     def set_up(self) -> bytes:
-        """Make the server's keys and the instance id where they are missing; returns the id."""
+        """Make the instance id and its first keys where there is no id yet; returns the id."""
         with self.database.writing() as connection:
             known = connection.execute(select(KeystoreInstance.id)).scalar()
             if known is not None:
                 return known
             made = crypto.random_bytes(16)
             connection.execute(insert(KeystoreInstance).values(id=made))
-            purposes: Iterable[Purpose] = ("seal", "tag", "route")
-            rows = [
-                {"key_id": number, "purpose": purpose, "secret": crypto.random_bytes()}
-                for number, purpose in enumerate(purposes, start=1)
-            ]
-            connection.execute(insert(ServerKey), rows)
+            _make_keys(connection, FIRST)
             return made
+
+    def complete(self) -> None:
+        """Make the keys that a keystore from an earlier release lacks."""
+        with self.database.writing() as connection:
+            known = set(connection.scalars(select(ServerKey.purpose)))
+            _make_keys(connection, [purpose for purpose in ADDED if purpose not in known])
 
     @cached_property
     def keys(self) -> ServerKeys:
@@ -167,3 +174,10 @@ class Keystore:
         with self.database.engine.connect() as connection:
             rows = connection.execute(select(ServerKey.purpose, ServerKey.secret).order_by(ServerKey.key_id))
             return ServerKeys(**{purpose: secret for purpose, secret in rows})
+
+
+def _make_keys(connection: Connection, purposes: Iterable[Purpose]) -> None:
+    last = connection.scalar(select(func.max(ServerKey.key_id))) or 0
+    for number, purpose in enumerate(purposes, start=last + 1):
+        row = {"key_id": number, "purpose": purpose, "secret": crypto.random_bytes()}
+        connection.execute(insert(ServerKey).values(**row))

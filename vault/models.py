@@ -166,7 +166,7 @@ class Floor(Keys):
 
 
 class ServerKey(Keys):
-    """A key of the server: seal, tag or route."""
+    """A key of the server: seal, tag, route or receipt."""
 
     __tablename__ = "server_keys"
     key_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

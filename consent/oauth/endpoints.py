@@ -7,11 +7,13 @@ from typing import Any
 from authlib.oauth2.rfc6749.errors import OAuth2Error
 from flask import Blueprint, Response, current_app, jsonify, request
 
+from consent import signing
 from consent.oauth.engine import AUTHORIZE, PAR, REVOKE, TOKEN, Engine
 from consent.oauth.messages import MOST_BYTES, Answer, error_answer, read_form
 from vault.errors import DiskFull
 from vault.server import Server
 
+KEYS = "/.well-known/jwks.json"
 pages = Blueprint("oauth", __name__)
 pages.machine = True  # type: ignore[attr-defined]  # read by vault.pages.session: proofs instead of cookies
 
@@ -87,6 +89,7 @@ def authorization_server() -> Response:
             "token_endpoint": issuer + TOKEN,
             "pushed_authorization_request_endpoint": issuer + PAR,
             "revocation_endpoint": issuer + REVOKE,
+            "jwks_uri": issuer + KEYS,
             "require_pushed_authorization_requests": True,
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
@@ -104,6 +107,14 @@ def authorization_server() -> Response:
             "request_uri_parameter_supported": False,
         }
     )
+
+
+@pages.get(KEYS)
+def keys() -> Response:
+    """The key that receipts are signed with, as a JWK Set (RFC 7517 §5), for whoever holds a receipt."""
+    response = jsonify({"keys": [signing.public_key(_server().keys.receipt)]})
+    response.content_type = "application/jwk-set+json"
+    return response
 
 
 @pages.get("/.well-known/oauth-protected-resource")

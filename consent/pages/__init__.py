@@ -7,6 +7,6 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of consent."""
-    from consent.pages import activity, authorize, revocation, sharing
+    from consent.pages import activity, authorize, receipts, revocation, sharing
 
-    return [authorize.pages, sharing.pages, activity.pages, revocation.pages]
+    return [authorize.pages, sharing.pages, activity.pages, receipts.pages, revocation.pages]

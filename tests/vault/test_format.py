@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shutil
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -126,7 +127,7 @@ def test_every_kind_of_lock_and_key_is_on_the_page() -> None:
     assert letters == dict(PREFIX)
     keys = " ".join(row[0] for row in table_under("Keys")[1:])
     assert all(f"{'files' if purpose == 'files' else purpose} key" in keys for purpose in PURPOSES)
-    assert all(f"{purpose} key (server)" in keys for purpose in ("seal", "tag", "route"))
+    assert all(f"{purpose} key (server)" in keys for purpose in ("seal", "tag", "route", "receipt"))
     assert all(word in keys for word in ("root key", "grant key", "log key", "request key", "peppers", "row keys"))
 
 
@@ -287,6 +288,13 @@ def test_the_reader_opens_a_whole_vault_with_the_passphrase(
     assert {label["name"] for label in vault.labels()} == {"Bookshop"}
     assert [client["client_id"] for client in vault.clients()] == [bookshop.client_id]
     assert {kind for kind, _payload in vault.jobs()} >= {"expire"}
+    (said,) = vault.receipts(root)
+    assert said["party_identification"][0]["party_id"] == bookshop.client_id
+    ((receipt, screen),) = vault.screens(root).items()
+    assert receipt == said["receipt_id"]
+    assert b"The Salt Almanac" in screen
+    copy = vault.vendors_receipt(tokens(bookshop)[0])
+    assert json.loads(urlsafe_b64decode(copy.split(b".")[1] + b"==")) == said
     (memory,) = vault.memories(root).values()
     assert memory["client_id"] == bookshop.client_id
     assert [course["name"] for course in vault.imports(root)] == ["orders.csv"]
@@ -431,6 +439,7 @@ def test_a_token_opens_its_own_grant_and_nothing_else(
     hers = [box for box in opened if (box.table, box.column) not in by_the_server]
     assert {(box.table, box.column) for box in hers} == {
         ("grants", "terms_box"),
+        ("receipts", "copy_box"),
         ("disclosures", "box"),
         ("accesses", "box"),
         ("grant_locks", "box"),
@@ -462,7 +471,13 @@ def test_main_and_keystore_open_what_the_server_seals_and_nothing_of_hers(
     tables = ("server_keys", "peppers")
     secrets = [secret for table in tables for (secret,) in reader.rows(file, f"SELECT secret FROM {table}")]
     opened = {(box.table, box.column) for box in files.boxes() if any(reader.opens(box, key) for key in secrets)}
-    assert opened == {("owners", "notice_box"), ("jobs", "box"), ("clients", "box"), ("grants", "label_box")}
+    by_the_server = {("owners", "notice_box"), ("jobs", "box"), ("clients", "box"), ("grants", "label_box")}
+    assert opened == by_the_server
+    ada.presses(f"/sharing/{ada.grant()}/stop")
+    files = taken(ada.house, tmp_path / "later")
+    opened = [box for box in files.boxes() if any(reader.opens(box, key) for key in secrets)]
+    assert {(box.table, box.column) for box in opened} == {*by_the_server, ("receipts", "box")}
+    assert len([box for box in opened if box.table == "receipts"]) == 1, "the end's, which says what the label says"
 
 
 def test_what_is_revoked_opens_to_nobody_with_any_copy_of_main(ada: Ada, bookshop: Bookshop, tmp_path: Path) -> None:
