@@ -27,9 +27,9 @@ EVERY = 90  # days
 
 
 def plan(session: Session, server: Server, owner: bytes, *, given_at: int, until: int) -> None:
-    """Remind her of what she gives now, if it lives so long. Within her turn."""
+    """Remind her of what she gives now, if it lives longer than that day. Within her turn."""
     first = given_at // DAY + EVERY
-    if until > first * DAY:
+    if until // DAY > first:
         _enqueue(session, server, owner, first)
 
 
@@ -45,7 +45,7 @@ def remind(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
         of_day = {grant: label for grant, label in living.items() if (day - label["given_at"] // DAY) % EVERY == 0}
         if any(label["until"] > server.now and alive[grant].held is None for grant, label in of_day.items()):
             notices.reminder(session, server, owner)
-        if any(label["until"] > following * DAY for label in of_day.values()):
+        if any(label["until"] // DAY > following for label in of_day.values()):
             _enqueue(session, server, owner, following)
 
 

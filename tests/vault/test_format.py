@@ -478,6 +478,7 @@ def test_main_and_keystore_open_what_the_server_seals_and_nothing_of_hers(
     opened = [box for box in files.boxes() if any(reader.opens(box, key) for key in secrets)]
     assert {(box.table, box.column) for box in opened} == {*by_the_server, ("receipts", "box")}
     assert len([box for box in opened if box.table == "receipts"]) == 1, "the end's, which says what the label says"
+    assert ("receipts", "copy_box") not in {(box.table, box.column) for box in files.boxes()}
 
 
 def test_what_is_revoked_opens_to_nobody_with_any_copy_of_main(ada: Ada, bookshop: Bookshop, tmp_path: Path) -> None:
