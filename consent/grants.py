@@ -19,7 +19,7 @@ from consent.terms import Terms
 from consent.views import GrantView
 from vault import crypto
 from vault.db import taking_away
-from vault.errors import NotFound
+from vault.errors import DiskFull, NotFound
 from vault.jobs import enqueue
 from vault.turn import Turn, her_turn
 
@@ -130,11 +130,17 @@ def end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
     """End a grant for good. Needs no key: first the pepper, and at once nothing of it opens; then the rows."""
     databases = (server.keystore.database, server.main)
     taking_away(databases, lambda: server.keystore.take(owner, grant))
-    taking_away(databases, lambda: _erase(server, owner, grant, cause))
+    try:
+        taking_away(databases, lambda: _erase(server, owner, grant, cause, _bear_witness))
+    except DiskFull:  # ending comes before the evidence of it, which the worker makes good when there is room
+        _erase(server, owner, grant, cause)
     taking_away(databases, server.main.checkpoint)
 
 
-def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
+def _erase(
+    server: Server, owner: bytes, grant: bytes, cause: str, after: Callable[[Turn, bytes, str], None] | None = None
+) -> None:
+    """Take the rows away; `after` is done in the same turn, if it was still alive."""
     mine = (Grant.owner_id == owner, Grant.grant_id == grant)
     with her_turn(server, owner) as turn:
         now_ended = turn.session.execute(
@@ -142,13 +148,18 @@ def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
             .where(*mine, Grant.state == "live")
             .values(state="ended", cause=cause, ended_day=server.now // 86400)
         )
-        if now_ended.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
-            receipt_rows.ended(turn, grant, cause)
-            if cause != "replaced":  # she has just been told of what takes its place
-                notices.ended(turn.session, server, owner)
         turn.session.execute(update(Grant).where(*mine).values(terms_box=None, copy_box=None))
         for kind in (GrantLock, Disclosure):
             turn.session.execute(delete(kind).where(kind.owner_id == owner, kind.grant_id == grant))
+        if after is not None and now_ended.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+            after(turn, grant, cause)
+
+
+def _bear_witness(turn: Turn, grant: bytes, cause: str) -> None:
+    """The receipt for an end, and a mail unless she has just been told of what takes its place."""
+    receipt_rows.ended(turn, grant, turn.server.now)
+    if cause != "replaced":
+        notices.ended(turn.session, turn.server, turn.owner_id)
 
 
 def pause(server: Server, owner: bytes, grant: bytes) -> None:

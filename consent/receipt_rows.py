@@ -66,18 +66,23 @@ def changed(turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms
     _write_consent(turn, vault, occasion, key, receipt, None)
 
 
-def ended(turn: Turn, grant: bytes, cause: str) -> None:
-    """The receipt for an end, and no copy for the vendor any more. Needs no key of hers."""
+def ended(turn: Turn, grant: bytes, at: int) -> None:
+    """The receipt for a grant that has ended at `at`, if it has none yet. Needs no key of hers.
+
+    The vendor has its copy no longer.
+    """
     session, server, owner = turn.session, turn.server, turn.owner_id
     mine = (Receipt.owner_id == owner, Receipt.grant_id == grant)
-    known = session.scalars(select(Receipt.receipt_id).where(*mine, Receipt.kind == "consent")).all()
+    known = session.execute(select(Receipt.receipt_id, Receipt.kind).where(*mine)).all()
+    if any(kind == "end" for _receipt, kind in known):
+        return
     session.execute(update(Receipt).where(*mine).values(copy_box=None))
-    row = session.execute(
-        select(Grant.version, Grant.label_box).where(Grant.owner_id == owner, Grant.grant_id == grant)
-    ).one()
+    this = (Grant.owner_id == owner, Grant.grant_id == grant)
+    row = session.execute(select(Grant.version, Grant.label_box, Grant.cause).where(*this)).one()
     label = grant_boxes.label_or_nothing(server, owner, grant, row.version, row.label_box)
-    occasion = _occasion(server, grant, cause)
-    receipt = receipts.withdrawal_receipt(occasion, label, known)
+    cause = row.cause if row.cause in receipts.STATES else "ended"  # it stands in clear, where others may write
+    occasion = replace(_occasion(server, grant, cause), at=at)
+    receipt = receipts.withdrawal_receipt(occasion, label, [each for each, _kind in known])
     _insert(turn, occasion, "end", server.keys.seal, 0, receipt)
 
 

@@ -161,6 +161,25 @@ def test_what_is_ended_twice_has_one_receipt(ada: Ada, bookshop: Bookshop, house
     assert events == ["given", "revoked"]
 
 
+@pytest.mark.parametrize(("cause", "state"), [("revoked", "ConsentWithdrawn"), ("whatever", "ConsentRevoked")])
+def test_an_end_that_left_no_receipt_gets_one_from_the_worker(
+    ada: Ada, bookshop: Bookshop, house: Server, cause: str, state: str
+) -> None:
+    """As after an end on a full disk, or one from before there were receipts; the cause stands in clear."""
+    grant = lets_three(ada, bookshop)
+    grants.end(house, ada.owner_id, bytes.fromhex(grant), "revoked")
+    with house.main.transaction() as session:
+        session.execute(delete(Receipt))
+        session.execute(update(Grant).values(cause=cause))
+    house.clock.passes(days=2)  # type: ignore[attr-defined]
+    for _ in range(2):
+        worker.tick(house, sweep=True)
+    ada.unlocks()
+    (only,) = receipts_of(ada, grant)
+    (event,) = signing.payload_of(signed(ada, only))["event"]
+    assert (event["event_time"], event["event_state"]) == ("2026-11-22T00:00:00Z", receipts.DPV + state)
+
+
 def test_a_consent_that_replaces_another_leaves_a_receipt_for_each(ada: Ada, bookshop: Bookshop) -> None:
     first = lets_three(ada, bookshop)
     ada.lets(bookshop, PURCHASES)
@@ -266,6 +285,12 @@ def test_the_vendor_takes_its_copy_with_its_token(ada: Ada, bookshop: Bookshop) 
     assert signing.payload_of(later)["event"][0]["event"] == "shortened"
     looked = ada.looks_at("/activity")
     assert looked.count("The permission itself") == 2
+
+
+def test_the_python_client_takes_it_too(ada: Ada, bookshop: Bookshop) -> None:
+    ada.lets(bookshop)
+    (only,) = receipts_of(ada, ada.grant())
+    assert bookshop.connection.receipt() == signed(ada, only)
 
 
 def test_the_vendor_gets_no_receipt_without_a_proof_or_while_paused_or_ended(ada: Ada, bookshop: Bookshop) -> None:
