@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from consent import receipt_rows, receipts, revocation, views
 from consent.purposes import PURPOSES
+from consent.terms import read_duration
 from vault.errors import N_, NotFound
 from vault.pages.session import server, unlocked, vault
 from vault.record import classes_of, collection_paths
@@ -65,6 +66,8 @@ def _page(kept: Kept, address: str | None) -> str:
         kinds=classes_of,
         paths=collection_paths,
         unstated=receipts.NOT_STATED,
+        days_of=read_duration,
+        here="sharing.sharing",
     )
 
 

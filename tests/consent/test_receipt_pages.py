@@ -100,11 +100,11 @@ def test_the_page_that_makes_a_link_shows_the_code_too(ada: Ada, bookshop: Books
 
 
 def test_a_receipt_says_in_plain_words_what_was_agreed(ada: Ada, bookshop: Bookshop) -> None:
-    ada.lets(bookshop, PURCHASES, TASTE, ticks=("item-1",))
+    ada.lets(bookshop, {**PURCHASES, "retention": "P14D"}, TASTE, ticks=("item-1",))
     (receipt,) = receipts(ada, ada.grant())
     page = ada.looks_at(f"/receipts/{receipt}")
     for words in (
-        "You agreed, ",
+        "You agreed, 22 November 2026, 12:00 UTC",
         "Bookshop",
         bookshop.client_id,
         "22 December 2026",
@@ -113,6 +113,7 @@ def test_a_receipt_says_in_plain_words_what_was_agreed(ada: Ada, bookshop: Books
         PURCHASES["why"],
         TASTE["why"],
         "Recommendations of products",
+        "14 days",
         "not stated",
         receipt,
         "ni:///sha-256;",
