@@ -44,6 +44,12 @@ def grant() -> Response:
     return _answer(_alone(lambda call: looking.grant(_server(), call)))
 
 
+@pages.get("/receipt")
+def receipt() -> Response:
+    """Your copy of the signed receipt of the permission as it stands."""
+    return _answer(lambda call: looking.receipt(_server(), call), kind="application/jwt")
+
+
 @pages.get("/<collection>")
 def read(collection: str) -> Response:
     """What the owner lets you see of one collection, in order of change."""
@@ -86,7 +92,9 @@ def _alone(work: Callable[[Call], bytes | Denied]) -> Callable[[Call], bytes | D
     return held
 
 
-def _answer(work: Callable[[Call], bytes | Denied], what: str = "", *, status: int = 200) -> Response:
+def _answer(
+    work: Callable[[Call], bytes | Denied], what: str = "", *, status: int = 200, kind: str = "application/json"
+) -> Response:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "dpop" or not token or len(request.headers.getlist("Authorization")) != 1:
         return problem("invalid_token", challenge=False)
@@ -101,7 +109,7 @@ def _answer(work: Callable[[Call], bytes | Denied], what: str = "", *, status: i
     made = work(call)
     if isinstance(made, Denied):
         return problem(made.code, made.detail, wait=made.wait)
-    return Response(made, status, content_type="application/json")
+    return Response(made, status, content_type=kind)
 
 
 def problem(code: Code | str, detail: str = "", *, challenge: bool = True, wait: int = 0) -> Response:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 from sqlalchemy import select
 
-from consent import grants, pushed, views
+from consent import grants, mails, pushed, receipt_rows, views
 from consent.budget import within_budget
 from consent.client_documents import Client
 from consent.decision import Decision, decided
@@ -24,6 +24,7 @@ from consent.details import Details
 from consent.disclosing import Row, Shown, all_shown, digest_of, sealed_set, shown_by
 from consent.models import Grant
 from consent.pushed import Asked
+from consent.receipts import Screen
 from consent.terms import Terms, VaultData
 from vault import crypto, store
 from vault.collections.vendors import Vendor
@@ -136,9 +137,9 @@ class Offer:
             Preview(item, list(shown_by(session, vault, self.whole, whole[item.number]))) for item in self.details.items
         ]
 
-    def digest(self, shown: Iterable[Shown]) -> bytes:
-        """What the form carries: the request, the vendor it is tied to, and every byte that could be shown."""
-        return crypto.digest(self.asked.tag, digest_of(self.whole, shown))
+    def digest(self, shown: Iterable[Shown], screen: Screen) -> bytes:
+        """What the form carries: the request, her vendor, every byte that could be shown, and the screen."""
+        return crypto.digest(self.asked.tag, digest_of(self.whole, shown), screen.digest)
 
 
 def offer(session: Session, vault: OpenVault, asked: Asked, client: Client, vendor: Stored | None) -> Offer:
@@ -181,11 +182,18 @@ class Prepared(NamedTuple):
 
 
 def allow(
-    vault: OpenVault, asked: Asked, client: Client, vendor_number: int, decision: Decision, shown: bytes
+    vault: OpenVault,
+    asked: Asked,
+    client: Client,
+    vendor_number: int,
+    decision: Decision,
+    shown: bytes,
+    screen: Screen,
 ) -> grants.Given:
     """Give what she allowed: made ready before her turn, which spends the request, compares the digest and writes.
 
-    The pepper comes before the turn. Raises AlreadyDecided, ChangedMeanwhile, NothingAllowed, NotFound.
+    `shown` is the digest her form carried, `screen` is rendered anew: they fit only if she saw this very screen. The
+    pepper comes before the turn. Raises AlreadyDecided, ChangedMeanwhile, NothingAllowed, NotFound.
     """
     server, owner = vault.server, vault.owner_id
     grant, key = crypto.random_bytes(16), crypto.random_bytes()
@@ -199,7 +207,7 @@ def allow(
         if terms.empty:
             raise NothingAllowed
         rows = sealed_set(session, vault, grant, key, terms, grants.FIRST_VERSION)
-        return Prepared(at, offered.digest(all_shown(session, vault, whole)), terms, rows)
+        return Prepared(at, offered.digest(all_shown(session, vault, whole), screen), terms, rows)
 
     with server.main.reading() as session:
         ready = prepare(session)
@@ -216,7 +224,8 @@ def allow(
             made = store.add(turn, vault, Vendor(called=client.name, domains=(host,)))
             terms = replace(terms, vendor=made.number)
         given = grants.give(turn, vault, grants.NewGrant(grant, key, pepper), terms, ready.rows, _bound(asked, client))
-        grants.mail_link(turn.session, server, owner, given.link)
+        receipt_rows.given(turn, vault, grant, key, terms, screen)
+        mails.given(turn.session, server, owner, grants.link_address(server, given.link))
     for replaced in turn.memory["replaced"]:
         grants.end(server, owner, replaced, "replaced")
     return given

@@ -105,6 +105,31 @@ def answer(server: Server, call: Call, work: Callable[[Line, Opening], bytes | D
     return Denied("busy")
 
 
+def about_grant(
+    server: Server, call: Call, find: Callable[[Opening], Callable[[int], bytes] | Denied]
+) -> bytes | Denied:
+    """Answer a call that shows nothing of hers, unless she has paused it.
+
+    `find` refuses, or makes what answers, given the number of the entry in the log.
+    """
+
+    def work(_line: Line, opening: Opening) -> bytes | Denied:
+        about = subject("", (*opening.terms.items, *opening.terms.deposits))
+        tag = prove(server, call, opening, about)
+        if isinstance(tag, Denied):
+            return tag
+        found = Denied("paused") if opening.held else find(opening)
+        if isinstance(found, Denied):
+            return refuse(server, call, opening, about, found.code, found, tag)
+        try:
+            written = access.write(server, entry(call, opening, about, "allowed", tag=tag))
+        except access.Replayed:
+            return replayed(server, call, opening, about)
+        return found(written.number)
+
+    return answer(server, call, work)
+
+
 def unless_moved(server: Server, found: Found) -> None:
     """A row that does not open: read the grant again. If it has moved on, start over; otherwise it is damage."""
     if version_now(server, found.string.owner_id, found.grant_id) != found.version:

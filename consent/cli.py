@@ -13,7 +13,7 @@ from vault.cli import running
 
 def commands() -> Iterable[click.Command]:
     """What consent adds to `vrm`."""
-    return (list_grants, revoke_grant, clients, renew_key)
+    return (list_grants, revoke_grant, clients, renew_key, verify_receipt)
 
 
 @click.command("grants")
@@ -120,6 +120,44 @@ def remove_client(client_id: str) -> None:
         if not forget(server, client_id):
             raise click.ClickException("There is no such client.")
     click.echo("Forgotten.")
+
+
+@click.command("verify")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
+@click.option(
+    "--keys",
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    help="A JWK Set to check by, saved from jwks_uri.  [default: the key of this server]",
+)
+def verify_receipt(file: Path, keys: Path | None) -> None:
+    """Check that the receipt in FILE is as it was signed, and print what it says. Exit code 1 when it is not."""
+    import orjson
+
+    from consent import verifying
+    from consent.receipts import in_words
+
+    try:
+        known = orjson.loads(keys.read_bytes()) if keys else _own_keys()
+        said = verifying.verify(file.read_text("ascii").strip(), known if isinstance(known, dict) else {})
+        lines = in_words(said)
+    except verifying.NotSigned as error:
+        raise click.ClickException(f"Not verified. {error.reason}") from None
+    except UnicodeDecodeError:
+        raise click.ClickException("Not verified. This is not a signed receipt.") from None
+    except orjson.JSONDecodeError:
+        raise click.ClickException("Not verified. The keys cannot be read.") from None
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError):
+        raise click.ClickException("It is signed, but it is no receipt that this program can read.") from None
+    click.echo("Verified: it was signed with this key, and nothing in it was changed since.")
+    for line in lines:
+        click.echo("".join(each if each.isprintable() else "�" for each in line))
+
+
+def _own_keys() -> dict[str, object]:
+    from consent.signing import key_set
+
+    with running() as server:
+        return dict(key_set(server))
 
 
 def _day(at: int) -> str:

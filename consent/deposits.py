@@ -5,6 +5,8 @@ It is part of nothing until she accepts it, and the vendor learns of it only whe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -12,7 +14,7 @@ from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from consent import access
-from consent.calls import Call, Denied, Opening, Subject, answer, entry, prove, refuse, replayed, subject
+from consent.calls import Call, Denied, Opening, Subject, about_grant, answer, entry, prove, refuse, replayed, subject
 from consent.models import Deposit, Grant
 from consent.terms import DAY, VaultDeposit
 from vault import crypto, inbox
@@ -83,24 +85,12 @@ def _leave(server: Server, call: Call, opening: Opening, about: Subject, tag: by
 def ask(server: Server, call: Call, deposit: str) -> bytes | Denied:
     """What became of a deposit of this grant; never what is in it."""
 
-    def work(line: Line, opening: Opening) -> bytes | Denied:
-        about = subject("", opening.terms.deposits)
-        tag = prove(server, call, opening, about)
-        if isinstance(tag, Denied):
-            return tag
-        if opening.held:
-            return refuse(server, call, opening, about, "paused", Denied("paused"), tag)
+    def find(opening: Opening) -> Callable[[int], bytes] | Denied:
         with server.main.reading() as session:
             known = _known_by_id(session, opening, deposit)
-        if known is None:
-            return refuse(server, call, opening, about, "not_found", Denied("not_found"), tag)
-        try:
-            number = access.write(server, entry(call, opening, about, "allowed", tag=tag)).number
-        except access.Replayed:
-            return replayed(server, call, opening, about)
-        return _answer(known.deposit_id, known.state, number)
+        return partial(_answer, known.deposit_id, known.state) if known else Denied("not_found")
 
-    return answer(server, call, work)
+    return about_grant(server, call, find)
 
 
 def _read(item: VaultDeposit, key: str, content: bytes) -> dict[str, Any] | Denied:

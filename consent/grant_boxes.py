@@ -63,12 +63,17 @@ def open_label(server: Server, owner: bytes, grant: bytes, version: int, box: by
     return dict(orjson.loads(crypto.open_box(server.keys.seal, about(owner, grant, "label", version), box)))
 
 
+def label_or_nothing(server: Server, owner: bytes, grant: bytes, version: int, box: bytes) -> dict[str, Any]:
+    """The label; where it is damaged, one that says nothing, so that the grant can still be shown and ended."""
+    try:
+        return open_label(server, owner, grant, version, box)
+    except crypto.Damaged:
+        return {"client_id": "", "name": "?", "collections": [], "given_at": 0, "until": 0}
+
+
 def terms_by_label(server: Server, owner: bytes, grant: bytes, version: int, box: bytes) -> Terms:
     """What can still be said of a grant whose own boxes are damaged: a name, dates, and no items."""
-    try:
-        label = open_label(server, owner, grant, version, box)
-    except crypto.Damaged:
-        label = {"client_id": "", "name": "?", "given_at": 0, "until": 0}
+    label = label_or_nothing(server, owner, grant, version, box)
     return Terms(
         client_id=label["client_id"],
         client_name=label["name"],

@@ -5,19 +5,20 @@ Make: pepper, then rows. Unmake: pepper, then rows. Narrow: rows under the next 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 
-from consent import grant_boxes, grant_locks, notices
+from consent import grant_boxes, grant_locks, mails, notices, receipt_rows, reminders
 from consent.disclosing import Row, write_set
 from consent.disclosure import about_terms
 from consent.models import Disclosure, Grant, GrantLock
 from consent.terms import Terms
-from vault import crypto, mail
+from vault import crypto
 from vault.db import taking_away
+from vault.errors import DiskFull
 from vault.jobs import enqueue
 from vault.keystore import Held
 from vault.turn import Turn, her_turn
@@ -98,6 +99,7 @@ def give(
         **bound,
     )
     expire_later(session, server, owner, grant, terms.until)
+    reminders.plan(session, server, owner, given_at=terms.given_at, until=terms.until)
     for replaced in earlier:
         enqueue(session, server, owner, "replace", {"grant": replaced.hex()})
     notices.tell(session, server, owner, grant, terms.client_id, "grant.given")
@@ -125,26 +127,21 @@ def link_address(server: Server, string: str) -> str:
     return f"{server.settings.issuer}/r/{string}"
 
 
-def mail_link(session: Session, server: Server, owner: bytes, link: str) -> None:
-    """Mail her the link that stops it. The mail names nobody and nothing."""
-    text = (
-        "You have just let somebody see something in your vault.\n\n"
-        "To pause or stop it, at any time, without unlocking anything:\n"
-        f"{link_address(server, link)}\n\n"
-        f"What everybody can see: {server.settings.issuer}/sharing\n"
-    )
-    mail.queue(session, server, owner, "You let somebody see something in your vault", text)
-
-
 def end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
     """End a grant for good. Needs no key: first the pepper, and at once nothing of it opens; then the rows."""
     databases = (server.keystore.database, server.main)
     taking_away(databases, lambda: server.keystore.take(owner, grant))
-    taking_away(databases, lambda: _erase(server, owner, grant, cause))
+    try:
+        taking_away(databases, lambda: _erase(server, owner, grant, cause, _bear_witness))
+    except DiskFull:  # ending comes before the evidence of it, which the worker makes good when there is room
+        _erase(server, owner, grant, cause)
     taking_away(databases, server.main.checkpoint)
 
 
-def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
+def _erase(
+    server: Server, owner: bytes, grant: bytes, cause: str, after: Callable[[Turn, bytes, str], None] | None = None
+) -> None:
+    """Take the rows away; `after` is done in the same turn, if it was still alive."""
     mine = (Grant.owner_id == owner, Grant.grant_id == grant)
     with her_turn(server, owner) as turn:
         ended = turn.session.execute(
@@ -152,11 +149,19 @@ def _erase(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
             .where(*mine, Grant.state == "live")
             .values(state="ended", cause=cause, ended_day=server.now // 86400)
         )
-        if ended.rowcount:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
-            notices.tell_end(turn.session, server, owner, grant, cause)
         turn.session.execute(update(Grant).where(*mine).values(terms_box=None, copy_box=None))
         for kind in (GrantLock, Disclosure):
             turn.session.execute(delete(kind).where(kind.owner_id == owner, kind.grant_id == grant))
+        if after is not None and ended.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+            after(turn, grant, cause)
+
+
+def _bear_witness(turn: Turn, grant: bytes, cause: str) -> None:
+    """The receipt for an end, a notice to the vendor, and a mail unless she has just been told what takes its place."""
+    receipt_rows.ended(turn, grant, turn.server.now)
+    notices.tell_end(turn.session, turn.server, turn.owner_id, grant, cause)
+    if cause != "replaced":
+        mails.ended(turn.session, turn.server, turn.owner_id)
 
 
 def end_when_used(server: Server, owner: bytes, grant: bytes, at: int) -> None:

@@ -6,13 +6,27 @@ The call is opened -> one range of disclosure boxes, joined as bytes and never p
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from consent import access, grants
-from consent.calls import Call, Denied, Opening, answer, entry, prove, refuse, replayed, subject, unless_moved
+from consent import access, grants, receipt_rows
+from consent.calls import (
+    Call,
+    Denied,
+    Opening,
+    about_grant,
+    answer,
+    entry,
+    prove,
+    refuse,
+    replayed,
+    subject,
+    unless_moved,
+)
 from consent.disclosure import about_disclosure
 from consent.terms import DAY, VaultData
 from vault import crypto
@@ -79,21 +93,18 @@ def look(server: Server, call: Call, page: Page) -> bytes | Denied:
 
 def grant(server: Server, call: Call) -> bytes | Denied:
     """Answer one call about the grant itself: what it gives and until when."""
+    return about_grant(server, call, lambda opening: partial(_grant, opening))
 
-    def work(_line: Line, opening: Opening) -> bytes | Denied:
-        about = subject("", (*opening.terms.items, *opening.terms.deposits))
-        tag = prove(server, call, opening, about)
-        if isinstance(tag, Denied):
-            return tag
-        if opening.held:
-            return refuse(server, call, opening, about, "paused", Denied("paused"), tag)
-        try:
-            written = access.write(server, entry(call, opening, about, "allowed", tag=tag))
-        except access.Replayed:
-            return replayed(server, call, opening, about)
-        return _grant(opening, written.number)
 
-    return answer(server, call, work)
+def receipt(server: Server, call: Call) -> bytes | Denied:
+    """The vendor's copy of the latest receipt, a signed text."""
+
+    def find(opening: Opening) -> Callable[[int], bytes] | Denied:
+        with server.main.reading() as session:
+            text = receipt_rows.vendors_copy(session, opening.owner_id, opening.found.grant_id, opening.key)
+        return Denied("not_found", "this permission has no receipt") if text is None else lambda _number: text.encode()
+
+    return about_grant(server, call, find)
 
 
 def _denied(opening: Opening, items: tuple[VaultData, ...], page: Page) -> Denied | None:

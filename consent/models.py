@@ -124,6 +124,30 @@ class Disclosure(Main):
     )
 
 
+class Receipt(Main):
+    """Evidence of what was agreed, changed or ended: a signed receipt, sealed.
+
+    `kind` says who can open `box`: what stems from her consent she alone, an end the server. `revision` is
+    that of the change it is evidence of. `copy_box` is the vendor's
+    copy under the grant key, gone with the grant; `screen_box` her copy of the consent screen.
+    """
+
+    __tablename__ = "receipts"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    receipt_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    grant_id: Mapped[bytes] = mapped_column(Id)
+    kind: Mapped[str]  # consent or end
+    revision: Mapped[int]
+    day: Mapped[int]
+    box: Mapped[bytes]
+    copy_box: Mapped[bytes | None]
+    screen_box: Mapped[bytes | None]
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "grant_id"], ["grants.owner_id", "grants.grant_id"], name="receipts_grant"),
+        Index("receipts_grant_index", "owner_id", "grant_id"),
+    )
+
+
 class Access(Log):
     """One look, numbered per grant without gaps, under the grant's log key. `proof_tag` makes a proof single-use."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import update
 
-from consent import notices, views
+from consent import mails, notices, receipt_rows, views
 from consent.disclosing import Row, all_shown, digest_of, replace_set, sealed_anew
 from consent.grants import boxes_of, end, expire_later, resume
 from consent.models import Grant
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 
 def narrow(vault: OpenVault, grant: bytes, number: int) -> None:
     """Take one item away; the last one ends the grant."""
-    if _lessen(vault, grant, lambda terms: terms.without(number)).empty:
+    if _lessen(vault, grant, "narrowed", lambda terms: terms.without(number)).empty:
         end(vault.server, vault.owner_id, grant, "revoked")
 
 
 def take_no_more(vault: OpenVault, grant: bytes) -> None:
     """It may leave nothing any more; one that could do nothing else ends."""
-    if _lessen(vault, grant, lambda terms: replace(terms, deposits=())).empty:
+    if _lessen(vault, grant, "narrowed", lambda terms: replace(terms, deposits=())).empty:
         end(vault.server, vault.owner_id, grant, "revoked")
 
 
 def shorten(vault: OpenVault, grant: bytes, until: int) -> None:
     """Let it end earlier, at `until` (seconds since 1970). A later day is no change, and so refused."""
-    _lessen(vault, grant, lambda terms: terms.ending(until))
+    _lessen(vault, grant, "shortened", lambda terms: terms.ending(until))
 
 
-def _lessen(vault: OpenVault, grant: bytes, less: Callable[[Terms], Terms]) -> Terms:
+def _lessen(vault: OpenVault, grant: bytes, event: str, less: Callable[[Terms], Terms]) -> Terms:
     """Rows under the next version, then the floor, then the answer. Raises NotFound where nothing becomes less.
 
     They are sealed before her turn, in a snapshot, and once more within it if something was written in between.
@@ -59,7 +59,8 @@ def _lessen(vault: OpenVault, grant: bytes, less: Callable[[Terms], Terms]) -> T
         if turn.before != at or views.read(turn.session, vault, grant) != ready.view:
             ready = _lessened(turn.session, vault, grant, less)
         if not ready.terms.empty:
-            _write_resealed(turn, vault, ready)
+            _agree(turn, vault, ready, event)
+            mails.lessened(turn.session, vault.server, vault.owner_id)
             client_id = ready.terms.client_id
             notices.tell(turn.session, vault.server, vault.owner_id, grant, client_id, "grant.narrowed")
         if ready.terms.until < ready.view.terms.until:
@@ -74,6 +75,13 @@ class Resealed(NamedTuple):
     terms: Terms
     version: int
     rows: list[Row]
+
+
+def _agree(turn: Turn, vault: OpenVault, ready: Resealed, event: str) -> None:
+    """What is agreed from now on, with its receipt."""
+    _write_resealed(turn, vault, ready)
+    assert ready.view.key is not None  # noqa: S101 - a live grant has its key
+    receipt_rows.changed(turn, vault, ready.view.grant_id, ready.view.key, ready.terms, event)
 
 
 def _lessened(session: Session, vault: OpenVault, grant: bytes, less: Callable[[Terms], Terms]) -> Resealed:
@@ -122,5 +130,6 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
             raise NotFound
         if not crypto.same(digest_of(view.terms, all_shown(turn.session, vault, view.terms)), shown):
             return False
-        reseal(turn, vault, view, view.terms)
+        _agree(turn, vault, _resealed(turn.session, vault, view, view.terms), "renewed")
+        mails.renewed(turn.session, vault.server, vault.owner_id)
     return resume(vault, grant, "old copy")

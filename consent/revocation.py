@@ -13,6 +13,8 @@ from consent.standing import Moved, standing_of
 from vault import attempts, crypto, mail
 
 if TYPE_CHECKING:
+    from consent.views import GrantView
+    from vault.opened import OpenVault
     from vault.server import Server
 
 
@@ -48,6 +50,15 @@ def find(server: Server, string: str) -> Linked | None:
             return None
         return Linked(found.string.owner_id, found.grant_id, label, standing.held)
     return None
+
+
+def fresh_link(vault: OpenVault, view: GrantView) -> str:
+    """The address of a new link for a living grant of hers."""
+    assert view.standing is not None  # noqa: S101 - a living grant has its pepper
+    server, owner, pepper = vault.server, vault.owner_id, view.standing.pepper
+    with server.main.transaction() as session:
+        made = grants.make_link(session, server, owner, view.grant_id, pepper, view.terms.until)
+    return grants.link_address(server, made)
 
 
 def mail_fresh_links(server: Server, owner: bytes | None, *, address: str) -> None:

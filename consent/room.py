@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from consent import following, notices, sweeping
+from consent import following, notices, receipt_rows, reminders, sweeping
 from vault.errors import N_
 from vault.rooms import Nav, Room
 
@@ -37,6 +37,11 @@ def _commands() -> Iterable[click.Command]:
     return commands()
 
 
+def _export(vault: OpenVault) -> dict[str, Any]:
+    with vault.server.main.reading() as session:
+        return {"receipts": [kept.text for kept in receipt_rows.every(session, vault) if kept.text]}
+
+
 ROOM = Room(
     name="consent",
     pages=_pages,
@@ -53,8 +58,10 @@ ROOM = Room(
         "replace": sweeping.replace,
         "used": sweeping.used,
         "raise_version": sweeping.raise_version,
+        "remind": reminders.remind,
     },
     calls={"notice": notices.deliver},
     sweep=sweeping.sweep,
     commands=_commands,
+    export=_export,
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def key_set(server: Server) -> dict[str, list[dict[str, str]]]:
     """The JWK Set (RFC 7517 §5) at `jwks_uri`: for each purpose the newest key first."""
     seeds = (seed for purpose in SIGNING for seed in server.keystore.signing(purpose))
-    return {"keys": [_public_jwk(seed) for seed in seeds]}
+    return {"keys": [public_key(seed) for seed in seeds]}
 
 
 def compact(seed: bytes, typ: str, claims: Mapping[str, Any]) -> bytes:
@@ -27,12 +27,13 @@ def compact(seed: bytes, typ: str, claims: Mapping[str, Any]) -> bytes:
 
     `EdDSA` is the name that FAPI 2.0 §5.4.1 gives the algorithm, and the one that libraries know.
     """
-    header = {"alg": "EdDSA", "typ": typ, "kid": _public_jwk(seed)["kid"]}
+    header = {"alg": "EdDSA", "typ": typ, "kid": public_key(seed)["kid"]}
     signed = b".".join(_base64url(orjson.dumps(part)) for part in (header, dict(claims)))
     return signed + b"." + _base64url(crypto.sign(seed, signed))
 
 
-def _public_jwk(seed: bytes) -> dict[str, str]:
+def public_key(seed: bytes) -> dict[str, str]:
+    """The public half as a JWK (RFC 8037 §2); its `kid` is the key's thumbprint (RFC 7638)."""
     members: dict[str, Any] = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(crypto.public_half(seed)).decode()}
     return members | {"kid": OKPKey.import_key(members).thumbprint(), "use": "sig", "alg": "EdDSA"}
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, select
 
-from consent import grants
-from consent.models import Grant, GrantLock
-from vault.errors import NotFound
-from vault.turn import settle
+from consent import grants, receipt_rows
+from consent.models import Grant, GrantLock, Receipt
+from consent.terms import DAY
+from vault.errors import DiskFull, NotFound
+from vault.turn import her_turn, settle
 
 if TYPE_CHECKING:
     from vault.server import Server
@@ -47,7 +48,10 @@ def raise_version(server: Server, owner: bytes, payload: Mapping[str, Any]) -> N
 
 
 def sweep(server: Server) -> None:
-    """Grants whose pepper is gone, or to which nobody holds a key, are ended; tokens that ran out are removed."""
+    """Grants whose pepper is gone, or to which nobody holds a key, are ended; tokens that ran out are removed.
+
+    What has ended without a receipt, on a full disk or before there were any, gets one.
+    """
     with server.main.reading() as session:
         rows = session.execute(
             select(Grant.owner_id, Grant.grant_id).where(Grant.state == "live").order_by(Grant.owner_id, Grant.grant_id)
@@ -64,6 +68,8 @@ def sweep(server: Server) -> None:
             _end(server, owner, grant, "ended")
     for owner, grant in _held_by_nobody(server):
         _end(server, owner, grant, "unused")
+    for owner, grant, day in _without_receipt(server):
+        _witness(server, owner, grant, day * DAY)
     long_over = GrantLock.expires_at <= server.now - SLACK
     with server.main.transaction() as session:
         session.execute(delete(GrantLock).where(long_over, GrantLock.kind != "link"))
@@ -80,6 +86,25 @@ def _held_by_nobody(server: Server) -> list[tuple[bytes, bytes]]:
             .order_by(Grant.owner_id, Grant.grant_id)
         )
         return [(owner, grant) for owner, grant in rows]
+
+
+def _without_receipt(server: Server) -> list[tuple[bytes, bytes, int]]:
+    its = (Receipt.owner_id == Grant.owner_id, Receipt.grant_id == Grant.grant_id, Receipt.kind == "end")
+    with server.main.reading() as session:
+        rows = session.execute(
+            select(Grant.owner_id, Grant.grant_id, Grant.ended_day)
+            .where(Grant.state == "ended", ~exists().where(*its))
+            .order_by(Grant.owner_id, Grant.grant_id)
+        )
+        return [(owner, grant, day or 0) for owner, grant, day in rows]
+
+
+def _witness(server: Server, owner: bytes, grant: bytes, at: int) -> None:
+    try:
+        with her_turn(server, owner) as turn:
+            receipt_rows.ended(turn, grant, at)
+    except (DiskFull, NotFound):
+        return  # there is still no room, or the owner is not in this database any more
 
 
 def _end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:

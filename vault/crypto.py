@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -176,14 +176,23 @@ def same(one: bytes, other: bytes) -> bool:
     return hmac.compare_digest(one, other)
 
 
+def public_half(seed: bytes) -> bytes:
+    """The public key, 32 bytes, of the Ed25519 key (RFC 8032) whose seed is 32 random bytes."""
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
 def sign(seed: bytes, message: bytes) -> bytes:
-    """An Ed25519 signature (RFC 8032 §5.1.6), 64 bytes. `seed` is 32 random bytes that are used for nothing else."""
+    """An Ed25519 signature, 64 bytes: the same for the same message, so no random number can spoil it."""
     return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
 
 
-def public_half(seed: bytes) -> bytes:
-    """The public key (32 bytes) that checks what `sign` makes with this seed."""
-    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Did the holder of the seed behind `public` sign this very message?"""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):  # the latter: not the bytes of a key
+        return False
+    return True
 
 
 def route(key: bytes, block: bytes, *, back: bool = False) -> bytes:

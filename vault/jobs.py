@@ -28,19 +28,27 @@ GIVE_UP = 12  # attempts; with doubling pauses about three days
 
 
 def enqueue(
-    session: Session, server: Server, owner: bytes, kind: str, payload: Mapping[str, Any], *, due_at: int | None = None
+    session: Session,
+    server: Server,
+    owner: bytes,
+    kind: str,
+    payload: Mapping[str, Any],
+    *,
+    due_at: int | None = None,
+    job_id: bytes | None = None,
 ) -> bytes:
-    """Write a job. `due_at` is seconds since 1970; at once when None."""
-    job = crypto.random_bytes(16)
+    """Write a job. `due_at` is seconds since 1970, at once when None; `job_id` 16 random bytes unless it is given."""
+    job = job_id or crypto.random_bytes(16)
     box = crypto.seal(server.keys.seal, _about(owner, job, kind), crypto.pad(orjson.dumps(payload)))
     row = {"owner_id": owner, "job_id": job, "kind": kind, "due_at": due_at or server.now, "box": box}
     session.execute(insert(Job).values(**row))
     return job
 
 
-def finish(session: Session, owner: bytes, job: bytes) -> None:
-    """The work is done; nothing is left to repeat."""
-    session.execute(delete(Job).where(Job.owner_id == owner, Job.job_id == job))
+def finish(session: Session, owner: bytes, job: bytes) -> bool:
+    """The work is done; nothing is left to repeat. False when somebody has finished it already."""
+    gone = session.execute(delete(Job).where(Job.owner_id == owner, Job.job_id == job))
+    return bool(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result has a row count
 
 
 def run_due(server: Server, *, limit: int = 50) -> int:

@@ -21,9 +21,9 @@ from vault.models import Floor, KeystoreInstance, Pepper, ServerKey
 _T = TypeVar("_T")
 Held = Literal["paused", "old copy"]
 Kind = Literal["lock", "session", "grant"]
-Signs = Literal["notice"]
+Signs = Literal["notice", "receipt"]
 OPENING = ("seal", "tag", "route")  # made once, with the keystore: without them nothing sealed would open again
-SIGNING: tuple[Signs, ...] = ("notice",)  # seal nothing, so they may be made later, and turned over
+SIGNING: tuple[Signs, ...] = ("notice", "receipt")  # seal nothing, so they may be made later, and turned over
 
 
 class Standing(NamedTuple):
@@ -149,19 +149,24 @@ class Keystore:
             )
 
     def set_up(self) -> bytes:
-        """Make the server's keys and the instance id where they are missing; returns the id."""
+        """Make the instance id and its first keys where there is no id yet; returns the id."""
         with self.database.writing() as connection:
             known = connection.execute(select(KeystoreInstance.id)).scalar()
-            present = set(connection.scalars(select(ServerKey.purpose)))
-            wanted = SIGNING if known is not None else (*OPENING, *SIGNING)
-            for purpose in wanted:
-                if purpose not in present:
-                    _add_key(connection, purpose)
             if known is not None:
                 return known
             made = crypto.random_bytes(16)
             connection.execute(insert(KeystoreInstance).values(id=made))
+            for purpose in OPENING:
+                _add_key(connection, purpose)
             return made
+
+    def complete(self) -> None:
+        """Make the keys that sign where they are missing, as in a keystore from an earlier release."""
+        with self.database.writing() as connection:
+            present = set(connection.scalars(select(ServerKey.purpose)))
+            for purpose in SIGNING:
+                if purpose not in present:
+                    _add_key(connection, purpose)
 
     @cached_property
     def keys(self) -> ServerKeys:

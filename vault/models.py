@@ -167,7 +167,7 @@ class Floor(Keys):
 
 
 class ServerKey(Keys):
-    """A key of the server: seal, tag, route, or one that signs notices (the newest two)."""
+    """A key of the server: seal, tag, route, or one that signs: receipts, notices (of these the newest two)."""
 
     __tablename__ = "server_keys"
     key_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

@@ -112,6 +112,7 @@ def _marry(main: Database, log: Database, keystore: Keystore) -> None:
             session.execute(insert(Instance).values(id=instance, format=FORMAT, claimed=False))
     elif known != instance:
         raise Unsafe("The keystore belongs to another main database. Nothing was changed.")
+    keystore.complete()
     with log.transaction() as session:
         logged = session.scalar(select(LogInstance.id))
         if logged is None:

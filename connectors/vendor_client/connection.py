@@ -107,6 +107,11 @@ class Connection:
             text=answer.text,
         )
 
+    def receipt(self) -> str:
+        """The signed receipt of what is granted now, to keep: it cannot be had any more once the grant has ended."""
+        with self.client.open() as line:
+            return self._get(line, f"{self.endpoints.api}/receipt").text
+
     def read(self, collection: str, after: str | None = None) -> Sync:
         """Everything that changed since `after`, or everything, folded into one result (see `Sync`)."""
         return Sync.of(self.pages(collection, after))

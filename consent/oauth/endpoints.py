@@ -81,8 +81,10 @@ def revoke() -> Response:
 
 @pages.get(KEYS)
 def keys() -> Response:
-    """The public halves of what this server signs with."""
-    return jsonify(signing.key_set(_server()))
+    """The public halves of what this server signs with, as a JWK Set (RFC 7517 §5)."""
+    response = jsonify(signing.key_set(_server()))
+    response.content_type = "application/jwk-set+json"
+    return response
 
 
 @pages.get("/.well-known/oauth-authorization-server")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 from flask_babel import gettext
+from markupsafe import Markup
 
 from consent import asking, clients, pushed
 from consent.asking import AlreadyDecided, ChangedMeanwhile, NothingAllowed
@@ -14,11 +16,12 @@ from consent.decision import how_often, read_decision
 from consent.oauth.endpoints import answer, engine
 from consent.purposes import DANGEROUS, PURPOSES
 from consent.pushed import Asked
+from consent.receipts import Screen
 from consent.terms import durations
-from consent.views import ended_on
 from vault.errors import NotFound
 from vault.pages.guard import form_may_lead_to
 from vault.pages.session import day_in, server, unlocked, vault
+from vault.pages.shown import language
 from vault.record import classes_of
 from vault.stored import Stored
 
@@ -50,11 +53,11 @@ def decide() -> Response:
     client = _client(asked)
     decision = read_decision(asked.details, request.form, request.form.keys())
     number = _chosen_vendor()
-    shown = _digest(request.form.get("digest", ""))
+    shown, screen = _digest(request.form.get("digest", "")), _asking(asked, number).screen
 
     def give() -> str:
         chosen = int(number) if number.isdecimal() and len(number) < 16 else 0
-        return asking.allow(vault(), asked, client, chosen, decision, shown).code
+        return asking.allow(vault(), asked, client, chosen, decision, shown, screen).code
 
     try:
         return _leading_back(asked, answer(engine().decide(asked, give)))
@@ -97,25 +100,33 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 200) -> Response:
+@dataclass(frozen=True)
+class _Asking:
+    """What a request comes to in her vault as it stands: the vendor it is tied to, and the screen that says it."""
+
+    client: Client
+    tied: Stored | None
+    count: int
+    screen: Screen
+    digest: bytes
+
+
+def _asking(asked: Asked, vendor: str | None) -> _Asking:
     client, her = _client(asked), vault()
     known = asking.vendors(her)
     tied = _tied(known, vendor) if vendor else asking.match_vendor(her, client)
     with server().main.reading() as session:
         offer = asking.offer(session, her, asked, client, tied)
         shown = offer.previews(session, her)
-    digest = offer.digest(each for preview in shown for each in preview.shown)
-    page = render_template(
-        "consent.html",
+    html = render_template(
+        "asked.html",
         offer=offer,
         client=client,
         vendor=tied,
         vendors=known,
         previews=shown,
         data_of=asking.data_of,
-        digest=digest.hex(),
         most=MOST_SHOWN,
-        many=count if (count := sum(len(preview.shown) for preview in shown)) > MANY else 0,
         days=durations(asked.details.every[0].duration),
         often=how_often(offer.whole),
         until=day_in,
@@ -123,9 +134,23 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
         dangerous=DANGEROUS,
         kinds=classes_of,
         present=asking.present_grant(her, client),
-        ended_on=ended_on,
-        said=said,
         lost=her.lost,
+    )
+    screen = Screen(html.encode(), language())
+    digest = offer.digest((each for preview in shown for each in preview.shown), screen)
+    return _Asking(client, tied, sum(len(preview.shown) for preview in shown), screen, digest)
+
+
+def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 200) -> Response:
+    made = _asking(asked, vendor)
+    page = render_template(
+        "consent.html",
+        client=made.client,
+        vendor=made.tied,
+        asked=Markup(made.screen.html.decode()),  # noqa: S704 - our own template, escaped where it prints
+        digest=made.digest.hex(),
+        many=made.count if made.count > MANY else 0,
+        said=said,
         request_uri=request.values.get("request_uri", ""),
         action=url_for("authorize.decide"),
     )

@@ -9,10 +9,11 @@ import orjson
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 
-from consent import access, grants, narrowing, views
+from consent import access, grants, narrowing, receipt_rows, revocation, views
 from consent.disclosing import digest_of, shown_by
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
+from consent.pages.receipts import EVENTS, to_scan
 from consent.purposes import PURPOSES
 from consent.terms import DAY, SOONER
 from consent.views import GrantView, ended_on
@@ -82,6 +83,7 @@ def detail(grant: str) -> str:
         view = views.read(session, vault(), id_in(grant))
         windows = [_window(session, view, item) for item in view.terms.items] if view.live else []
         again = _again(session, view) if view.held == "old copy" else None
+        kept = receipt_rows.of_grant(session, vault(), view.grant_id)
     views.settle_versions(vault(), [view])
     entries = access.entries(server(), vault().owner_id, {view.grant_id: view.terms.log_key}, limit=10)
     return render_template(
@@ -99,6 +101,8 @@ def detail(grant: str) -> str:
         purposes=PURPOSES,
         ended_on=ended_on,
         lost=vault().lost,
+        receipts=kept,
+        events=EVENTS,
     )
 
 
@@ -197,12 +201,8 @@ def _in(days: int) -> int:
 def link(grant: str) -> str:
     """A fresh link that stops this, to print or keep. Shown once; the vault keeps nothing that could make it again."""
     view = _mine(grant)
-    assert view.standing is not None  # noqa: S101 - _mine returns only living ones
-    with server().main.transaction() as session:
-        made = grants.make_link(
-            session, server(), vault().owner_id, view.grant_id, view.standing.pepper, view.terms.until
-        )
-    return render_template("sharing_link.html", view=view, address=grants.link_address(server(), made))
+    address = revocation.fresh_link(vault(), view)
+    return render_template("sharing_link.html", view=view, address=address, code=to_scan(address))
 
 
 @pages.post("/sharing/pause-all")

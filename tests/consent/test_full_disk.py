@@ -176,7 +176,9 @@ def test_stopping_works(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
     disk.is_emptied(home.house)
     with pytest.raises(NoLongerShared):
         shopfront.reads()
+    ended = shopfront.connection.grant_id
     is_sound(home, shopfront)
+    assert "You stopped it" in home.looks_at(f"/sharing/{ended}"), "the receipt, now at the latest"
 
 
 def test_pausing_works(disk: Disk, home: Ada, shopfront: Bookshop) -> None:

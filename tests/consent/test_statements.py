@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from consent import access, grant_locks, looking
+from consent import access, grant_locks, looking, reminders
 from tests.people import PURCHASES, TASTE, Ada, Bookshop
 from vault import keystore, worker
 from vault.collections.preferences import Preference
@@ -19,7 +19,7 @@ from vault.server import Server
 SERVER_TABLES = {"instance", "handles", "attempts", "clients", "requests", "seen", "server_keys", "alembic_version"}
 SWEEPS = (
     r"SELECT jobs\.owner_id, jobs\.job_id\s+FROM jobs\s+WHERE jobs\.due_at",
-    r"SELECT grants\.owner_id, grants\.grant_id\s+FROM grants\s+WHERE grants\.state",
+    r"SELECT grants\.owner_id, grants\.grant_id(, grants\.ended_day)?\s+FROM grants\s+WHERE grants\.state",
     r"SELECT DISTINCT grant_locks\.owner_id, grant_locks\.grant_id\s+FROM grant_locks JOIN grants",
     r"SELECT locks\.owner_id, locks\.lock_id, locks\.expires_at\s+FROM locks",
     r"DELETE FROM grant_locks WHERE grant_locks\.expires_at",
@@ -62,8 +62,14 @@ def test_every_statement_names_its_owner(said: list[str], ada: Ada, bookshop: Bo
     ada.marks_as_gift(bought)
     for path in ("/", "/purchases", f"/purchases/{bought.number}", "/sharing", "/activity", "/security", "/imports"):
         ada.looks_at(path)
-    ada.presses(f"/sharing/{ada.grant()}/less", item="1")
-    ada.presses(f"/sharing/{ada.grant()}/stop")
+    grant = ada.grant()
+    ada.presses(f"/sharing/{grant}/less", item="1")
+    receipt = ada.looks_at(f"/sharing/{grant}").split('href="/receipts/', 1)[1][:32]
+    ada.looks_at(f"/receipts/{receipt}")
+    ada.presses(f"/receipts/{receipt}", status=200)
+    assert bookshop.connection.receipt()
+    reminders.remind(house, ada.owner_id, {"day": house.now // 86400 + 90})
+    ada.presses(f"/sharing/{grant}/stop")
     worker.tick(house, sweep=True)
     ada.locks()
     assert len(said) > 100

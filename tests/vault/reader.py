@@ -16,9 +16,10 @@ from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zlib import crc32
+from zlib import crc32, decompress
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -283,6 +284,44 @@ class Vault:
             for grant, version, box in rows(self.main, "SELECT grant_id, version, memory_box FROM grants")
         }
 
+    def receipts(self, root: bytes) -> list[dict[str, Any]]:
+        """What every receipt says, in order, its signature checked by hand."""
+        owner, files, seal = self.owner(), self.keys(root)["files"], self.server_key("seal")
+        public = Ed25519PrivateKey.from_private_bytes(self.server_key("receipt")).public_key()
+        found = rows(self.main, "SELECT grant_id, receipt_id, kind, revision, day, box FROM receipts ORDER BY revision")
+        said = []
+        for grant, receipt, kind, revision, day, box in found:
+            about = identity("vrm/1/receipt", owner, grant, receipt, kind, revision, day)
+            padded_text = open_precious(files if kind == "consent" else seal, about, box)
+            text = padded_text.rstrip(b" ")
+            if len(padded_text) != padded(len(text)):
+                raise Refused
+            signed, _, signature = text.rpartition(b".")
+            public.verify(urlsafe_b64decode(signature + b"=="), signed)
+            said.append(json.loads(urlsafe_b64decode(signed.partition(b".")[2] + b"==")))
+        return said
+
+    def screens(self, root: bytes) -> dict[str, bytes]:
+        """The documents of the screens she agreed to, by receipt."""
+        owner, files = self.owner(), self.keys(root)["files"]
+        found = rows(self.main, "SELECT grant_id, receipt_id, screen_box FROM receipts WHERE screen_box IS NOT NULL")
+        screens = {}
+        for grant, receipt, box in found:
+            about = identity("vrm/1/receipt screen", owner, grant, receipt)
+            screens[receipt.hex()] = decompress(open_precious(files, about, box))
+        return screens
+
+    def vendors_receipt(self, text: str) -> bytes:
+        """The copy of the latest receipt that a vendor's string opens."""
+        owner, grant, key, _bound = self.grant_key(text)
+        ((receipt, box),) = rows(
+            self.main,
+            "SELECT receipt_id, copy_box FROM receipts WHERE owner_id = ? AND grant_id = ? AND copy_box IS NOT NULL",
+            owner,
+            grant,
+        )
+        return open_precious(key, identity("vrm/1/receipt copy", owner, grant, receipt), box).rstrip(b" ")
+
     def imports(self, root: bytes) -> list[Any]:
         key, owner = self.keys(root)["files"], self.owner()
         return [
@@ -423,6 +462,18 @@ PLACES: dict[tuple[str, str], tuple[str, Any]] = {
     ("disclosures", "box"): (
         "d.owner_id, d.grant_id, d.item, d.ref, g.version, d.change",
         lambda o, g, item, ref, v, change: identity("vrm/1/disclosure", o, g, item, ref, v, change),
+    ),
+    ("receipts", "box"): (
+        "owner_id, grant_id, receipt_id, kind, revision, day",
+        lambda o, g, receipt, kind, at, day: identity("vrm/1/receipt", o, g, receipt, kind, at, day),
+    ),
+    ("receipts", "copy_box"): (
+        "owner_id, grant_id, receipt_id",
+        lambda o, g, receipt: identity("vrm/1/receipt copy", o, g, receipt),
+    ),
+    ("receipts", "screen_box"): (
+        "owner_id, grant_id, receipt_id",
+        lambda o, g, receipt: identity("vrm/1/receipt screen", o, g, receipt),
     ),
     ("accesses", "box"): ("owner_id, grant_id, number", lambda o, g, n: identity("vrm/1/access", o, g, n)),
     ("imports", "box"): ("owner_id, import_id", lambda o, i: identity("vrm/1/import", o, i)),

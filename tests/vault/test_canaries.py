@@ -348,7 +348,14 @@ def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
     her.presses(f"/sharing/{her.grant()}/resume")
     unlock.change_passphrase(her.vault, PASSPHRASE, NEW_PASSPHRASE, address="here")
     nothing_is_found("narrowing and a new passphrase")
-    her.presses(f"/sharing/{her.grant()}/stop")
+    grant = her.grant()
+    receipt = re.findall(r'href="/receipts/([0-9a-f]{32})"', her.looks_at(f"/sharing/{grant}"))[0]
+    for path in ("", "/receipt.jwt", "/kantara.json", "/screen.html"):
+        her.browser.get(f"/receipts/{receipt}{path}")
+    her.presses(f"/receipts/{receipt}", status=200)
+    assert shop.connection.receipt()
+    nothing_is_found("receipts")
+    her.presses(f"/sharing/{grant}/stop")
     assert shop.looks("/vendor/v1/purchases", strings["access"]).status_code == 401
     her.locks()
     nothing_is_found("revoking and locking")

@@ -299,6 +299,10 @@ def test_the_reader_opens_a_whole_vault_with_the_passphrase(
     assert [client["client_id"] for client in vault.clients()] == [bookshop.client_id]
     assert {kind for kind, _payload in vault.jobs()} >= {"expire"}
     assert {memory["client_id"] for memory in vault.memories(root).values()} == {bookshop.client_id}
+    said = vault.receipts(root)[0]
+    assert said["party_identification"][0]["party_id"] == bookshop.client_id
+    screen = vault.screens(root)[said["receipt_id"]]
+    assert b"The Salt Almanac" in screen
     assert [course["name"] for course in vault.imports(root)] == ["orders.csv"]
     assert vault.uploads(root).popitem()[1].startswith(b"Order Date,Title\n")
     assert vault.reports(root) == [[["line 3", "No date.", True]]]
@@ -442,6 +446,7 @@ def test_a_token_opens_its_own_grant_and_nothing_else(
     hers = [box for box in opened if (box.table, box.column) not in BY_THE_SERVER]
     assert {(box.table, box.column) for box in hers} == {
         ("grants", "terms_box"),
+        ("receipts", "copy_box"),
         ("disclosures", "box"),
         ("accesses", "box"),
         ("grant_locks", "box"),
@@ -474,6 +479,14 @@ def test_main_and_keystore_open_what_the_server_seals_and_nothing_of_hers(
     secrets = [secret for table in tables for (secret,) in reader.rows(file, f"SELECT secret FROM {table}")]
     opened = {(box.table, box.column) for box in files.boxes() if any(reader.opens(box, key) for key in secrets)}
     assert opened == BY_THE_SERVER
+    ada.presses(f"/sharing/{ada.grant()}/stop")
+    files = taken(ada.house, tmp_path / "later")
+    opened_later = [box for box in files.boxes() if any(reader.opens(box, key) for key in secrets)]
+    assert {(box.table, box.column) for box in opened_later} == {*BY_THE_SERVER, ("receipts", "box")}
+    assert len([box for box in opened_later if box.table == "receipts"]) == 1, (
+        "the end's, which says what the label says"
+    )
+    assert ("receipts", "copy_box") not in {(box.table, box.column) for box in files.boxes()}
 
 
 def test_what_is_revoked_opens_to_nobody_with_any_copy_of_main(ada: Ada, bookshop: Bookshop, tmp_path: Path) -> None:

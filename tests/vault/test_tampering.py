@@ -39,6 +39,7 @@ from consent import (
     models,
     narrowing,
     pushed,
+    receipt_rows,
     revocation,
     views,
 )
@@ -123,6 +124,11 @@ def of_record(w: World, r: Any, box: bytes) -> Stored:
     return store.unseal(w.vaults[r.owner_id], r.number, r.revision, box)
 
 
+def of_receipt(w: World, r: Any, box: bytes) -> bytes:
+    key = w.house.keys.seal if r.kind == "end" else w.vaults[r.owner_id].keyring["files"]
+    return crypto.open_box(key, receipt_rows.about_row(r), box)
+
+
 def of_root(what: str) -> Opening:
     def opening(w: World, r: Any, box: bytes) -> bytes:
         versions = (r.version,) if what == "memory" else ()
@@ -159,6 +165,15 @@ OPENINGS: dict[tuple[str, str], Opening] = {
     ("grants", "copy_box"): of_root("copy"),
     ("grants", "memory_box"): of_root("memory"),
     ("grant_locks", "box"): of_grant_lock,
+    ("receipts", "box"): of_receipt,
+    ("receipts", "copy_box"): lambda w, r, box: crypto.open_box(
+        w.keys[r.grant_id], receipt_rows.about("copy", r.owner_id, r.grant_id, r.receipt_id), box
+    ),
+    ("receipts", "screen_box"): lambda w, r, box: crypto.open_box(
+        w.vaults[r.owner_id].keyring["files"],
+        receipt_rows.about("screen", r.owner_id, r.grant_id, r.receipt_id),
+        box,
+    ),
     ("disclosures", "box"): of_disclosure,
     ("accesses", "box"): lambda w, r, box: crypto.RowKey(w.log_keys[r.grant_id]).open(
         access.about_access(r.owner_id, r.grant_id, r.number), box

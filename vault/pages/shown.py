@@ -70,6 +70,11 @@ def locale() -> Locale:
     return Locale("en", "GB") if found.language == "en" and not found.territory else found
 
 
+def language() -> str:
+    """The page's language as HTML and receipts name it (BCP 47)."""
+    return str(get_locale() or "en").replace("_", "-")
+
+
 def now() -> datetime:
     """The present moment in the server's zone."""
     return server().clock().astimezone()
@@ -209,7 +214,7 @@ def _about_this_page() -> dict[str, Any]:
     name = vault.name if vault is not None else ""
     code = request.args.get("notice", "")
     return {
-        "lang": str(get_locale() or "en").replace("_", "-"),
+        "lang": language(),
         "you": name,
         "vault_name": gettext("%(name)s’s vault", name=name) if name else gettext("Vault"),
         "here": _here(),

@@ -1,0 +1,52 @@
+"""Mails to her notice address about what others can see. They name nobody and nothing: mail is open to others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vault import mail
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.server import Server
+
+
+def given(session: Session, server: Server, owner: bytes, link: str) -> None:
+    """She has let somebody see something. `link` is an address that stops it."""
+    text = (
+        "You have just let somebody see something in your vault.\n\n"
+        "To pause or stop it, at any time, without unlocking anything:\n"
+        f"{link}\n\n"
+        f"What everybody can see: {server.settings.issuer}/sharing\n"
+    )
+    mail.queue(session, server, owner, "You let somebody see something in your vault", text)
+
+
+def lessened(session: Session, server: Server, owner: bytes) -> None:
+    """Something was narrowed or is to end sooner."""
+    text = "Somebody can now see less of your vault, or for a shorter time.\n\n" + _look(server, "The receipt is here")
+    mail.queue(session, server, owner, "Somebody can see less in your vault", text)
+
+
+def renewed(session: Session, server: Server, owner: bytes) -> None:
+    """She has let it go on after an old copy was put back."""
+    text = "You have let somebody go on seeing something in your vault.\n\n" + _look(server, "The receipt is here")
+    mail.queue(session, server, owner, "You let somebody see something in your vault", text)
+
+
+def ended(session: Session, server: Server, owner: bytes) -> None:
+    """Something has ended, by her or by itself."""
+    text = "Somebody can no longer see anything in your vault.\n\n" + _look(server, "Who, and the receipt")
+    mail.queue(session, server, owner, "Somebody can no longer see your vault", text)
+
+
+def reminder(session: Session, server: Server, owner: bytes) -> None:
+    """Something has been visible for another ninety days (the data standards of Australia's CDR ask for this)."""
+    text = "Somebody can still see something in your vault. You allowed it some months ago.\n\n"
+    text += _look(server, "Who and what, and how to stop it")
+    mail.queue(session, server, owner, "Somebody can still see something in your vault", text)
+
+
+def _look(server: Server, words: str) -> str:
+    return f"{words}: {server.settings.issuer}/sharing\n\nTo stop it without unlocking: {server.settings.issuer}/stop\n"

@@ -1,0 +1,226 @@
+"""Mails about what others can see: at each change and end, and every ninety days. They name nobody and nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from connectors.demo_mail import Mailbox
+from consent import reminders
+from consent.models import Grant
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
+from vault import worker
+from vault.models import Job, Owner
+from vault.server import Server
+
+YEAR = {"duration": "P1Y"}
+STILL = "Somebody can still see something in your vault"
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """Where her mails arrive."""
+    mailbox = Mailbox()
+    mailbox.start()
+    yield mailbox
+    mailbox.stop()
+
+
+@pytest.fixture
+def house(furnished: tuple[Path, str, Any], tmp_path: Path, clock: Clock, mailbox: Mailbox) -> Iterator[Server]:
+    """A running server that sends mails."""
+    shutil.copytree(furnished[0], tmp_path / "house")
+    server = house_in(tmp_path / "house", clock, smtp_url=mailbox.smtp_url)
+    yield server
+    server.stop()
+
+
+def mailed(house: Server, mailbox: Mailbox) -> list[str]:
+    """Subjects of what is sent now; nothing in the mails names anybody."""
+    before = len(mailbox.messages)
+    while worker.tick(house, sweep=False):
+        pass
+    for mail in mailbox.messages[before:]:
+        assert mail.to == "ada@home.test"
+        said = mail.subject + mail.text.split("/r/")[0]
+        assert not [word for word in ("Bookshop", "Coffee", "Ada", "Almanac", "purchases", "shop.") if word in said]
+        assert "/sharing" in mail.text
+    return [mail.subject for mail in mailbox.messages[before:]]
+
+
+def lets(ada: Ada, shop: Bookshop, days: str, *details: dict[str, Any], ticks: tuple[str, ...] = ()) -> str:
+    """She lets a shop see something for so many days, and the shop takes its tokens; returns the grant's id."""
+    pending = shop.asks(*(details or ({**PURCHASES, **YEAR},)))
+    location = ada.sees_consent(pending.authorize_url).allows(*ticks, days=days)
+    shop.connection = shop.finishes(pending, location)
+    return str(shop.connection.grant_id)
+
+
+def days_pass(ada: Ada, mailbox: Mailbox, days: int) -> list[str]:
+    """So many days later, she having unlocked again: what was mailed."""
+    ada.house.clock.passes(days=days)  # type: ignore[attr-defined]
+    sent = mailed(ada.house, mailbox)
+    ada.unlocks()
+    return sent
+
+
+def planned(house: Server) -> list[int]:
+    """Days of the reminders that wait."""
+    with house.main.reading() as session:
+        due = session.scalars(select(Job.due_at).where(Job.kind == "remind").order_by(Job.due_at)).all()
+    return [at // 86400 - START_DAY for at in due]
+
+
+START_DAY = int(Clock().now.timestamp()) // 86400
+
+
+def test_giving_changing_and_ending_are_mailed(ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox) -> None:
+    grant = lets(ada, bookshop, "30", PURCHASES, TASTE, ticks=("item-1",))
+    assert mailed(house, mailbox) == ["You let somebody see something in your vault"]
+    ada.presses(f"/sharing/{grant}/less", item="1")
+    assert mailed(house, mailbox) == ["Somebody can see less in your vault"]
+    ada.presses(f"/sharing/{grant}/sooner", days="7")
+    assert mailed(house, mailbox) == ["Somebody can see less in your vault"]
+    ada.presses(f"/sharing/{grant}/stop")
+    assert mailed(house, mailbox) == ["Somebody can no longer see your vault"]
+    ada.presses("/sharing/stop-all")
+    assert mailed(house, mailbox) == []
+
+
+def test_time_running_out_is_mailed_though_nobody_is_there(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    lets(ada, bookshop, "30")
+    mailed(house, mailbox)
+    ada.locks()
+    assert days_pass(ada, mailbox, 31) == ["Somebody can no longer see your vault"]
+
+
+def test_taking_the_last_thing_away_is_an_end_and_mailed_as_one(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    grant = lets(ada, bookshop, "30")
+    mailed(house, mailbox)
+    ada.presses(f"/sharing/{grant}/less", item="0")
+    assert mailed(house, mailbox) == ["Somebody can no longer see your vault"]
+
+
+def test_what_is_replaced_is_mailed_once(ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox) -> None:
+    """The mail about the new one says what she did; a second mail would only alarm."""
+    lets(ada, bookshop, "30")
+    mailed(house, mailbox)
+    lets(ada, bookshop, "90")
+    assert mailed(house, mailbox) == ["You let somebody see something in your vault"]
+
+
+def test_she_is_reminded_every_ninety_days_and_no_longer_once_it_is_over(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    grant = lets(ada, bookshop, "365")
+    mailed(house, mailbox)
+    assert planned(house) == [90]
+    assert days_pass(ada, mailbox, 89) == []
+    assert days_pass(ada, mailbox, 1) == [STILL]
+    assert days_pass(ada, mailbox, 1) == []
+    assert planned(house) == [180]
+    assert days_pass(ada, mailbox, 89) == [STILL]
+    ada.presses(f"/sharing/{grant}/stop")
+    mailed(house, mailbox)
+    assert days_pass(ada, mailbox, 90) == []
+    assert planned(house) == []
+
+
+def test_what_lasts_no_ninety_days_brings_no_reminder(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    lets(ada, bookshop, "90")
+    assert planned(house) == []
+
+
+def test_the_last_reminder_is_before_the_end(ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox) -> None:
+    lets(ada, bookshop, "365")
+    mailed(house, mailbox)
+    assert [days_pass(ada, mailbox, 90) for _ in range(4)] == [[STILL]] * 4
+    assert planned(house) == []
+    assert days_pass(ada, mailbox, 6) == ["Somebody can no longer see your vault"]
+
+
+def test_one_mail_reminds_of_everything_given_on_a_day(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    for shop in (bookshop, coffee):
+        lets(ada, shop, "365")
+    mailed(house, mailbox)
+    assert planned(house) == [90]
+    assert days_pass(ada, mailbox, 90) == [STILL]
+
+
+def test_what_was_given_on_another_day_has_its_own_mail(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    lets(ada, bookshop, "365")
+    days_pass(ada, mailbox, 10)
+    lets(ada, coffee, "365")
+    mailed(house, mailbox)
+    assert planned(house) == [90, 100]
+    assert days_pass(ada, mailbox, 80) == [STILL]
+    assert days_pass(ada, mailbox, 10) == [STILL]
+
+
+def test_doing_the_job_again_sends_nothing_again(ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox) -> None:
+    """As when a worker was cut off between its work and taking the job away, or two workers have leased it."""
+    lets(ada, bookshop, "365")
+    mailed(house, mailbox)
+    house.clock.passes(days=90)  # type: ignore[attr-defined]
+    payload = {"day": START_DAY + 90}
+    for _ in range(3):
+        reminders.remind(house, ada.owner_id, payload)
+    assert mailed(house, mailbox) == [STILL]
+    assert planned(house) == [180]
+
+
+def test_what_is_paused_is_not_spoken_of_and_is_again_after_resuming(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    grant = lets(ada, bookshop, "365")
+    mailed(house, mailbox)
+    ada.presses(f"/sharing/{grant}/pause")
+    assert days_pass(ada, mailbox, 90) == []
+    ada.presses(f"/sharing/{grant}/resume")
+    assert days_pass(ada, mailbox, 90) == [STILL]
+
+
+def test_a_server_that_slept_for_long_reminds_once(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    lets(ada, bookshop, "365")
+    mailed(house, mailbox)
+    assert days_pass(ada, mailbox, 200) == [STILL]
+    assert planned(house) == [270]
+
+
+def test_a_damaged_label_keeps_nobody_else_from_being_reminded_of(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    broken = lets(ada, bookshop, "365")
+    lets(ada, coffee, "365")
+    mailed(house, mailbox)
+    with house.main.transaction() as session:
+        this = Grant.__table__.update().where(Grant.grant_id == bytes.fromhex(broken))
+        session.execute(this.values(label_box=b"\1" * 99))
+    assert days_pass(ada, mailbox, 90) == [STILL]
+
+
+def test_without_an_address_for_notices_nothing_is_sent(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    with house.main.transaction() as session:
+        session.execute(Owner.__table__.update().values(notice_box=None))
+    lets(ada, bookshop, "365")
+    assert days_pass(ada, mailbox, 90) == []
+    assert planned(house) == [180], "she may leave an address meanwhile"
