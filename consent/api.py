@@ -44,6 +44,18 @@ def grant() -> Response:
     return _answer(_alone(lambda call: looking.grant(_server(), call)))
 
 
+@pages.get("/grants/<grant_id>")
+def query(grant_id: str) -> Response:
+    """The same by its id (Grant Management for OAuth 2.0 §7.3): a token knows its own grant and no other."""
+    return _answer(_alone(lambda call: looking.grant(_server(), call, grant_id)))
+
+
+@pages.delete("/grants/<grant_id>")
+def give_back(grant_id: str) -> Response:
+    """Give the permission back: it ends, for good."""
+    return _answer(lambda call: looking.give_back(_server(), call, grant_id), status=204)
+
+
 @pages.get("/receipt")
 def receipt() -> Response:
     """Your copy of the signed receipt of the permission as it stands."""

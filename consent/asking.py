@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 from sqlalchemy import select
 
-from consent import grants, mails, pushed, receipt_rows, views
+from consent import denials, grants, mails, pushed, receipt_rows, views
 from consent.budget import within_budget
 from consent.client_documents import Client
 from consent.decision import Decision, decided
@@ -225,6 +225,7 @@ def allow(
             terms = replace(terms, vendor=made.number)
         given = grants.give(turn, vault, grants.NewGrant(grant, key, pepper), terms, ready.rows, _bound(asked, client))
         receipt_rows.given(turn, vault, grant, key, terms, screen)
+        denials.forget(turn.session, vault, client.client_id)
         mails.given(turn.session, server, owner, grants.link_address(server, given.link))
     for replaced in turn.memory["replaced"]:
         grants.end(server, owner, replaced, "replaced")
@@ -252,11 +253,12 @@ def _pepper(server: Server, owner: bytes, grant: bytes) -> Iterator[bytes]:
         raise
 
 
-def refuse(vault: OpenVault, asked: Asked) -> None:
-    """She does not allow it: the request is spent. Raises AlreadyDecided."""
+def refuse(vault: OpenVault, asked: Asked, *, never: bool = False, instead: Details | None = None) -> None:
+    """She does not allow it: the request is spent and her no remembered. Raises AlreadyDecided."""
     with vault.server.main.transaction() as session:
         if not pushed.spend(session, vault.server, asked):
             raise AlreadyDecided
+        denials.remember(session, vault, asked, never=never, instead=instead)
 
 
 def present_grant(vault: OpenVault, client: Client) -> views.GrantView | None:

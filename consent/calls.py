@@ -106,7 +106,11 @@ def answer(server: Server, call: Call, work: Callable[[Line, Opening], bytes | D
 
 
 def about_grant(
-    server: Server, call: Call, find: Callable[[Opening], Callable[[int], bytes] | Denied]
+    server: Server,
+    call: Call,
+    find: Callable[[Opening], Callable[[int], bytes] | Denied],
+    *,
+    paused_too: bool = False,
 ) -> bytes | Denied:
     """Answer a call that shows nothing of hers, unless she has paused it.
 
@@ -118,7 +122,7 @@ def about_grant(
         tag = prove(server, call, opening, about)
         if isinstance(tag, Denied):
             return tag
-        found = Denied("paused") if opening.held else find(opening)
+        found = Denied("paused") if opening.held and not paused_too else find(opening)
         if isinstance(found, Denied):
             return refuse(server, call, opening, about, found.code, found, tag)
         try:

@@ -119,7 +119,7 @@ def boxes_of(vault: OpenVault, grant: bytes, key: bytes, version: int, terms: Te
 
 def make_link(session: Session, server: Server, owner: bytes, grant: bytes, pepper: bytes, until: int) -> str:
     """A revocation link's string. It opens nothing; it can only pause or end this grant."""
-    return grant_locks.mint(session, server, "link", owner, grant, pepper=pepper, expires_at=_rounded(until))
+    return grant_locks.mint(session, server, "link", owner, grant, pepper=pepper, expires_at=rounded(until))
 
 
 def link_address(server: Server, string: str) -> str:
@@ -167,7 +167,7 @@ def _bear_witness(turn: Turn, grant: bytes, cause: str) -> None:
 def end_when_used(server: Server, owner: bytes, grant: bytes, at: int) -> None:
     """Its last look has begun: end it when that is over, at `at` (seconds since 1970)."""
     with server.main.transaction() as session:
-        enqueue(session, server, owner, "used", {"grant": grant.hex()}, due_at=_rounded(at))
+        enqueue(session, server, owner, "used", {"grant": grant.hex()}, due_at=rounded(at))
 
 
 def pause(server: Server, owner: bytes, grant: bytes) -> None:
@@ -186,9 +186,9 @@ def resume(vault: OpenVault, grant: bytes, seen: Held = "paused") -> bool:
 
 def expire_later(session: Session, server: Server, owner: bytes, grant: bytes, until: int) -> None:
     """The job of its last day."""
-    enqueue(session, server, owner, "expire", {"grant": grant.hex()}, due_at=_rounded(until))
+    enqueue(session, server, owner, "expire", {"grant": grant.hex()}, due_at=rounded(until))
 
 
-def _rounded(at: int) -> int:
+def rounded(at: int) -> int:
     """Up to the next five minutes: times stand in clear no finer than they must."""
     return -(-at // 300) * 300

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import orjson
 from sqlalchemy import func, select, update
@@ -40,6 +41,11 @@ class Waiting:
     vendor: int = 0
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     record: Record | None = field(default=None, repr=False)
+
+    @property
+    def host(self) -> str:
+        """Where the client that left it is at home."""
+        return urlsplit(self.client).netloc or self.client
 
 
 def count(vault: OpenVault) -> int:

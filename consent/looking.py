@@ -91,9 +91,13 @@ def look(server: Server, call: Call, page: Page) -> bytes | Denied:
     return answer(server, call, work)
 
 
-def grant(server: Server, call: Call) -> bytes | Denied:
-    """Answer one call about the grant itself: what it gives and until when."""
-    return about_grant(server, call, lambda opening: partial(_grant, opening))
+def grant(server: Server, call: Call, grant_id: str | None = None) -> bytes | Denied:
+    """Answer one call about the grant itself: what it gives and until when. One that is named must be the token's."""
+
+    def find(opening: Opening) -> Callable[[int], bytes] | Denied:
+        return partial(_grant, opening) if grant_id is None or _is(opening, grant_id) else Denied("not_found")
+
+    return about_grant(server, call, find)
 
 
 def receipt(server: Server, call: Call) -> bytes | Denied:
@@ -105,6 +109,27 @@ def receipt(server: Server, call: Call) -> bytes | Denied:
         return Denied("not_found", "this permission has no receipt") if text is None else lambda _number: text.encode()
 
     return about_grant(server, call, find)
+
+
+def give_back(server: Server, call: Call, grant_id: str) -> bytes | Denied:
+    """Revoke by the vendor (Grant Management for OAuth 2.0 §7.4): it ends its own grant, also a paused one."""
+    ended: list[tuple[bytes, bytes]] = []
+
+    def find(opening: Opening) -> Callable[[int], bytes] | Denied:
+        if not _is(opening, grant_id):
+            return Denied("not_found")
+        ended.append((opening.owner_id, opening.found.grant_id))
+        return lambda _number: b""
+
+    made = about_grant(server, call, find, paused_too=True)
+    if not isinstance(made, Denied):
+        for owner, grant_of_theirs in ended:
+            grants.end(server, owner, grant_of_theirs, "vendor")
+    return made
+
+
+def _is(opening: Opening, grant_id: str) -> bool:
+    return opening.found.grant_id.hex() == grant_id
 
 
 def _denied(opening: Opening, items: tuple[VaultData, ...], page: Page) -> Denied | None:

@@ -86,6 +86,35 @@ class GrantLock(Main):
     )
 
 
+class Denial(Main):
+    """A request she said no to, by its tag; `offer_box` is what she would allow instead."""
+
+    __tablename__ = "denials"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    request_tag: Mapped[bytes] = mapped_column(Tag, primary_key=True)
+    vendor_tag: Mapped[bytes] = mapped_column(Tag)
+    day: Mapped[int]
+    never: Mapped[bool]
+    offer_box: Mapped[bytes | None]
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id"], ["owners.owner_id"], name="denials_owner"),
+        Index("denials_vendor", "owner_id", "vendor_tag"),
+    )
+
+
+class Erasure(Main):
+    """That she asked a vendor to delete what it had read, and when it was done. Days since 1970."""
+
+    __tablename__ = "erasures"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    grant_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    asked_day: Mapped[int]
+    done_day: Mapped[int | None]
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "grant_id"], ["grants.owner_id", "grants.grant_id"], name="erasures_grant"),
+    )
+
+
 class Deposit(Main):
     """Something a vendor left for her, sealed to her inbox until she decides; then without its box."""
 

@@ -77,8 +77,12 @@ class Resealed(NamedTuple):
     rows: list[Row]
 
 
+def agree(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms, event: str) -> None:
+    """What is agreed from now on, sealed within her turn, with its receipt."""
+    _agree(turn, vault, _resealed(turn.session, vault, view, terms), event)
+
+
 def _agree(turn: Turn, vault: OpenVault, ready: Resealed, event: str) -> None:
-    """What is agreed from now on, with its receipt."""
     _write_resealed(turn, vault, ready)
     assert ready.view.key is not None  # noqa: S101 - a live grant has its key
     receipt_rows.changed(turn, vault, ready.view.grant_id, ready.view.key, ready.terms, event)
@@ -130,6 +134,6 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
             raise NotFound
         if not crypto.same(digest_of(view.terms, all_shown(turn.session, vault, view.terms)), shown):
             return False
-        _agree(turn, vault, _resealed(turn.session, vault, view, view.terms), "renewed")
+        agree(turn, vault, view, view.terms, "renewed")
         mails.renewed(turn.session, vault.server, vault.owner_id)
     return resume(vault, grant, "old copy")

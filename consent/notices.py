@@ -33,6 +33,7 @@ What = Literal[
     "grant.narrowed",
     "grant.paused",
     "grant.resumed",
+    "grant.renewed",
     "grant.expired",
     "grant.revoked",
     "grant.replaced",

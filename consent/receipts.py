@@ -34,6 +34,7 @@ STATES = {
     "expired": "ConsentExpired",
     "used": "ConsentExpired",
     "replay": "ConsentRevoked",
+    "vendor": "ConsentRevoked",
     "unused": "ConsentRevoked",
     "ended": "ConsentRevoked",
 }

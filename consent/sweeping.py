@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, select
 
-from consent import grants, receipt_rows
+from consent import grant_boxes, grants, receipt_rows
 from consent.models import Grant, GrantLock, Receipt
 from consent.terms import DAY
 from vault.errors import DiskFull, NotFound
@@ -23,8 +23,14 @@ SLACK = 120  # seconds: an exchange that began in time may still be under way
 
 
 def expire(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
-    """The job of a grant's last day."""
-    _end(server, owner, bytes.fromhex(payload["grant"]), "expired")
+    """The job of a grant's last day; she may have renewed it since, and then another job is due on another day."""
+    grant = bytes.fromhex(payload["grant"])
+    mine = (Grant.owner_id == owner, Grant.grant_id == grant)
+    with server.main.reading() as session:
+        row = session.execute(select(Grant.version, Grant.label_box).where(*mine)).first()
+    label = grant_boxes.label_or_nothing(server, owner, grant, *row) if row else {"until": 0}
+    if label["until"] <= server.now:
+        _end(server, owner, grant, "expired")
 
 
 def used(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:

@@ -119,4 +119,9 @@ def settle_versions(vault: OpenVault, views: Iterable[GrantView]) -> None:
 
 def ended_on(view: GrantView) -> date | None:
     """The day it ended."""
-    return date.fromordinal(date(1970, 1, 1).toordinal() + view.ended_day) if view.ended_day is not None else None
+    return day_of(view.ended_day) if view.ended_day is not None else None
+
+
+def day_of(number: int) -> date:
+    """A day by its number since 1970."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + number)

@@ -136,7 +136,7 @@ def _code(pending: Pending, parameters: Mapping[str, str] | str, *, issuer: str)
         raise WrongCallback("issuer", "This answer comes from another vault than the one we asked.")
     error = given.get("error")
     if error == "access_denied":
-        raise Denied("access_denied", "The owner said no.")
+        raise Denied("access_denied", "The owner said no.", counter_offer=given.get("counter_offer", "")[:8192])
     if error is not None:
         raise Refused(error[:64], given.get("error_description", "The vault refused.")[:300])
     if not given.get("code"):

@@ -38,7 +38,14 @@ class Refused(SharingError):
 
 
 class Denied(Refused):
-    """The owner said no on the consent screen. This is an answer, not a fault."""
+    """The owner said no on the consent screen. This is an answer, not a fault.
+
+    `counter_offer` is what she would allow instead, as `authorization_details` in JSON; empty when she said nothing.
+    """
+
+    def __init__(self, code: str, sentence: str, *, counter_offer: str = "") -> None:
+        super().__init__(code, sentence)
+        self.counter_offer = counter_offer
 
 
 class NoLongerShared(Refused):

@@ -8,8 +8,8 @@ from authlib.oauth2.rfc6749.errors import OAuth2Error
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from consent import signing
-from consent.oauth.engine import AUTHORIZE, PAR, REVOKE, TOKEN, Engine
-from consent.oauth.messages import MOST_BYTES, Answer, error_answer, read_form
+from consent.oauth.engine import Engine
+from consent.oauth.messages import AUTHORIZE, MOST_BYTES, PAR, REVOKE, TOKEN, Answer, error_answer, read_form
 from vault.errors import DiskFull
 from vault.server import Server
 
@@ -110,7 +110,9 @@ def authorization_server() -> Response:
             "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
             "revocation_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
             "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
-            "authorization_details_types_supported": ["vault_data"],
+            "authorization_details_types_supported": ["vault_data", "vault_deposit"],
+            "grant_management_actions_supported": ["create", "replace"],
+            "grant_management_endpoint": f"{issuer}/vendor/v1/grants",
             "authorization_response_iss_parameter_supported": True,
             "client_id_metadata_document_supported": True,
             "request_uri_parameter_supported": False,
@@ -129,7 +131,7 @@ def protected_resource() -> Response:
             "bearer_methods_supported": [],
             "dpop_bound_access_tokens_required": True,
             "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
-            "authorization_details_types_supported": ["vault_data"],
+            "authorization_details_types_supported": ["vault_data", "vault_deposit"],
             "vault_api": f"{issuer}/vendor/v1",
         }
     )

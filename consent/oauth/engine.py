@@ -5,29 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from authlib.common.urls import add_params_to_uri
 from authlib.oauth2 import AuthorizationServer
-from authlib.oauth2.rfc6749.errors import (
-    InvalidGrantError,
-    InvalidRequestError,
-    InvalidScopeError,
-    OAuth2Error,
-)
-from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
-from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error
 from authlib.oauth2.rfc9207 import IssuerParameter
 
 from consent import clients, dpop, pushed, tokens
 from consent.asking import AlreadyDecided
 from consent.client_documents import BadClient
-from consent.details import BadDetails, read_details
 from consent.oauth.assertion import Assertion
-from consent.oauth.messages import Answer, Message, error_answer, quoted
+from consent.oauth.grant_types import CodeGrant, RefreshGrant, StrictChallenge, needs_details
+from consent.oauth.messages import AUTHORIZE, PAR, REVOKE, TOKEN, Answer, Message, error_answer, quoted
 from consent.oauth.pace import Pace
-from consent.oauth.refusals import InvalidDetails, InvalidProof, TooFast
+from consent.oauth.refusals import InvalidGrantId, InvalidProof, TooFast
 from consent.oauth.registered import RegisteredClient
 from vault.server import Server
-
-AUTHORIZE, TOKEN, PAR, REVOKE = "/authorize", "/oauth/token", "/oauth/par", "/oauth/revoke"
 
 
 class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
@@ -39,7 +31,7 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
         issuer = server.settings.issuer
         audiences = [issuer, *(issuer + path for path in (TOKEN, PAR, REVOKE))]
         self.register_client_auth_method("private_key_jwt", Assertion(server, audiences))
-        self.register_grant(CodeGrant, [StrictChallenge(required=True), _details])
+        self.register_grant(CodeGrant, [StrictChallenge(required=True), needs_details])
         self.register_grant(RefreshGrant)
         self.register_extension(lambda engine: _Issuer(issuer)(engine))
 
@@ -88,6 +80,7 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
                 raise InvalidRequestError("request and request_uri cannot be pushed.")
             if parameters.get("response_mode", "query") != "query":
                 raise InvalidRequestError("response_mode must be query.")
+            _managed(parameters)
             wanted = {**parameters, "client_id": client.client_id}
             self._validated(wanted)
             jkt = self._pushed_key(parameters, proof)
@@ -130,6 +123,16 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
         grant.validate_consent_request()
         return grant  # type: ignore[no-any-return]  # Authlib has no types
 
+    def no_such_grant(self, asked: pushed.Asked) -> Answer:
+        """Sent back because the grant that it names is not one of this client's in her vault. Raises AlreadyDecided."""
+        try:
+            self._validated(asked.parameters)
+        except OAuth2Error:
+            raise AlreadyDecided from None
+        shown = {name: asked.parameters[name] for name in ("state",) if name in asked.parameters}
+        said = {"error": InvalidGrantId.error, **shown, "iss": self.vault_server.settings.issuer}
+        return Answer(303, "", [("Location", add_params_to_uri(asked.parameters["redirect_uri"], list(said.items())))])
+
     def decide(self, asked: pushed.Asked, give: Callable[[], str] | None) -> Answer:
         """The answer to the client after her decision: a code from `give`, or access_denied when it is None.
 
@@ -167,125 +170,18 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
             return error_answer(error)
 
 
+def _managed(parameters: Mapping[str, str]) -> None:
+    """Grant Management: `create`, which says nothing new here, or `replace` with the id of the client's own grant."""
+    action, grant_id = parameters.get("grant_management_action"), parameters.get("grant_id")
+    if action not in {None, "create", "replace"}:
+        raise InvalidRequestError("grant_management_action must be create or replace.")
+    if (action == "replace") != (grant_id is not None):
+        raise InvalidRequestError("grant_id belongs to grant_management_action=replace, and to nothing else.")
+
+
 class _Issuer(IssuerParameter):  # type: ignore[misc]  # Authlib has no types
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
 
     def get_issuer(self) -> str:
         return self.issuer
-
-
-class StrictChallenge(CodeChallenge):  # type: ignore[misc]  # Authlib has no types
-    """PKCE with S256, always, for confidential clients too (RFC 7636; FAPI 2.0 §5.3.2.2)."""
-
-    DEFAULT_CODE_CHALLENGE_METHOD = "S256"
-    SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
-
-    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
-        """Both parameters are needed."""
-        data = grant.request.payload.data
-        if not data.get("code_challenge") or data.get("code_challenge_method") != "S256":
-            raise InvalidRequestError("PKCE with S256 is needed.")
-        super().validate_code_challenge(grant, redirect_uri)
-
-
-def _details(grant: Any) -> None:
-    """`authorization_details` are needed and must be ours in every member (RFC 9396)."""
-
-    def check(grant: Any, _redirect_uri: Any) -> None:
-        try:
-            read_details(grant.request.payload.data.get("authorization_details"))
-        except BadDetails as error:
-            raise InvalidDetails(quoted(f"authorization_details: {error.detail}")) from None
-
-    grant.register_hook("after_validate_authorization_request_payload", check)
-
-
-class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib has no types
-    """The authorization code grant. What is stored and minted is ours."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = ("private_key_jwt",)
-    give: Callable[[], str] | None = None
-
-    def generate_authorization_code(self) -> str:
-        """Her consent makes the code."""
-        assert self.give is not None  # noqa: S101 - decide() has set it
-        return self.give()
-
-    def save_authorization_code(self, code: str, request: Any) -> None:
-        """Consent has stored it."""
-
-    def query_authorization_code(self, code: str, client: RegisteredClient) -> _Code | None:
-        """Open the code. A spent one that opens is a replay, and ends the grant."""
-        found = tokens.open_credential(self.server.vault_server, code, "code")
-        if found is not None and found.spent:
-            tokens.replayed(self.server.vault_server, found)
-            return None
-        return _Code(found) if found is not None and found.client_id == client.client_id else None
-
-    def validate_token_request(self) -> None:
-        """Client, code, redirect_uri, PKCE, then the proof: failing one burns nothing."""
-        super().validate_token_request()
-        jkt = self.server.check_proof(TOKEN, self.request.dpop)
-        if self.request.authorization_code.jkt not in {"", jkt}:
-            raise InvalidProof("The proof is by another key than the pushed request named.")
-        self.request.jkt = jkt
-
-    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
-        """Spend the code; exactly one request wins."""
-        answer = tokens.exchange(
-            self.server.vault_server, self.request.authorization_code.credential, jkt=self.request.jkt
-        )
-        if answer is None:
-            raise InvalidGrantError("The code has been used before; the permission has ended.")
-        return 200, answer, self.TOKEN_RESPONSE_HEADER
-
-    def authenticate_user(self, authorization_code: Any) -> Any:
-        """Not asked: consent happened in her own session."""
-        raise NotImplementedError
-
-    def delete_authorization_code(self, authorization_code: Any) -> None:
-        """Spending it has done that."""
-
-
-class _Code:
-    """A code in the words that Authlib asks in."""
-
-    code_challenge_method = "S256"
-
-    def __init__(self, credential: tokens.Credential) -> None:
-        self.credential = credential
-        self.code_challenge = credential.opened.bound.get("challenge")
-        self.jkt = credential.opened.bound.get("jkt", "")
-
-    def get_redirect_uri(self) -> str:
-        return str(self.credential.opened.bound.get("redirect", ""))
-
-
-class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib has no types
-    """Refreshing: the token stays, the proof names the next key (RFC 9449 §5 for confidential clients)."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = ("private_key_jwt",)
-
-    def validate_token_request(self) -> None:
-        """Client, token, proof; nothing may be widened (RFC 9396 §6)."""
-        self.request.client = self._validate_request_client()
-        if "authorization_details" in self.request.form:
-            raise InvalidDetails("A refresh cannot change authorization_details.")
-        if self.request.payload.scope not in {None, "vault"}:
-            raise InvalidScopeError
-        string = self.request.form.get("refresh_token")
-        if not string:
-            raise InvalidRequestError("refresh_token is missing.")
-        found = tokens.open_credential(self.server.vault_server, string, "refresh")
-        if found is None or found.client_id != self.request.client.client_id:
-            raise InvalidGrantError
-        self.request.credential = found
-        self.request.jkt = self.server.check_proof(TOKEN, self.request.dpop)
-
-    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
-        """One new access token."""
-        answer = tokens.refresh(self.server.vault_server, self.request.credential, jkt=self.request.jkt)
-        if answer is None:
-            raise InvalidGrantError
-        return 200, answer, self.TOKEN_RESPONSE_HEADER

@@ -30,3 +30,9 @@ class TooFast(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
     def get_headers(self) -> list[tuple[str, str]]:
         """When to come back."""
         return [*super().get_headers(), ("Retry-After", str(self.wait))]
+
+
+class InvalidGrantId(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
+    """Grant Management for OAuth 2.0 §6: the grant to be replaced is not there, or not this client's."""
+
+    error = "invalid_grant_id"

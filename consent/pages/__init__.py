@@ -7,6 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of consent."""
-    from consent.pages import activity, authorize, inbox, receipts, revocation, sharing
+    from consent.pages import activity, authorize, erasure, inbox, receipts, renewing, revocation, sharing
 
-    return [authorize.pages, sharing.pages, activity.pages, inbox.pages, receipts.pages, revocation.pages]
+    modules = (authorize, sharing, renewing, erasure, activity, inbox, receipts, revocation)
+    return [each.pages for each in modules]

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 from flask_babel import gettext
 from markupsafe import Markup
 
-from consent import asking, clients, pushed
+from consent import asking, clients, denials, offer, pushed
 from consent.asking import AlreadyDecided, ChangedMeanwhile, NothingAllowed
 from consent.client_documents import BadClient, Client
 from consent.decision import how_often, read_decision
+from consent.difference import changes
 from consent.oauth.endpoints import answer, engine
+from consent.offer import read_offer
 from consent.purposes import DANGEROUS, PURPOSES
 from consent.pushed import Asked
 from consent.receipts import Screen
 from consent.terms import durations
+from consent.views import day_of
 from vault.errors import NotFound
 from vault.pages.guard import form_may_lead_to
 from vault.pages.session import day_in, server, unlocked, vault
 from vault.pages.shown import language
-from vault.record import classes_of
+from vault.record import classes_of, collection_paths
 from vault.stored import Stored
 
 MOST_SHOWN = 500  # rows of one item on the page; all of them are in the digest
@@ -36,6 +39,11 @@ def ask() -> Response:
     """Show who asks for what, with the very values."""
     asked = _asked(request.args.get("request_uri", ""), request.args.get("client_id", ""))
     pushed.opened(server(), asked)
+    if _names_another_grant(asked):
+        return _leading_back(asked, answer(engine().no_such_grant(asked)))
+    before = denials.answered(vault(), asked)
+    if before is not None and request.args.get("look") != "again":
+        return _form_page(asked, "said_no.html", client=_client(asked), before=before, day=day_of(before.day))
     return _screen(asked, None)
 
 
@@ -46,8 +54,12 @@ def decide() -> Response:
     asked = _asked(request.form.get("request_uri", ""), request.form.get("client_id", ""))
     said = request.form.get("answer")
     if said == "no":
-        asking.refuse(vault(), asked)
+        asking.refuse(vault(), asked, never="never" in request.form)
         return _leading_back(asked, answer(engine().decide(asked, None)))
+    if said == "less":
+        return _less(asked)
+    if said == "offer":
+        return _offer(asked)
     if said != "yes":
         return _screen(asked, _chosen_vendor())
     client = _client(asked)
@@ -63,6 +75,52 @@ def decide() -> Response:
         return _leading_back(asked, answer(engine().decide(asked, give)))
     except (ChangedMeanwhile, NothingAllowed) as refused:
         return _screen(asked, number, said=gettext(refused.sentence), status=refused.status)
+
+
+def _names_another_grant(asked: Asked) -> bool:
+    """To replace one it must be this client's own, and alive. Ids of others and of nothing look the same."""
+    named = asked.parameters.get("grant_id")
+    if named is None:
+        return False
+    present = asking.present_grant(vault(), _client(asked))
+    return present is None or not present.live or present.grant_id.hex() != named
+
+
+def _less(asked: Asked, said: str = "") -> Response:
+    """Everything that was asked, to tick what she would allow instead."""
+    return _form_page(
+        asked,
+        "less.html",
+        422 if said else 200,
+        client=_client(asked),
+        details=asked.details,
+        days=durations(asked.details.every[0].duration),
+        until=day_in,
+        kinds=classes_of,
+        said=said,
+    )
+
+
+def _offer(asked: Asked) -> Response:
+    """Refuse what was asked, and tell the vendor what it could ask instead."""
+    instead = read_offer(asked.details, request.form, request.form.keys())
+    if not instead.every:
+        return _less(asked, gettext("Nothing is ticked, so there is nothing to offer."))
+    asking.refuse(vault(), asked, instead=instead)
+    made = engine().decide(asked, None)
+    made.location = f"{made.location}&{urlencode({'counter_offer': offer.said(instead).decode()})}"
+    return _leading_back(asked, answer(made))
+
+
+def _form_page(asked: Asked, template: str, status: int = 200, **values: object) -> Response:
+    """A page with a form whose answer leads back to the vendor."""
+    page = render_template(
+        template,
+        request_uri=request.values.get("request_uri", ""),
+        action=url_for("authorize.decide"),
+        **values,
+    )
+    return _leading_back(asked, make_response(page, status))
 
 
 def _asked(request_uri: str, client_id: str) -> Asked:
@@ -116,11 +174,14 @@ def _asking(asked: Asked, vendor: str | None) -> _Asking:
     known = asking.vendors(her)
     tied = _tied(known, vendor) if vendor else asking.match_vendor(her, client)
     with server().main.reading() as session:
-        offer = asking.offer(session, her, asked, client, tied)
-        shown = offer.previews(session, her)
+        made = asking.offer(session, her, asked, client, tied)
+        shown = made.previews(session, her)
+        offered = denials.offered(session, her, asked)
+    present = asking.present_grant(her, client)
     html = render_template(
         "asked.html",
-        offer=offer,
+        offer=made,
+        offered=offered,
         client=client,
         vendor=tied,
         vendors=known,
@@ -128,33 +189,34 @@ def _asking(asked: Asked, vendor: str | None) -> _Asking:
         data_of=asking.data_of,
         most=MOST_SHOWN,
         days=durations(asked.details.every[0].duration),
-        often=how_often(offer.whole),
+        often=how_often(made.whole),
         until=day_in,
         purposes=PURPOSES,
         dangerous=DANGEROUS,
         kinds=classes_of,
-        present=asking.present_grant(her, client),
+        present=present,
+        changes=changes(present.terms, made.details, server().now) if present else [],
+        paths=collection_paths,
         lost=her.lost,
     )
     screen = Screen(html.encode(), language())
-    digest = offer.digest((each for preview in shown for each in preview.shown), screen)
+    digest = made.digest((each for preview in shown for each in preview.shown), screen)
     return _Asking(client, tied, sum(len(preview.shown) for preview in shown), screen, digest)
 
 
 def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 200) -> Response:
     made = _asking(asked, vendor)
-    page = render_template(
+    return _form_page(
+        asked,
         "consent.html",
+        status,
         client=made.client,
         vendor=made.tied,
-        asked=Markup(made.screen.html.decode()),  # noqa: S704 - our own template, escaped where it prints
+        screen=Markup(made.screen.html.decode()),  # noqa: S704 - our own template, escaped where it prints
         digest=made.digest.hex(),
         many=made.count if made.count > MANY else 0,
         said=said,
-        request_uri=request.values.get("request_uri", ""),
-        action=url_for("authorize.decide"),
     )
-    return _leading_back(asked, make_response(page, status))
 
 
 def _tied(known: list[Stored], vendor: str) -> Stored | None:

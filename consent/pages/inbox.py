@@ -11,6 +11,7 @@ from vault.pages import vendors
 from vault.pages.forms import Draft, changed, filled, read_form
 from vault.pages.listing import rows
 from vault.pages.session import server, unlocked, vault
+from vault.record import Field
 
 pages = Blueprint("inbox", __name__, template_folder="../templates")
 PAGE = 50
@@ -22,8 +23,14 @@ def waiting() -> str:
     """Everything that waits for her, the oldest first."""
     with server().main.reading() as session:
         found = inbox.waiting(session, vault(), limit=PAGE)
-    shown = [(each, rows(vault(), each.record) if each.record else []) for each in found]
+    shown = [(each, _left_facts(each)) for each in found]
     return render_template("inbox.html", waiting=shown, more=max(0, inbox.count(vault()) - len(found)))
+
+
+def _left_facts(left: inbox.Waiting) -> list[tuple[Field, str]]:
+    """What was left, in words, without what the vault would add by itself."""
+    facts = rows(vault(), left.record) if left.record else []
+    return [(field, words) for field, words in facts if field.name in left.data]
 
 
 @pages.post("/inbox/<deposit>/keep")

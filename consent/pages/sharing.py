@@ -9,10 +9,11 @@ import orjson
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 
-from consent import access, grants, narrowing, receipt_rows, revocation, views
+from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, views
 from consent.disclosing import digest_of, shown_by
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
+from consent.pages.activity import OUTCOMES
 from consent.pages.receipts import EVENTS, to_scan
 from consent.purposes import PURPOSES
 from consent.terms import DAY, SOONER
@@ -20,7 +21,7 @@ from consent.views import GrantView, ended_on
 from vault import crypto
 from vault.errors import NotFound
 from vault.pages.session import day_in, server, unlocked, vault
-from vault.record import classes_of
+from vault.record import classes_of, collection_paths
 
 pages = Blueprint("sharing", __name__, template_folder="../templates")
 MOST_SHOWN = 500
@@ -82,7 +83,7 @@ def detail(grant: str) -> str:
     with server().main.reading() as session:
         view = views.read(session, vault(), id_in(grant))
         windows = [_window(session, view, item) for item in view.terms.items] if view.live else []
-        again = _again(session, view) if view.held == "old copy" else None
+        again = preview_again(session, view) if view.held == "old copy" else None
         kept = receipt_rows.of_grant(session, vault(), view.grant_id)
     views.settle_versions(vault(), [view])
     entries = access.entries(server(), vault().owner_id, {view.grant_id: view.terms.log_key}, limit=10)
@@ -103,6 +104,11 @@ def detail(grant: str) -> str:
         lost=vault().lost,
         receipts=kept,
         events=EVENTS,
+        outcomes=OUTCOMES,
+        had=erasure.had(vault(), view),
+        erasure=erasure.asked(vault(), view.grant_id),
+        paths=collection_paths,
+        longer=view.live and view.held != "old copy" and renewing.choices(view.terms, server().now),
     )
 
 
@@ -128,8 +134,8 @@ def _window(session: Any, view: GrantView, item: Any) -> Window:
     return Window(item, shown, len(rows) - len(shown))
 
 
-def _again(session: Any, view: GrantView) -> dict[str, Any]:
-    """The preview of a new consent after an old copy was put back."""
+def preview_again(session: Any, view: GrantView) -> dict[str, Any]:
+    """The preview of a new consent to the same terms, and its digest."""
     shown = [(item, list(shown_by(session, vault(), view.terms, item))) for item in view.terms.items]
     windows = [
         Window(item, [orjson.loads(each.data) for each in some[:MOST_SHOWN]], max(0, len(some) - MOST_SHOWN))

@@ -516,7 +516,7 @@ def test_a_mail_or_an_end_waits_for_no_vendor_that_does_not_answer(
     with house.main.transaction() as session:
         for _ in range(3 * jobs.LINES):
             notices.tell(session, house, ada.owner_id, grant, shop.client_id, "grant.paused")
-        jobs.enqueue(session, house, ada.owner_id, "expire", {"grant": grant.hex()})
+        jobs.enqueue(session, house, ada.owner_id, "used", {"grant": grant.hex()})
     stopped = worker.begin(house)
     try:
         for _ in range(60):

@@ -440,6 +440,7 @@ PLACES: dict[tuple[str, str], tuple[str, Any]] = {
     ("owners", "notice_box"): ("owner_id", lambda o: identity("vrm/1/notice", o)),
     ("owners", "settings_box"): ("owner_id", lambda o: identity("vrm/1/settings", o)),
     ("owners", "inbox_box"): ("owner_id", lambda o: identity("vrm/1/inbox", o)),
+    ("denials", "offer_box"): ("owner_id, request_tag", lambda o, tag: identity("vrm/1/denial", o, tag)),
     ("deposits", "box"): ("owner_id, deposit_id", lambda o, d: identity("vrm/1/deposit", o, d)),
     ("locks", "box"): (
         "kind, owner_id, lock_id, params",

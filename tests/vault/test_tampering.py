@@ -32,6 +32,7 @@ from connectors.vendor_client.proofs import key_from_json
 from consent import (
     access,
     clients,
+    denials,
     deposits,
     grant_boxes,
     grant_locks,
@@ -142,6 +143,9 @@ OPENINGS: dict[tuple[str, str], Opening] = {
     ("owners", "notice_box"): lambda w, r, box: mail.open_notice(w.house, r.owner_id, box),
     ("owners", "settings_box"): lambda w, r, box: opened.open_settings(w.vaults[r.owner_id].keyring, box),
     ("owners", "inbox_box"): lambda w, r, box: crypto.open_box(w.house.keys.seal, keyring.about_inbox(r.owner_id), box),
+    ("denials", "offer_box"): lambda w, r, box: crypto.open_box(
+        w.vaults[r.owner_id].keyring["files"], denials.about_denial(r.owner_id, r.request_tag), box
+    ),
     ("deposits", "box"): lambda w, r, box: inbox.unseal(
         w.vaults[r.owner_id], deposits.about_deposit(r.owner_id, r.deposit_id), box
     ),
@@ -256,6 +260,7 @@ def life_of(ada: Ada, shop: Bookshop, coffee: Bookshop) -> dict[str, Any]:
     shop.reads()
     assert leaves(shop, {"item": "The Weathervane", "bought_on": "2026-11-20"}).status_code == 202
     unspent = query(ada.sees_consent(coffee.asks(TASTE).authorize_url).allows("item-0"))["code"]
+    ada.sees_consent(coffee.asks(ASKED_LATER).authorize_url).answers("offer", "field-0-item")
     brings_a_file(ada.vault, 20_000)
     house = ada.house
     strings = [(query(location)["code"], "code"), (unspent, "code"), (ended_code, "code"), (ada.session, "session")]

@@ -38,6 +38,7 @@ NOTICES = {
     "passphrase": N_("Your passphrase is changed, and every other session has ended."),
     "ended": N_("Ended. That session opens nothing any more."),
     "seen": N_("Noted."),
+    "renewed": N_("It goes on."),
     "taken-in": N_("Kept. It is yours now."),
     "dropped": N_("Dropped. Its content is gone."),
     "blocked": N_("Done. It can leave nothing any more, and what waited is gone."),

@@ -1,0 +1,88 @@
+"""Requests she said no to: remembered, so that the same one does not nag, and with what she would allow instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+from sqlalchemy import delete, insert, select
+
+from consent import grants, offer
+from consent.details import Details
+from consent.models import Denial
+from consent.pushed import Asked
+from consent.terms import DAY
+from vault import crypto
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.opened import OpenVault
+
+COOL_DOWN = 7  # days in which the same request is answered by what she said before, unless she looks again
+
+
+class Said(NamedTuple):
+    """When she said no to this very request (days since 1970), and whether she does not want to be asked again."""
+
+    day: int
+    never: bool
+
+
+def remember(session: Session, vault: OpenVault, asked: Asked, *, never: bool, instead: Details | None) -> None:
+    """Keep her no, in the transaction that spends the request. `instead` is what she would allow."""
+    server, owner, tag = vault.server, vault.owner_id, _tag(vault, asked)
+    box = None
+    if instead is not None:
+        key_id, files = vault.keyring.keys["files"]
+        box = crypto.seal(files, about_denial(owner, tag), crypto.pad(offer.said(instead)), key_id=key_id)
+    vendor = grants.vendor_tag(server, owner, asked.client_id)
+    session.execute(delete(Denial).where(Denial.owner_id == owner, Denial.request_tag == tag))
+    row = {"owner_id": owner, "request_tag": tag, "vendor_tag": vendor, "day": server.now // DAY, "never": never}
+    session.execute(insert(Denial).values(**row, offer_box=box))
+
+
+def forget(session: Session, vault: OpenVault, client_id: str) -> None:
+    """She allows this client something: what she said no to before is no answer any more."""
+    vendor = grants.vendor_tag(vault.server, vault.owner_id, client_id)
+    session.execute(delete(Denial).where(Denial.owner_id == vault.owner_id, Denial.vendor_tag == vendor))
+
+
+def answered(vault: OpenVault, asked: Asked) -> Said | None:
+    """What she said to the same request, if that still stands."""
+    mine = (Denial.owner_id == vault.owner_id, Denial.request_tag == _tag(vault, asked))
+    with vault.server.main.reading() as session:
+        row = session.execute(select(Denial.day, Denial.never).where(*mine)).first()
+    stands = row is not None and (row.never or vault.server.now // DAY - row.day < COOL_DOWN)
+    return Said(*row) if row is not None and stands else None
+
+
+def offered(session: Session, vault: OpenVault, asked: Asked) -> bool:
+    """Does it ask for no more than she offered this client? Its latest offer counts; a damaged one is none."""
+    vendor = grants.vendor_tag(vault.server, vault.owner_id, asked.client_id)
+    rows = session.execute(
+        select(Denial.request_tag, Denial.offer_box)
+        .where(Denial.owner_id == vault.owner_id, Denial.vendor_tag == vendor, Denial.offer_box.is_not(None))
+        .order_by(Denial.day.desc(), Denial.request_tag)
+        .limit(1)
+    ).all()
+    for tag, box in rows:
+        try:
+            raw = crypto.open_box(vault.keyring["files"], about_denial(vault.owner_id, tag), box)
+        except crypto.Damaged:
+            return False
+        said: list[dict[str, Any]] = orjson.loads(raw)
+        return offer.within(asked.details, said)
+    return False
+
+
+def about_denial(owner: bytes, tag: bytes) -> bytes:
+    """The identity of the box with what she would allow instead."""
+    return crypto.identity("vrm/1/denial", owner, tag)
+
+
+def _tag(vault: OpenVault, asked: Asked) -> bytes:
+    """A request under her own tag: the same details by the same client, however they are spaced."""
+    details = orjson.loads(asked.parameters["authorization_details"])
+    plain = orjson.dumps(details, option=orjson.OPT_SORT_KEYS)
+    return crypto.tag(vault.server.keys.tag, "denied", vault.owner_id, asked.client_id, plain)

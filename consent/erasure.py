@@ -1,0 +1,103 @@
+"""What a vendor has read, by its log, and asking it to delete that: that she asked, and whether it was heeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select, update
+
+from consent import access, notices
+from consent.access import Entry
+from consent.models import Erasure
+from consent.terms import DAY
+from consent.views import GrantView, day_of
+from vault.errors import NotFound
+
+if TYPE_CHECKING:
+    from vault.opened import OpenVault
+
+MOST_READ = 2000  # entries of a log that are looked through for what was read
+MONTH = 30  # days; GDPR Art. 12(3) gives a controller one month to answer
+
+
+@dataclass(frozen=True, slots=True)
+class Had:
+    """What was read of one collection: the fields, how many looks brought something, the first and the last day."""
+
+    collection: str
+    fields: tuple[str, ...]
+    looks: int
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """When she asked for it to be deleted, by when an answer is due, and when it was done."""
+
+    on: date
+    due: date
+    done: date | None
+
+
+def had(vault: OpenVault, view: GrantView) -> list[Had]:
+    """What a grant's log says was read. Damaged entries say nothing here; her log names them."""
+    entries = access.entries(vault.server, vault.owner_id, {view.grant_id: view.terms.log_key}, limit=MOST_READ)
+    return summary(entries)
+
+
+def summary(entries: Iterable[Entry]) -> list[Had]:
+    """Looks that brought something, by collection."""
+    by: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.outcome == "allowed" and entry.count:
+            for collection in entry.what:
+                by.setdefault(collection, []).append(entry)
+    return [
+        Had(
+            collection,
+            tuple(dict.fromkeys(path for entry in some for path in entry.what[collection])),
+            len(some),
+            min(entry.at for entry in some).date(),
+            max(entry.at for entry in some).date(),
+        )
+        for collection, some in by.items()
+    ]
+
+
+def asked(vault: OpenVault, grant: bytes) -> Asked | None:
+    """What she has asked, if she has."""
+    with vault.server.main.reading() as session:
+        row = session.execute(
+            select(Erasure.asked_day, Erasure.done_day).where(
+                Erasure.owner_id == vault.owner_id, Erasure.grant_id == grant
+            )
+        ).first()
+    if row is None:
+        return None
+    done = day_of(row.done_day) if row.done_day is not None else None
+    return Asked(day_of(row.asked_day), day_of(row.asked_day + MONTH), done)
+
+
+def ask(vault: OpenVault, view: GrantView) -> None:
+    """She has asked: remembered, and the vendor's program is told too. Asking again changes nothing."""
+    server, owner = vault.server, vault.owner_id
+    mine = (Erasure.owner_id == owner, Erasure.grant_id == view.grant_id)
+    with server.main.transaction() as session:
+        if session.scalar(select(Erasure.asked_day).where(*mine)) is not None:
+            return
+        row = {"owner_id": owner, "grant_id": view.grant_id, "asked_day": server.now // DAY, "done_day": None}
+        session.execute(insert(Erasure).values(**row))
+        notices.tell(session, server, owner, view.grant_id, view.terms.client_id, "erasure.asked")
+
+
+def done(vault: OpenVault, grant: bytes) -> None:
+    """The vendor says that it has deleted it. Raises NotFound where nothing was asked, or it was done before."""
+    mine = (Erasure.owner_id == vault.owner_id, Erasure.grant_id == grant, Erasure.done_day.is_(None))
+    with vault.server.main.transaction() as session:
+        heeded = session.execute(update(Erasure).where(*mine).values(done_day=vault.server.now // DAY))
+        if heeded.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+            raise NotFound

@@ -1,0 +1,52 @@
+"""Letting a permission go on longer: she sees what it shows, and agrees to that once more."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+
+from consent import renewing, views
+from consent.pages.sharing import id_in, preview_again
+from vault.errors import NotFound
+from vault.pages.session import day_in, server, unlocked, vault
+from vault.record import classes_of
+
+pages = Blueprint("renewing", __name__, template_folder="../templates")
+
+
+@pages.route("/sharing/<grant>/longer", methods=["GET", "POST"])
+@unlocked
+def longer(grant: str) -> Response:
+    """What it would go on to show, and until when; then her agreeing to it."""
+    changed = False
+    if request.method == "POST":
+        changed = not _renewed(id_in(grant))
+        if not changed:
+            return make_response(redirect(url_for("sharing.detail", grant=grant, notice="renewed"), 303))
+    with server().main.reading() as session:
+        view = views.read(session, vault(), id_in(grant))
+        again = preview_again(session, view)
+    choices = renewing.choices(view.terms, server().now)
+    if not view.live or not choices:
+        raise NotFound
+    page = render_template(
+        "sharing_longer.html",
+        view=view,
+        again=again,
+        choices=choices,
+        until=day_in,
+        kinds=classes_of,
+        changed=changed,
+        here="sharing.sharing",
+    )
+    return make_response(page, 409 if changed else 200)
+
+
+def _renewed(grant: bytes) -> bool:
+    days, digest = request.form.get("days", ""), request.form.get("digest", "")
+    try:
+        shown = bytes.fromhex(digest)
+    except ValueError:
+        raise NotFound from None
+    if not days.isdecimal() or len(days) > 3:
+        raise NotFound
+    return renewing.renew(vault(), grant, int(days), shown=shown)

@@ -1,0 +1,56 @@
+"""Letting a permission go on: she agrees again to what it shows now, until a later day. An ended one is given anew.
+
+The vendor keeps its refresh token; the days in its locks and links move with the terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy import update
+
+from consent import grants, mails, notices, views
+from consent.disclosing import all_shown, digest_of
+from consent.models import GrantLock
+from consent.narrowing import agree
+from consent.terms import DAY, Terms, durations
+from vault import crypto
+from vault.errors import NotFound
+from vault.turn import Turn, her_turn
+
+if TYPE_CHECKING:
+    from vault.opened import OpenVault
+
+
+def choices(terms: Terms, now: int) -> list[int]:
+    """For how many days from now she may let it go on: no more than was asked, and longer than it lasts anyway."""
+    asked = [item.duration for item in terms.items] + [item.duration for item in terms.deposits]
+    return [days for days in durations(asked[0]) if now + days * DAY > terms.until] if asked and not terms.looks else []
+
+
+def renew(vault: OpenVault, grant: bytes, days: int, *, shown: bytes) -> bool:
+    """Let it go on for so many days. `shown` is the digest of what the page showed; False when that has changed.
+
+    Raises NotFound for an ended one, and for days she cannot choose.
+    """
+    server = vault.server
+    with her_turn(server, vault.owner_id) as turn:
+        view = views.read(turn.session, vault, grant)
+        if not view.live or view.old or view.held == "old copy" or days not in choices(view.terms, server.now):
+            raise NotFound
+        if not crypto.same(digest_of(view.terms, all_shown(turn.session, vault, view.terms)), shown):
+            return False
+        terms = replace(view.terms, until=server.now + days * DAY)
+        agree(turn, vault, view, terms, "renewed")
+        _move_locks(turn, grant, terms.until)
+        grants.expire_later(turn.session, server, vault.owner_id, grant, terms.until)
+        notices.tell(turn.session, server, vault.owner_id, grant, terms.client_id, "grant.renewed")
+        mails.renewed(turn.session, server, vault.owner_id)
+    return True
+
+
+def _move_locks(turn: Turn, grant: bytes, until: int) -> None:
+    mine = (GrantLock.owner_id == turn.owner_id, GrantLock.grant_id == grant)
+    for kind, day in (("refresh", until), ("link", grants.rounded(until))):
+        turn.session.execute(update(GrantLock).where(*mine, GrantLock.kind == kind).values(expires_at=day))
