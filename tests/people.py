@@ -194,9 +194,13 @@ class Ada:
         assert answer.status_code == status, answer.text
         return answer
 
-    def sees_consent(self, address: str) -> ConsentPage:
-        """Open the consent screen."""
+    def is_asked(self, address: str) -> ConsentPage:
+        """Open the page that a vendor sends her to."""
         return ConsentPage(self, self.looks_at(_path(address)))
+
+    def sees_consent(self, address: str) -> ConsentPage:
+        """Open the consent screen, whatever she has said to the same request before."""
+        return self.is_asked(f"{address}&look=again")
 
     def lets(self, shop: Bookshop, *details: dict[str, Any], ticks: tuple[str, ...] = ()) -> Connection:
         """The whole way: the shop asks, she ticks and allows, the shop gets its tokens."""

@@ -81,11 +81,11 @@ def test_a_second_request_says_what_would_change_in_words(ada: Ada, bookshop: Bo
 
 def test_the_same_request_does_not_nag_for_a_week(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
     ada.buys("The Salt Almanac")
-    ada.sees_consent(bookshop.consent_address()).refuses()
+    ada.is_asked(bookshop.consent_address()).refuses()
     clock.passes(days=denials.COOL_DOWN - 1)
     ada.unlocks()
     address = bookshop.consent_address()
-    page = ada.sees_consent(address)
+    page = ada.is_asked(address)
     assert "You said no to this." in page.html
     assert "The Salt Almanac" not in page.html
     assert "error=access_denied" in page.refuses()
@@ -93,27 +93,27 @@ def test_the_same_request_does_not_nag_for_a_week(ada: Ada, bookshop: Bookshop, 
     assert "The Salt Almanac" in ada.looks_at(f"{address}&look=again")
     clock.passes(days=denials.COOL_DOWN)
     ada.unlocks()
-    assert "The Salt Almanac" in ada.sees_consent(bookshop.consent_address()).html
+    assert "The Salt Almanac" in ada.is_asked(bookshop.consent_address()).html
 
 
 def test_do_not_ask_again_stands_until_she_looks_again_and_allows(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
     ada.buys("The Salt Almanac")
-    ada.sees_consent(bookshop.consent_address()).answers("no", "never")
+    ada.is_asked(bookshop.consent_address()).answers("no", "never")
     clock.passes(days=300)
     ada.unlocks()
     address = bookshop.consent_address()
-    assert "you did not want to be asked again" in ada.sees_consent(address).html
-    ada.sees_consent(f"{address}&look=again").allows()
+    assert "you did not want to be asked again" in ada.is_asked(address).html
+    ada.sees_consent(address).allows()
     ada.presses(f"/sharing/{ada.grant()}/stop")
-    assert "You said no" not in ada.sees_consent(bookshop.consent_address()).html
+    assert "You said no" not in ada.is_asked(bookshop.consent_address()).html
 
 
 def test_another_request_or_another_vendor_is_asked_about(ada: Ada, bookshop: Bookshop, coffee: Bookshop) -> None:
-    ada.sees_consent(bookshop.consent_address()).answers("no", "never")
-    assert "You said no" not in ada.sees_consent(bookshop.consent_address(authorization_details=details(PLAIN))).html
-    assert "You said no" not in ada.sees_consent(coffee.consent_address()).html
+    ada.is_asked(bookshop.consent_address()).answers("no", "never")
+    assert "You said no" not in ada.is_asked(bookshop.consent_address(authorization_details=details(PLAIN))).html
+    assert "You said no" not in ada.is_asked(coffee.consent_address()).html
     respelt = orjson.dumps([dict(reversed(PURCHASES.items()))]).decode()
-    assert "You said no" in ada.sees_consent(bookshop.consent_address(authorization_details=respelt)).html
+    assert "You said no" in ada.is_asked(bookshop.consent_address(authorization_details=respelt)).html
 
 
 def test_she_offers_less_and_the_vendor_that_asks_for_that_is_known_again(ada: Ada, bookshop: Bookshop) -> None:

@@ -218,14 +218,14 @@ def test_the_page_can_be_framed_by_nobody_and_is_kept_by_nobody(shop: Bookshop) 
 @pytest.mark.parametrize("known", [True, False], ids=["other vendors to choose from", "none"])
 def test_a_key_pressed_by_accident_allows_nothing(shop: Bookshop, known: bool) -> None:
     """N95: Enter sends a form by its first button, which never allows; and no button has the focus to begin with."""
-    page = shop.ada.looks_at(shop.consent_address(authorization_details=ASKED))
+    page = shop.ada.sees_consent(shop.consent_address(authorization_details=ASKED)).html
     if not known:
         page = re.sub(
             r"<details>\s*<summary>(?:(?!</details>).)*name=\"vendor\".*?</details>", "", page, flags=re.DOTALL
         )
     form = page.partition('<form class="consent')[2].partition("</form>")[0]
     buttons = re.findall(r'<button[^>]*name="answer" value="(\w+)"', form)
-    assert buttons == (["show", "no", "yes"] if known else ["no", "yes"])
+    assert buttons == (["show", "no", "less", "yes"] if known else ["no", "less", "yes"])
     assert len(re.findall(r"<button|type=\"(?:submit|image)\"", form)) == len(buttons)
     assert "autofocus" not in form
     assert not re.findall(r'type="checkbox"[^>]*checked', form)
@@ -439,6 +439,6 @@ def test_nothing_ticked_is_nothing_allowed(shop: Bookshop) -> None:
 
 def test_where_allowing_takes_seconds_the_page_says_so(shop: Bookshop, monkeypatch: pytest.MonkeyPatch) -> None:
     ada, address = shop.ada, shop.consent_address(authorization_details=ASKED)
-    assert "takes some seconds" not in ada.looks_at(address)
+    assert "takes some seconds" not in ada.sees_consent(address).html
     monkeypatch.setattr(authorize, "MANY", 2)
-    assert re.search(r"These are \d things: allowing them takes some seconds\.", ada.looks_at(address))
+    assert re.search(r"These are \d things: allowing them takes some seconds\.", ada.sees_consent(address).html)

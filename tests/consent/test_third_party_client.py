@@ -46,7 +46,7 @@ class World:
 
     def decides(self, address: str, answer: str) -> str:
         """Ada looks at the consent screen and presses a button; returns where she is sent."""
-        page = self.browser.get(address, timeout=10)
+        page = self.browser.get(f"{address}&look=again", timeout=10)
         assert page.status_code == 200, page.text
         found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.text)
         form = {**{name: unescape(value) for name, value in found}, "answer": answer, "days": "30"}
