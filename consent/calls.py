@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from consent import access, dpop, grant_locks
+from consent import access, alerts, dpop, grant_locks
 from consent.disclosure import about_terms
 from consent.grant_locks import Found
 from consent.standing import Moved, standing_of, version_now
@@ -126,12 +126,19 @@ def about_grant(
         if isinstance(found, Denied):
             return refuse(server, call, opening, about, found.code, found, tag)
         try:
-            written = access.write(server, entry(call, opening, about, "allowed", tag=tag))
+            written = log(server, entry(call, opening, about, "allowed", tag=tag))
         except access.Replayed:
             return replayed(server, call, opening, about)
         return found(written.number)
 
     return answer(server, call, work)
+
+
+def log(server: Server, look: access.Look) -> access.Written:
+    """Write an entry, and mail her if it is one she should hear of at once. Raises what `access.write` raises."""
+    written = access.write(server, look)
+    alerts.about(server, look, written)
+    return written
 
 
 def unless_moved(server: Server, found: Found) -> None:
@@ -188,7 +195,7 @@ def refuse(
 ) -> Denied:
     """Log a refusal; a proof that was used before is refused for that."""
     try:
-        access.write(server, entry(call, opening, about, outcome, tag=tag))
+        log(server, entry(call, opening, about, outcome, tag=tag))
     except access.Replayed:
         return replayed(server, call, opening, about)
     return denied
@@ -196,7 +203,7 @@ def refuse(
 
 def replayed(server: Server, call: Call, opening: Opening, about: Subject) -> Denied:
     """The proof has been used before: logged, and refused."""
-    access.write(server, entry(call, opening, about, "replayed proof"))
+    log(server, entry(call, opening, about, "replayed proof"))
     return Denied("invalid_dpop_proof", "the proof has been used before")
 
 

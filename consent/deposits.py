@@ -14,7 +14,20 @@ from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from consent import access
-from consent.calls import Call, Denied, Opening, Subject, about_grant, answer, entry, prove, refuse, replayed, subject
+from consent.calls import (
+    Call,
+    Denied,
+    Opening,
+    Subject,
+    about_grant,
+    answer,
+    entry,
+    log,
+    prove,
+    refuse,
+    replayed,
+    subject,
+)
 from consent.models import Deposit, Grant
 from consent.terms import DAY, VaultDeposit
 from vault import crypto, inbox
@@ -74,7 +87,7 @@ def _leave(server: Server, call: Call, opening: Opening, about: Subject, tag: by
         return refuse(server, call, opening, about, denied.code, denied, tag)
     outcome = "left again" if known else "left"
     try:
-        number = access.write(server, entry(call, opening, about, outcome, count=1, tag=tag)).number
+        number = log(server, entry(call, opening, about, outcome, count=1, tag=tag)).number
     except access.Replayed:
         return replayed(server, call, opening, about)
     if known is None and not (row["box"] and _insert(server, opening, new.item, row)):

@@ -21,6 +21,7 @@ from consent.calls import (
     about_grant,
     answer,
     entry,
+    log,
     prove,
     refuse,
     replayed,
@@ -76,9 +77,7 @@ def look(server: Server, call: Call, page: Page) -> bytes | Denied:
             return refuse(server, call, opening, about, "damaged rows", Denied("damaged"), tag)
         limit = _limit(opening)
         try:
-            written = access.write(
-                server, entry(call, opening, about, "allowed", count=len(rows), tag=tag, limit=limit)
-            )
+            written = log(server, entry(call, opening, about, "allowed", count=len(rows), tag=tag, limit=limit))
         except access.Replayed:
             return replayed(server, call, opening, about)
         except access.OverLimit:

@@ -48,5 +48,22 @@ def reminder(session: Session, server: Server, owner: bytes) -> None:
     mail.queue(session, server, owner, "Somebody can still see something in your vault", text)
 
 
+def first_look(session: Session, server: Server, owner: bytes) -> None:
+    """A vendor has come for the first time to what it was given."""
+    text = "Somebody has begun to use what you allowed it in your vault.\n\n"
+    text += f"What it looked at: {server.settings.issuer}/activity\n\n" + _look(server, "Who and what")
+    mail.queue(session, server, owner, "Somebody has looked into your vault", text)
+
+
+def unusual(session: Session, server: Server, owner: bytes) -> None:
+    """Somebody came with a vendor's token and could not prove that it was the vendor."""
+    text = (
+        "Somebody came to your vault with a vendor's token and could not prove that it was that vendor. It saw "
+        "nothing. The vendor's program may be faulty; or somebody else has its token.\n\n"
+        f"What happened: {server.settings.issuer}/activity?outcome=refused\n\n"
+    )
+    mail.queue(session, server, owner, "Something unusual at your vault", text + _look(server, "Who and what"))
+
+
 def _look(server: Server, words: str) -> str:
     return f"{words}: {server.settings.issuer}/sharing\n\nTo stop it without unlocking: {server.settings.issuer}/stop\n"

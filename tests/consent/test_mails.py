@@ -224,3 +224,31 @@ def test_without_an_address_for_notices_nothing_is_sent(
     lets(ada, bookshop, "365")
     assert days_pass(ada, mailbox, 90) == []
     assert planned(house) == [180], "she may leave an address meanwhile"
+
+
+def test_the_first_look_is_mailed_and_no_other(ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox) -> None:
+    ada.buys("The Salt Almanac")
+    lets(ada, bookshop, "90")
+    mailed(house, mailbox)
+    bookshop.reads()
+    assert mailed(house, mailbox) == ["Somebody has looked into your vault"]
+    bookshop.reads()
+    assert mailed(house, mailbox) == []
+
+
+def test_calls_that_prove_nothing_are_mailed_once_a_day(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox, clock: Clock
+) -> None:
+    tokens = bookshop.tokens()
+    bookshop.looks("/vendor/v1/purchases", tokens["access_token"])
+    mailed(house, mailbox)
+    token = tokens["access_token"]
+    for _ in range(3):
+        assert bookshop.looks("/vendor/v1/purchases", token, proof="nonsense").status_code == 401
+    assert mailed(house, mailbox) == ["Something unusual at your vault"]
+    clock.passes(days=1)
+    token = bookshop.refreshes(tokens["refresh_token"]).json()["access_token"]
+    proof = bookshop.proves("GET", "http://localhost:8400/vendor/v1/purchases", token=token)
+    for expected in (200, 401, 401):
+        assert bookshop.looks("/vendor/v1/purchases", token, proof=proof).status_code == expected
+    assert mailed(house, mailbox) == ["Something unusual at your vault"]

@@ -1,0 +1,57 @@
+"""Mails at once: the first look of a permission, and calls that proved nothing. The rest she reads when she likes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from consent import mails, pushed
+from consent.access import Look, Written
+from consent.terms import DAY
+from vault.errors import DiskFull
+
+if TYPE_CHECKING:
+    from vault.server import Server
+
+UNUSUAL = {"wrong proof", "replayed proof"}  # a vendor's program is faulty, or somebody else has its token
+
+
+class _Today:
+    """Grants of which she has been told something unusual today, so that one gone wild costs no statement each time."""
+
+    def __init__(self) -> None:
+        self._lock, self._day, self._grants = Lock(), 0, set[bytes]()
+
+    def first(self, grant: bytes, day: int) -> bool:
+        with self._lock:
+            if self._day != day:
+                self._day, self._grants = day, set()
+            known = grant in self._grants
+            self._grants.add(grant)
+            return not known
+
+
+_TODAY = _Today()
+
+
+def about(server: Server, look: Look, written: Written) -> None:
+    """Mail her about an entry just written, if it is one of those. A full disk costs the mail, not the look."""
+    if not server.settings.smtp_url:
+        return
+    with suppress(DiskFull):
+        if look.outcome in UNUSUAL:
+            _unusual(server, look)
+        elif written.number == 1:
+            with server.main.transaction() as session:
+                mails.first_look(session, server, look.owner_id)
+
+
+def _unusual(server: Server, look: Look) -> None:
+    """Once a day for each grant, whichever process sees it."""
+    day = server.now // DAY
+    if not _TODAY.first(look.grant_id, day):
+        return
+    if pushed.once(server, f"unusual {look.grant_id.hex()}", str(day), until=(day + 1) * DAY):
+        with server.main.transaction() as session:
+            mails.unusual(session, server, look.owner_id)
