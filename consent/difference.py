@@ -39,8 +39,8 @@ def changes(present: Terms, details: Details, now: int) -> list[Change]:
 
 def _of(collection: str, before: Iterable[VaultData], after: Iterable[VaultData]) -> Iterable[Change]:
     shown = {path for item in before for path in item.fields}
-    needed = [path for item in after for path in item.fields]
-    offered = [path for item in after for path in item.optional_fields]
+    needed = [path for item in after if not item.optional for path in item.fields]
+    offered = [path for item in after for path in (*item.fields, *item.optional_fields)]
     yield from _fields("new", collection, [path for path in needed if path not in shown])
     yield from _fields("optional", collection, [path for path in offered if path not in shown and path not in needed])
     yield from _fields("removed", collection, sorted(shown - set(needed) - set(offered)))
@@ -51,12 +51,15 @@ def _of(collection: str, before: Iterable[VaultData], after: Iterable[VaultData]
 
 
 def _left(before: Iterable[VaultDeposit], after: Iterable[VaultDeposit]) -> Iterable[Change]:
-    known = {(item.collection, path) for item in before for path in item.fields}
-    asked = {(item.collection, path) for item in after for path in item.fields}
-    for kind, some in (("new", asked - known), ("removed", known - asked)):
-        for collection in sorted({each for each, _ in some}):
-            paths = tuple(sorted(path for each, path in some if each == collection))
-            yield Change("new" if kind == "new" else "removed", collection, paths, leave=True)
+    known = {item.collection: set(item.fields) for item in before}
+    asked = {item.collection: set(item.fields) for item in after}
+    for item in after:
+        more = sorted(set(item.fields) - known.get(item.collection, set()))
+        if more:
+            yield Change("optional" if item.optional else "new", item.collection, tuple(more), leave=True)
+    for collection, fields in known.items():
+        if less := sorted(fields - asked.get(collection, set())):
+            yield Change("removed", collection, tuple(less), leave=True)
 
 
 def _fields(kind: Kind, collection: str, paths: list[str]) -> Iterable[Change]:

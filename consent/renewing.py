@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 def choices(terms: Terms, now: int) -> list[int]:
     """For how many days from now she may let it go on: no more than was asked, and longer than it lasts anyway."""
     asked = [item.duration for item in terms.items] + [item.duration for item in terms.deposits]
-    return [days for days in durations(asked[0]) if now + days * DAY > terms.until] if asked and not terms.looks else []
+    return (
+        [days for days in durations(asked[0]) if (now + days * DAY) // DAY > terms.until // DAY]
+        if asked and not terms.looks
+        else []
+    )
 
 
 def renew(vault: OpenVault, grant: bytes, days: int, *, shown: bytes) -> bool:

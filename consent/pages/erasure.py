@@ -68,11 +68,12 @@ def _ended(grant: str) -> GrantView:
 def _message(view: GrantView) -> str:
     """In the page's language; names of fields and dates, never a value."""
     lines = []
-    for each in erasure.had(vault(), view):
-        known = collection_paths(each.collection)
-        fields = ", ".join(gettext(known[path].label) for path in each.fields if path in known)
-        title = gettext(classes_of(each.collection)[0].title) if each.collection != "profile" else gettext("Profile")
-        lines.append(f"- {title}: {fields} ({day(each.first.isoformat())} – {day(each.last.isoformat())})")
+    for had in erasure.had(vault(), view):
+        known = collection_paths(had.collection)
+        fields = ", ".join(gettext(known[path].label) for path in had.fields if path in known)
+        title = gettext(classes_of(had.collection)[0].title) if had.collection != "profile" else gettext("Profile")
+        days = dict.fromkeys(day(each.isoformat()) for each in (had.first, had.last))
+        lines.append(f"- {title}: {fields} ({' – '.join(days)})")
     text = gettext(
         "I allowed you to read some of what is in my vault, and that has ended. My vault’s log says that you read:\n\n"
         "%(what)s\n\n"

@@ -42,6 +42,10 @@ PLAIN = {name: value for name, value in PURCHASES.items() if name != "optional_f
         (PLAIN, []),
         ({**PLAIN, "fields": ["item", "bought_on", "price"]}, [Change("new", "purchases", ("price",))]),
         ({**PLAIN, "optional_fields": ["rating"]}, [Change("optional", "purchases", ("rating",))]),
+        (
+            {**PLAIN, "fields": ["item", "bought_on", "price"], "optional": True},
+            [Change("optional", "purchases", ("price",))],
+        ),
         ({**PLAIN, "fields": ["item"]}, [Change("removed", "purchases", ("bought_on",))]),
         ({**PLAIN, "purpose": "ServiceProvision"}, [Change("purpose", "purchases")]),
         ({**PLAIN, "filter": {"vendor": "this"}}, [Change("wider", "purchases")]),
@@ -61,7 +65,7 @@ def test_leaving_and_whole_collections_are_compared_too() -> None:
     found = would_change(before, PLAIN, {**RECEIPTS, "duration": "P30D"})
     paths = tuple(sorted(RECEIPTS["fields"]))
     assert found == [
-        Change("new", "purchases", paths, leave=True),
+        Change("optional", "purchases", paths, leave=True),
         Change("removed", "preferences", ("stance", "topic")),
     ]
 
