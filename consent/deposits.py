@@ -117,6 +117,7 @@ def _row(server: Server, opening: Opening, new: _New) -> tuple[bytes, dict[str, 
     terms = opening.terms
     content = {
         "collection": new.item.collection,
+        "version": CLASSES[new.item.collection, ""].version,
         "data": new.data,
         "at": server.now,
         "client": terms.client_id,
