@@ -61,3 +61,23 @@ def test_a_deposit_that_nobody_can_read_any_more_leaves_the_others_as_they_are(
     ada.presses(f"/inbox/{old.hex()}/keep", status=404)
     ada.presses(f"/inbox/{old.hex()}/drop")
     assert "This cannot be read any more." not in ada.looks_at("/inbox")
+
+
+def test_a_vendor_is_told_of_damage_as_of_any_other_problem_and_so_is_she(ada: Ada, bookshop: Bookshop) -> None:
+    token = bookshop.tokens("item-0", authorization_details=details(RECEIPTS))["access_token"]
+    damages(ada, "receipts", "copy_box")
+    damages(ada, "owners", "inbox_box")
+    left = bookshop.leaves(token, {"item": "The Weathervane", "bought_on": "2026"})
+    for refused in (bookshop.looks("/vendor/v1/receipt", token), left):
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert (refused.status_code, refused.json()["code"]) == (500, "damaged")
+    page = ada.looks_at("/activity")
+    assert "Refused: what it may see is damaged" in page
+    assert "Refused: your inbox is damaged" in page
+
+
+def test_a_deposit_that_is_too_large_is_a_problem_like_any_other(ada: Ada, bookshop: Bookshop) -> None:
+    token = bookshop.tokens("item-0", authorization_details=details(RECEIPTS))["access_token"]
+    refused = bookshop.leaves(token, b" " * (1 << 15))
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
