@@ -175,7 +175,7 @@ def stop(grant: str) -> Response:
 def less(grant: str) -> Response:
     """Take one item away."""
     number = request.form.get("item", "")
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > 4:
         raise NotFound
     narrowing.narrow(vault(), _mine(grant).grant_id, int(number))
     return _back(grant)
