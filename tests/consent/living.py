@@ -61,7 +61,7 @@ class Home(RuleBasedStateMachine):
         self.present: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
         self.refreshing: dict[str, str] = {}
-        self.former: list[tuple[str, str, str]] = []
+        self.former: list[tuple[str, str]] = []
         self.counted, self.revision, self.written = 0, 0, 0
         for shop in self.shops.values():
             shop.visits(self.ada)
