@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException
 
 from consent import deposits, looking
 from consent.calls import Call, Code, Denied
@@ -30,6 +31,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not_found": (404, "There is nothing at this address."),
     "over_limit": (429, "The owner allows no more of this today."),
     "used_up": (403, "The owner has allowed this so many times, and no more."),
+    "too_large": (413, "This is more than may be left at once."),
     "key_reused": (422, "This Idempotency-Key has been used for something else."),
     "start_again": (410, "The permission has changed. Drop what you have and read again from the start."),
     "invalid": (400, "A parameter cannot be read."),
@@ -82,6 +84,12 @@ def leave(collection: str) -> Response:
     request.max_content_length = deposits.MOST_BYTES
     key, content = request.headers.get("Idempotency-Key", ""), request.get_data()
     return _answer(lambda call: deposits.leave(_server(), call, key, content), collection, status=202)
+
+
+@pages.errorhandler(413)
+def too_large(_error: HTTPException) -> Response:
+    """A body of more bytes than a deposit may have."""
+    return problem("too_large")
 
 
 @pages.get("/deposits/<deposit>")

@@ -20,7 +20,9 @@ def within_budget(items: Iterable[VaultData], earlier: Iterable[Terms]) -> tuple
     An item that cannot do without such a path falls away whole. A vendor who knows the value itself can learn nothing
     more by asking about it.
     """
-    told = {path for terms in earlier for item in terms.items for path in item.fields}
+    told = {
+        path for terms in earlier for fields in (terms.told, *(item.fields for item in terms.items)) for path in fields
+    }
     answers: dict[str, set[str]] = {}
     refused: set[str] = set()
     offered = []

@@ -122,7 +122,10 @@ def about_grant(
         tag = prove(server, call, opening, about)
         if isinstance(tag, Denied):
             return tag
-        found = Denied("paused") if opening.held and not paused_too else find(opening)
+        try:
+            found = Denied("paused") if opening.held and not paused_too else find(opening)
+        except crypto.Damaged:
+            return refuse(server, call, opening, about, "damaged rows", Denied("damaged"), tag)
         if isinstance(found, Denied):
             return refuse(server, call, opening, about, found.code, found, tag)
         try:

@@ -79,7 +79,10 @@ class _New(NamedTuple):
 
 
 def _leave(server: Server, call: Call, opening: Opening, about: Subject, tag: bytes, new: _New) -> bytes | Denied:
-    deposit, row = _row(server, opening, new)
+    try:
+        deposit, row = _row(server, opening, new)
+    except crypto.Damaged:  # whoever wrote her public key there cannot read what is left
+        return refuse(server, call, opening, about, "damaged inbox", Denied("damaged"), tag)
     with server.main.reading() as session:
         known = _known(session, opening, row["key_tag"])
         denied = _refused(session, server, opening, new.item, known, row["content_tag"])
@@ -130,6 +133,7 @@ def _row(server: Server, opening: Opening, new: _New) -> tuple[bytes, dict[str, 
     terms = opening.terms
     content = {
         "collection": new.item.collection,
+        "version": CLASSES[new.item.collection, ""].version,
         "data": new.data,
         "at": server.now,
         "client": terms.client_id,
@@ -196,11 +200,12 @@ def _over_quota(session: Session, server: Server, opening: Opening, item: VaultD
 
 
 def _insert(server: Server, opening: Opening, item: VaultDeposit, row: dict[str, Any]) -> bool:
-    """Write it, if the grant still lives and nothing has come between. The grant's row is taken first, as by tokens."""
-    live = (Grant.owner_id == opening.owner_id, Grant.grant_id == opening.found.grant_id, Grant.state == "live")
+    """Write it, if the grant still lives under the same terms. The grant's row is taken first, as by tokens."""
+    found = opening.found
+    live = (Grant.owner_id == opening.owner_id, Grant.grant_id == found.grant_id, Grant.state == "live")
     try:
         with server.main.transaction() as session:
-            taken = session.execute(update(Grant).where(*live).values(state="live"))
+            taken = session.execute(update(Grant).where(*live, Grant.version == found.version).values(state="live"))
             if taken.rowcount != 1 or _over_quota(session, server, opening, item):  # type: ignore[attr-defined]
                 return False
             session.execute(insert(Deposit).values(**row))

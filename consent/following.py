@@ -29,10 +29,13 @@ def on_change(turn: Turn, vault: OpenVault, changes: Sequence[Any]) -> None:
 
 
 def _new_alias(terms: Terms, changes: Sequence[Any]) -> str | None:
-    """The address she now keeps for this grant's vendor, if it has changed; empty when she removed it."""
+    """The address she now keeps for this grant's vendor, if it has changed; empty when she took it out.
+
+    Throwing the vendor's whole record away is not to say that it may have her own address instead.
+    """
     for change in changes:
-        if change.number == terms.vendor:
-            alias = getattr(change.after.record, "alias", None) if change.after else None
+        if change.number == terms.vendor and change.after:
+            alias = getattr(change.after.record, "alias", None)
             return (alias or "") if alias != terms.alias else None
     return None
 

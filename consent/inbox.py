@@ -18,7 +18,7 @@ from consent import narrowing, notices, views
 from consent.deposits import about_deposit
 from consent.models import Deposit
 from vault import crypto, inbox, store
-from vault.errors import NotFound
+from vault.errors import Invalid, NotFound
 from vault.record import CLASSES, Record
 from vault.stored import Stored
 from vault.turn import her_turn
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A deposit she has not decided about. `record` is None when its box does not open: it can only be rejected."""
+    """A deposit she has not decided about. `record` is None when its box does not open, or nobody can read it.
+
+    Then it can only be rejected.
+    """
 
     deposit_id: bytes
     grant_id: bytes
@@ -81,9 +84,20 @@ def _opened(vault: OpenVault, deposit: bytes, grant: bytes, box: bytes | None) -
         content = orjson.loads(inbox.unseal(vault, about_deposit(vault.owner_id, deposit), box))
     except crypto.Damaged:
         return Waiting(deposit, grant)
-    data = content["data"]
-    record = CLASSES[content["collection"], ""].load(data)
-    return Waiting(deposit, grant, content["name"], content["client"], content["at"], content["vendor"], data, record)
+    about = content["name"], content["client"], content["at"], content["vendor"]
+    try:
+        data, record = _read(content)
+    except (Invalid, KeyError):
+        return Waiting(deposit, grant, *about)
+    return Waiting(deposit, grant, *about, data, record)
+
+
+def _read(content: Mapping[str, Any]) -> tuple[Mapping[str, Any], Record]:
+    """What was left, as its class reads it today. Raises Invalid, and KeyError when there is no such class any more."""
+    kind, data, version = CLASSES[content["collection"], ""], content["data"], content.get("version", 1)
+    if version != kind.version:
+        data = kind.upgrade(data, version)
+    return data, kind.load(data)
 
 
 def accept(vault: OpenVault, deposit: bytes, edits: Mapping[str, Any]) -> Stored:

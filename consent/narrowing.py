@@ -17,7 +17,7 @@ from consent.grants import boxes_of, end, expire_later, resume
 from consent.models import Grant
 from consent.terms import Terms
 from consent.views import GrantView
-from vault import crypto
+from vault import crypto, store
 from vault.errors import NotFound
 from vault.jobs import enqueue
 from vault.turn import Turn, her_turn, position
@@ -123,6 +123,18 @@ def _write_resealed(turn: Turn, vault: OpenVault, ready: Resealed) -> None:
     enqueue(turn.session, vault.server, owner, "raise_version", payload, due_at=vault.server.now + 60)
 
 
+def terms_again(session: Session, vault: OpenVault, view: GrantView) -> Terms:
+    """What she would agree to once more: the same terms, with the address she keeps for this vendor by now.
+
+    A grant that is held does not follow her, so its own may be an older one.
+    """
+    try:
+        vendor = store.read(session, vault, view.terms.vendor).record
+    except NotFound:
+        return view.terms
+    return replace(view.terms, alias=getattr(vendor, "alias", None))
+
+
 def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
     """Resume a grant held because an old copy was put back: a new consent to the set she was just shown.
 
@@ -132,8 +144,9 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
         view = views.read(turn.session, vault, grant)
         if not view.live or view.held != "old copy":
             raise NotFound
-        if not crypto.same(digest_of(view.terms, all_shown(turn.session, vault, view.terms)), shown):
+        terms = terms_again(turn.session, vault, view)
+        if not crypto.same(digest_of(terms, all_shown(turn.session, vault, terms)), shown):
             return False
-        agree(turn, vault, view, view.terms, "renewed")
+        agree(turn, vault, view, terms, "renewed")
         mails.renewed(turn.session, vault.server, vault.owner_id)
     return resume(vault, grant, "old copy")

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from consent import grants, mails, notices, views
 from consent.disclosing import all_shown, digest_of
 from consent.models import GrantLock
-from consent.narrowing import agree
+from consent.narrowing import agree, terms_again
 from consent.terms import DAY, Terms, durations
 from vault import crypto
 from vault.errors import NotFound
@@ -43,9 +43,10 @@ def renew(vault: OpenVault, grant: bytes, days: int, *, shown: bytes) -> bool:
         view = views.read(turn.session, vault, grant)
         if not view.live or view.old or view.held == "old copy" or days not in choices(view.terms, server.now):
             raise NotFound
-        if not crypto.same(digest_of(view.terms, all_shown(turn.session, vault, view.terms)), shown):
+        present = terms_again(turn.session, vault, view)
+        if not crypto.same(digest_of(present, all_shown(turn.session, vault, present)), shown):
             return False
-        terms = replace(view.terms, until=server.now + days * DAY)
+        terms = replace(present, until=server.now + days * DAY)
         agree(turn, vault, view, terms, "renewed")
         _move_locks(turn, grant, terms.until)
         grants.expire_later(turn.session, server, vault.owner_id, grant, terms.until)

@@ -124,7 +124,8 @@ class VaultDeposit:
 class Terms:
     """What a grant says, sealed under its key. `vendor` is her vendor record's number; times are seconds since 1970.
 
-    `looks` is how many looks it allows in all and `looks_per_day` how many on one day; None for no limit.
+    `looks` is how many looks it allows in all and `looks_per_day` how many on one day; None for no limit. `told` are
+    the paths of items that she has taken away since: what a vendor has been told it knows.
     """
 
     client_id: str
@@ -138,6 +139,7 @@ class Terms:
     deposits: tuple[VaultDeposit, ...] = ()
     looks: int | None = None
     looks_per_day: int | None = None
+    told: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Terms of {len(self.items)} items>"
@@ -158,8 +160,10 @@ class Terms:
 
     def without(self, number: int) -> Terms:
         """With one item removed."""
+        taken = {path for item in self.items if item.number == number for path in item.fields}
         return replace(
             self,
+            told=tuple(sorted({*self.told, *taken})),
             items=tuple(item for item in self.items if item.number != number),
             deposits=tuple(item for item in self.deposits if item.number != number),
         )
@@ -180,7 +184,7 @@ class Terms:
 
     def to_bytes(self) -> bytes:
         """JSON for its box."""
-        names = ("client_id", "client_name", "vendor", "alias", "given_at", "until", "looks", "looks_per_day")
+        names = ("client_id", "client_name", "vendor", "alias", "given_at", "until", "looks", "looks_per_day", "told")
         shown = {name: getattr(self, name) for name in names}
         items = [{name: getattr(item, name) for name in VaultData.__slots__} for item in self.items]
         deposits = [{name: getattr(item, name) for name in VaultDeposit.__slots__} for item in self.deposits]
@@ -193,7 +197,7 @@ class Terms:
         items = tuple(VaultData(**_tuples(item)) for item in content["items"])
         deposits = tuple(VaultDeposit(**_tuples(item)) for item in content.get("deposits", ()))
         log_key = bytes.fromhex(content["log_key"])
-        return cls(**{**content, "log_key": log_key, "items": items, "deposits": deposits})
+        return cls(**{**_tuples(content), "log_key": log_key, "items": items, "deposits": deposits})
 
 
 def _tuples(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ OUTCOMES = {
     "wrong proof": N_("Refused: could not prove itself"),
     "replayed proof": N_("Refused: a proof used twice"),
     "damaged rows": N_("Refused: what it may see is damaged"),
+    "damaged inbox": N_("Refused: your inbox is damaged"),
     "damaged": N_("This entry is damaged"),
 }
 

@@ -80,7 +80,7 @@ def signed(receipt: str) -> Response:
     kept = _kept(receipt)
     if kept.text is None:
         raise NotFound
-    return _file(kept.text.encode(), "application/jwt", f"receipt-{receipt}.jwt")
+    return _file(kept.text.encode(), "application/jwt", f"receipt-{kept.receipt_id.hex()}.jwt")
 
 
 @pages.get("/receipts/<receipt>/kantara.json")
@@ -91,16 +91,17 @@ def kantara(receipt: str) -> Response:
     if kept.said is None or kept.kind != "consent":
         raise NotFound
     content = orjson.dumps(receipts.kantara(kept.said), option=orjson.OPT_INDENT_2)
-    return _file(content, "application/json", f"receipt-{receipt}-kantara.json")
+    return _file(content, "application/json", f"receipt-{kept.receipt_id.hex()}-kantara.json")
 
 
 @pages.get("/receipts/<receipt>/screen.html")
 @unlocked
 def screen(receipt: str) -> Response:
     """The screen she agreed to. A file to keep and never a page: nothing in it works here."""
+    kept = _kept(receipt)
     with server().main.reading() as session:
-        document = receipt_rows.screen(session, vault(), _kept(receipt).receipt_id)
-    return _file(document, "text/html; charset=utf-8", f"screen-{receipt}.html")
+        document = receipt_rows.screen(session, vault(), kept.receipt_id)
+    return _file(document, "text/html; charset=utf-8", f"screen-{kept.receipt_id.hex()}.html")
 
 
 def to_scan(address: str) -> Markup:

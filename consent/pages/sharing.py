@@ -136,12 +136,13 @@ def _window(session: Any, view: GrantView, item: Any) -> Window:
 
 def preview_again(session: Any, view: GrantView) -> dict[str, Any]:
     """The preview of a new consent to the same terms, and its digest."""
-    shown = [(item, list(shown_by(session, vault(), view.terms, item))) for item in view.terms.items]
+    terms = narrowing.terms_again(session, vault(), view)
+    shown = [(item, list(shown_by(session, vault(), terms, item))) for item in terms.items]
     windows = [
         Window(item, [orjson.loads(each.data) for each in some[:MOST_SHOWN]], max(0, len(some) - MOST_SHOWN))
         for item, some in shown
     ]
-    return {"windows": windows, "digest": digest_of(view.terms, (each for _, some in shown for each in some)).hex()}
+    return {"windows": windows, "digest": digest_of(terms, (each for _, some in shown for each in some)).hex()}
 
 
 @pages.post("/sharing/<grant>/pause")
@@ -181,7 +182,7 @@ def stop(grant: str) -> Response:
 def less(grant: str) -> Response:
     """Take one item away."""
     number = request.form.get("item", "")
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > 4:
         raise NotFound
     narrowing.narrow(vault(), _mine(grant).grant_id, int(number))
     return _back(grant)

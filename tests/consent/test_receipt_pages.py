@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import zxingcpp
+from sqlalchemy import select
 
+from consent.models import Receipt
 from consent.pages.receipts import to_scan
 from tests.people import ISSUER, PURCHASES, TASTE, Ada, Bookshop
 from vault.server import Server
@@ -148,3 +150,17 @@ def test_files_to_keep_are_files_and_never_pages(ada: Ada, bookshop: Bookshop) -
         assert answer.headers["Content-Type"] == kind
         assert re.fullmatch(r'attachment; filename="[\w.-]+"', answer.headers["Content-Disposition"])
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("file", ["receipt.jwt", "kantara.json", "screen.html"])
+def test_an_address_with_a_line_break_in_it_is_no_header(ada: Ada, bookshop: Bookshop, file: str) -> None:
+    bookshop.tokens()
+    with ada.house.main.reading() as session:
+        receipt = session.scalars(select(Receipt.receipt_id)).one().hex()
+    answer = ada.browser.get(f"/receipts/{receipt[:2]}%0A{receipt[2:]}/{file}")
+    assert receipt in answer.headers["Content-Disposition"]
+
+
+def test_an_item_whose_number_is_far_too_long_is_not_found(ada: Ada, bookshop: Bookshop) -> None:
+    bookshop.tokens()
+    ada.presses(f"/sharing/{ada.grant()}/less", status=404, item="9" * 5000)

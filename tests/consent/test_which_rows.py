@@ -111,6 +111,18 @@ def test_answers_about_one_value_have_a_budget_over_all_grants(ada: Ada, booksho
     assert "21 or older" not in ada.looks_at(f"/sharing/{ada.grant()}")
 
 
+def test_taking_an_answer_away_does_not_make_room_for_another(ada: Ada, bookshop: Bookshop) -> None:
+    ada.keeps(Birthday(born_on=When("1986-12-10")))
+    ada.keeps(Preference(topic="maps", stance="like"))
+    first = details({**AGE, "fields": ["birthday.over_16", "birthday.over_18"]}, TASTE)
+    tokens = bookshop.tokens("item-1", authorization_details=first)
+    for path in (f"/sharing/{tokens['grant_id']}/less", f"/sharing/{tokens['grant_id']}/stop"):
+        ada.presses(path, item="0")
+        third = details({**AGE, "fields": ["birthday.over_21"]}, TASTE)
+        page = ada.sees_consent(bookshop.consent_address(authorization_details=third))
+        assert "not offered to you: Whether you are 21 or older" in page.html
+
+
 def test_an_answer_that_was_given_before_can_be_given_again(ada: Ada, bookshop: Bookshop) -> None:
     ada.keeps(Birthday(born_on=When("1986-12-10")))
     asked = details({**AGE, "fields": ["birthday.over_16"], "optional_fields": ["birthday.over_18"]})

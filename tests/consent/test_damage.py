@@ -1,0 +1,83 @@
+"""What was damaged, or is no longer understood, costs her that one thing: everything else still opens and answers."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import select
+
+from consent.deposits import about_deposit
+from consent.models import Deposit
+from tests.people import BIRTHDAY, RECEIPTS, Ada, Bookshop, details
+from vault import crypto, inbox
+from vault.collections.profile import Birthday
+from vault.values import When
+
+
+def damages(ada: Ada, table: str, column: str) -> None:
+    """Overwrite every box of a column, as a failing disk or whoever can write to the file would."""
+    with sqlite3.connect(ada.house.main.file) as connection:
+        assert connection.execute(f"UPDATE {table} SET {column} = zeroblob(200)").rowcount
+
+
+def test_a_damaged_answer_does_not_keep_her_out_and_is_given_anew_when_she_unlocks(
+    ada: Ada, bookshop: Bookshop
+) -> None:
+    ada.keeps(Birthday(born_on=When("1986-12-10")))
+    token = bookshop.tokens("item-0", authorization_details=details(BIRTHDAY))["access_token"]
+    damages(ada, "disclosures", "box")
+    assert bookshop.looks("/vendor/v1/profile", token).json()["code"] == "damaged"
+    ada.unlocks()
+    (shown,) = bookshop.looks("/vendor/v1/profile", token).json()["items"]
+    assert shown["data"] == {"birthday.day_month": "--12-10", "birthday.over_18": True}
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        {"collection": "cassettes"},
+        {"data": {"item": "The Weathervane", "bought_on": "2026-11-20", "side": "B"}},
+        {"version": 0},
+    ],
+)
+def test_a_deposit_that_nobody_can_read_any_more_leaves_the_others_as_they_are(
+    ada: Ada, bookshop: Bookshop, then: dict[str, Any]
+) -> None:
+    """Its class has changed, or has gone, since it was left."""
+    token = bookshop.tokens("item-0", authorization_details=details(RECEIPTS))["access_token"]
+    old = bytes.fromhex(bookshop.leaves(token, {"item": "The Weathervane", "bought_on": "2026"}).json()["deposit"])
+    bookshop.leaves(token, {"item": "The Lantern Year", "bought_on": "2026"}, under="2")
+    about = about_deposit(ada.owner_id, old)
+    with ada.house.main.transaction() as session:
+        row = session.scalars(select(Deposit).where(Deposit.deposit_id == old)).one()
+        content = {**orjson.loads(inbox.unseal(ada.open, about, row.box)), **then}
+        row.box = inbox.seal(session, ada.house, ada.owner_id, about, crypto.pad(orjson.dumps(content)))
+    page = ada.looks_at("/inbox")
+    assert "This cannot be read any more." in page
+    assert "The Lantern Year" in page
+    ada.presses(f"/inbox/{old.hex()}/keep", status=404)
+    ada.presses(f"/inbox/{old.hex()}/drop")
+    assert "This cannot be read any more." not in ada.looks_at("/inbox")
+
+
+def test_a_vendor_is_told_of_damage_as_of_any_other_problem_and_so_is_she(ada: Ada, bookshop: Bookshop) -> None:
+    token = bookshop.tokens("item-0", authorization_details=details(RECEIPTS))["access_token"]
+    damages(ada, "receipts", "copy_box")
+    damages(ada, "owners", "inbox_box")
+    left = bookshop.leaves(token, {"item": "The Weathervane", "bought_on": "2026"})
+    for refused in (bookshop.looks("/vendor/v1/receipt", token), left):
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert (refused.status_code, refused.json()["code"]) == (500, "damaged")
+    page = ada.looks_at("/activity")
+    assert "Refused: what it may see is damaged" in page
+    assert "Refused: your inbox is damaged" in page
+
+
+def test_a_deposit_that_is_too_large_is_a_problem_like_any_other(ada: Ada, bookshop: Bookshop) -> None:
+    token = bookshop.tokens("item-0", authorization_details=details(RECEIPTS))["access_token"]
+    refused = bookshop.leaves(token, b" " * (1 << 15))
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
