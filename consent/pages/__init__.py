@@ -7,6 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of consent."""
-    from consent.pages import activity, authorize, inbox, receipts, revocation, sharing
+    from consent.pages import activity, authorize, inbox, receipts, revocation, share_links, sharing, visiting
 
-    return [authorize.pages, sharing.pages, activity.pages, inbox.pages, receipts.pages, revocation.pages]
+    hers = [authorize.pages, sharing.pages, activity.pages, inbox.pages, receipts.pages, share_links.pages]
+    return [*hers, revocation.pages, visiting.pages]
