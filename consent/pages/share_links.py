@@ -32,17 +32,21 @@ NO_LABEL = N_("Say for whom it is. They will see it, and so will you in your lis
 @pages.get("/sharing/links/choose")
 @unlocked
 def choose() -> str:
-    """Her records of one collection, with a box for each."""
+    """Her records of one collection, with a box for each; what she has ticked in another list stays ticked."""
     known = {name: classes_of(name) for name, _part in CLASSES if any(kind.shareable for kind in classes_of(name))}
     wanted, words = request.args.get("collection", "purchases"), request.args.get("words", "").strip()
     if wanted not in known:
         raise NotFound
     where, values = "collection = ? AND NOT damaged AND instr(lower(title), lower(?))", (wanted, words)
     entries = vault().catalogue.entries(where, *values, limit=LISTED + 1)
-    shareable = [entry for entry in entries if CLASSES[wanted, entry.part].shareable]
+    with server().main.reading() as session:
+        ticked = share_links.records(session, vault(), _numbers(request.args))
+    apart = {stored.number for stored in ticked}
+    listed = [entry for entry in entries if CLASSES[wanted, entry.part].shareable and entry.number not in apart]
     return render_template(
         "share_choose.html",
-        entries=shareable[:LISTED],
+        ticked=ticked,
+        entries=listed[:LISTED],
         more=len(entries) > LISTED,
         collections=known,
         wanted=wanted,
@@ -156,7 +160,7 @@ def _least(chosen: list[Stored], offered: Mapping[str, Mapping[str, Field]]) -> 
         for path, each in known.items()
         if not each.private and not each.answers
     }
-    return Choice(tuple(stored.number for stored in chosen), frozenset(fields), frozenset(), "")
+    return Choice(tuple(stored.number for stored in chosen), frozenset(fields), frozenset(), "", views=VIEWS[1])
 
 
 def _asking(choice: Choice) -> tuple[share_links.Preview, Screen]:
