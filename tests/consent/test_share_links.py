@@ -158,6 +158,19 @@ def test_records_of_several_collections_go_into_one_link(ada: Ada) -> None:
     assert "Notes" in page
 
 
+def test_one_kind_of_thing_can_be_taken_out_of_it(ada: Ada) -> None:
+    kettle, note = ada.buys("A Kettle"), ada.keeps(Note(heading="How it broke", text="It hums."))
+    visitor = Visitor(ada, ada.shares(kettle, note))
+    assert len(window(visitor.looks().text)) == 2
+    page = ada.looks_at(f"/sharing/{ada.grant()}")
+    items = re.findall(r'name="item" value="(\d)"', page)
+    assert len(items) == 2
+    ada.presses(f"/sharing/{ada.grant()}/less", item=items[-1])
+    assert len(window(visitor.looks().text)) == 1
+    ada.presses(f"/sharing/{ada.grant()}/less", item=items[0])
+    assert visitor.looks().status_code == 404
+
+
 def test_her_name_is_on_it_only_if_she_ticks_it(ada: Ada) -> None:
     named = Visitor(ada, ada.shares(ada.buys("A Kettle"), named="yes"))
     assert "Ada shows you something" in named.stands_before_it().text
