@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import select, text
 
+from consent import share_links
 from consent.models import Grant, GrantLock
 from tests.people import ISSUER, PURCHASES, Ada, Bookshop, Clock, details, hidden_in
-from vault import bearer, worker
+from vault import bearer, deriving, worker
 from vault.collections.notes import Note
 from vault.collections.profile import Address
 
@@ -271,6 +272,33 @@ def test_she_gives_only_what_she_has_seen(ada: Ada) -> None:
     assert "A Samovar" in again
     assert not ada.house.keystore.alive(ada.owner_id, "grant")
     ada.presses("/sharing/links/make", status=200, **hidden_in(again), answer="make")
+
+
+def test_what_she_writes_while_the_link_is_being_made_is_not_missed(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
+    kettle, make_pepper = ada.buys("A Kettle"), share_links.new_pepper
+    form = {"record": str(kettle.number), "field": "purchases/item", "label": "Repair"}
+    seen = hidden_in(ada.presses("/sharing/links/new", status=200, **form).text)
+
+    def she_writes_first(*args: Any) -> Any:
+        ada.marks_as_gift(kettle)
+        return make_pepper(*args)
+
+    monkeypatch.setattr(share_links, "new_pepper", she_writes_first)
+    ada.presses("/sharing/links/make", status=422, **seen, answer="make")
+    assert not ada.house.keystore.alive(ada.owner_id, "grant")
+
+
+def test_what_is_stopped_while_a_passphrase_is_tried_is_not_shown(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor, stretch = Visitor(ada, ada.shares(ada.buys("A Kettle"), passphrase=WORDS)), deriving.stretch
+
+    def she_stops_it(*args: Any) -> bytes:
+        ada.presses("/sharing/stop-all")
+        return stretch(*args)
+
+    monkeypatch.setattr(deriving, "stretch", she_stops_it)
+    answer = visitor.looks(WORDS)
+    assert answer.status_code == 404
+    assert "A Kettle" not in answer.text
 
 
 def test_it_stands_among_all_others_with_its_receipt_and_ends_on_its_day(ada: Ada, clock: Clock) -> None:
