@@ -74,10 +74,14 @@ class Entry:
 
 
 class Limit(NamedTuple):
-    """How many looks a grant allows in all, and on one day (UTC); None for as many as there may be."""
+    """How many looks a grant allows in all, and on one day (UTC); None for as many as there may be.
+
+    A look `lasts` so many seconds from its first call; with 0 every call is a look.
+    """
 
     most: int | None
     per_day: int | None
+    lasts: int = LOOK
 
 
 class Written(NamedTuple):
@@ -89,14 +93,13 @@ class Written(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is known of a call when it is logged."""
+    """What is known of a call when it is logged. `what` is field names by collection."""
 
     owner_id: bytes
     grant_id: bytes
     log_key: bytes = field(repr=False)
     outcome: str
-    collection: str = ""
-    fields: tuple[str, ...] = ()
+    what: Mapping[str, list[str]] = field(default_factory=dict)
     purposes: tuple[str, ...] = ()
     count: int = 0
     proof_tag: bytes | None = None
@@ -109,7 +112,7 @@ def write(server: Server, look: Look) -> Written:
     now = server.now
     content = {
         "at": now,
-        "what": {look.collection: list(look.fields)} if look.collection else {},
+        "what": look.what,
         "count": look.count,
         "purposes": list(look.purposes),
         "outcome": look.outcome,
@@ -133,7 +136,7 @@ def write(server: Server, look: Look) -> Written:
 
 def _begin_look(line: Line, limit: Limit, now: int, **keys: bytes) -> bool:
     """Begin a look or go on with the one under way; returns whether it is the last one. Raises OverLimit."""
-    values = {"now": now, "recent": now - LOOK, "day": now // 86400}
+    values = {"now": now, "recent": now - limit.lasts if limit.lasts else UNLIMITED, "day": now // 86400}
     most, per_day = limit.most or UNLIMITED, limit.per_day or UNLIMITED
     row = _LOOK.on(line, **keys, **values, most=most, per_day=per_day).fetchone()
     if row is None:

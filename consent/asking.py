@@ -211,7 +211,7 @@ def allow(
 
     with server.main.reading() as session:
         ready = prepare(session)
-    with _pepper(server, owner, grant) as pepper, store.writing(vault, numbers=1) as turn:
+    with new_pepper(server, owner, grant) as pepper, store.writing(vault, numbers=1) as turn:
         if not pushed.spend(turn.session, server, asked):
             raise AlreadyDecided
         if turn.before != ready.at:  # something of hers was written in between
@@ -243,7 +243,7 @@ def _bound(asked: Asked, client: Client) -> dict[str, str]:
 
 
 @contextmanager
-def _pepper(server: Server, owner: bytes, grant: bytes) -> Iterator[bytes]:
+def new_pepper(server: Server, owner: bytes, grant: bytes) -> Iterator[bytes]:
     """A new grant's pepper; taken back when her turn finds that nothing is to be given, and so has written nothing."""
     pepper = server.keystore.make(owner, grant, "grant", version=grants.FIRST_VERSION)
     try:

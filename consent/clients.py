@@ -14,6 +14,7 @@ from sqlalchemy import delete, insert, select, update
 
 from consent.client_documents import BadClient, Client, fetch, read_document
 from consent.models import ClientRow
+from consent.terms import by_link
 from vault import attempts, crypto
 from vault.errors import TooManyTries
 
@@ -67,8 +68,8 @@ def amend(server: Server, client_id: str, **changes: Any) -> None:
 def register(server: Server, document: Mapping[str, Any]) -> Client:
     """Register a client without an address of its own, from the command line. Raises BadClient."""
     client_id = document.get("client_id")
-    if not isinstance(client_id, str) or not 1 <= len(client_id) <= 255 or "://" in client_id:
-        raise BadClient("client_id must be a short name that is not an address")
+    if not isinstance(client_id, str) or not 1 <= len(client_id) <= 255 or "://" in client_id or by_link(client_id):
+        raise BadClient("client_id must be a short name that is not an address or a link")
     if "jwks_uri" in document:  # it is never fetched again, so a key withdrawn there would be good for ever
         raise BadClient("the keys of a client without an address are entered with it, as jwks")
     client = read_document(server, client_id, document)

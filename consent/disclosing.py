@@ -64,11 +64,13 @@ def _candidates(
     The catalogue reads what is committed. Within her turn that is everything, because nobody else can commit a change
     of hers before this turn ends, and a turn that consents changes no record that it shows.
     """
-    where, values = "collection = ? AND NOT damaged AND day >= ?", (item.collection, since)
+    where = "collection = ? AND NOT damaged AND day >= ?"
+    values: list[str | int] = [item.collection, since]
     if item.this_vendor:
-        found = vault.catalogue.entries(f"{where} AND vendor = ?", *values, terms.vendor)
-    else:
-        found = vault.catalogue.entries(where, *values)
+        where, values = f"{where} AND vendor = ?", [*values, terms.vendor]
+    if item.numbers:
+        where, values = f"{where} AND number IN ({', '.join('?' * item.records)})", [*values, *item.numbers]
+    found = vault.catalogue.entries(where, *values)
     yield from store.everything(session, vault, [entry.number for entry in found])
 
 

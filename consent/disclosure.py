@@ -22,6 +22,8 @@ def disclose(terms: Terms, item: VaultData, stored: Stored, today: date) -> byte
     kind = stored.kind
     if kind.collection != item.collection or not kind.shareable:
         return None
+    if item.numbers and stored.number not in item.numbers:
+        return None
     if item.this_vendor and stored.raw("vendor") != terms.vendor:
         return None  # before the record is read: most of what changes concerns other vendors
     record = stored.record

@@ -1,4 +1,4 @@
-"""Grant locks: codes, access and refresh tokens open a grant's key; a revocation link opens nothing and can end it.
+"""Grant locks: codes, tokens and share links open a grant's key; a revocation link opens nothing and can end it.
 
 There is no hash to compare: opening the box with the secret and the grant's pepper is the verification.
 """
@@ -68,14 +68,19 @@ def find(line: Line, server: Server, string: str, kind: bearer.Kind) -> Found | 
 
 
 def open_found(found: Found, pepper: bytes) -> Opened:
-    """Verify the string by opening its lock. Raises crypto.Damaged."""
-    string = found.string
-    payload = locks.open_lock(
-        string.kind, string.owner_id, string.lock_id, string.secret, pepper, found.grant_id, found.box
-    )
+    """Verify a vendor's or a revocation link's string by opening its lock. Raises crypto.Damaged."""
+    payload = payload_of(found, pepper)
     if not payload:
         return Opened(None, {})
     return Opened(payload[: crypto.KEY_LENGTH], orjson.loads(payload[crypto.KEY_LENGTH :]))
+
+
+def payload_of(found: Found, pepper: bytes) -> bytes:
+    """Verify the string by opening its lock. Raises crypto.Damaged."""
+    string = found.string
+    return locks.open_lock(
+        string.kind, string.owner_id, string.lock_id, string.secret, pepper, found.grant_id, found.box
+    )
 
 
 def mint(
@@ -93,8 +98,23 @@ def mint(
     """Make a lock and return the string that opens it."""
     string = bearer.mint(kind, owner, crypto.random_bytes(16))
     payload = key + orjson.dumps(bound) if key else b""
-    box = locks.make(kind, owner, string.lock_id, string.secret, pepper, grant, payload)
-    row = {"owner_id": owner, "lock_id": string.lock_id, "grant_id": grant, "kind": kind, "expires_at": expires_at}
+    return add(session, server, string, grant, pepper=pepper, expires_at=expires_at, payload=payload)
+
+
+def add(
+    session: Session,
+    server: Server,
+    string: bearer.Bearer,
+    grant: bytes,
+    *,
+    pepper: bytes,
+    expires_at: int,
+    payload: bytes,
+) -> str:
+    """Make the lock of a string and return the string as it is handed out."""
+    kind, owner, lock = string.kind, string.owner_id, string.lock_id
+    box = locks.make(kind, owner, lock, string.secret, pepper, grant, payload)
+    row = {"owner_id": owner, "lock_id": lock, "grant_id": grant, "kind": kind, "expires_at": expires_at}
     session.execute(insert(GrantLock).values(**row, used_at=None, box=box))
     return string.text(server.keys.route)
 

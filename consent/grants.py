@@ -61,7 +61,7 @@ def vendor_tag(server: Server, owner: bytes, client_id: str) -> bytes:
 def give(
     turn: Turn, vault: OpenVault, new: NewGrant, terms: Terms, rows: Sequence[Row], bound: Mapping[str, str]
 ) -> Given:
-    """Write a new grant within her turn: terms, the set of disclosures, the code's lock, a revocation link.
+    """Write a new grant to a client within her turn, with the code's lock and a revocation link.
 
     Earlier grants to the same client are replaced: a job ends them.
     """
@@ -71,22 +71,7 @@ def give(
     earlier = session.scalars(
         select(Grant.grant_id).where(Grant.owner_id == owner, Grant.vendor_tag == tag, Grant.state == "live")
     ).all()
-    session.execute(
-        insert(Grant).values(
-            owner_id=owner,
-            grant_id=grant,
-            vendor_tag=tag,
-            state="live",
-            cause=None,
-            version=FIRST_VERSION,
-            change=0,
-            changed_day=server.now // 86400,
-            ended_day=None,
-            copy_box=grant_boxes.seal_copy(vault, grant, key),
-            **boxes_of(vault, grant, key, FIRST_VERSION, terms),
-        )
-    )
-    write_set(turn, grant, rows)
+    begin(turn, vault, new, terms, rows)
     code = grant_locks.mint(
         session,
         server,
@@ -98,13 +83,34 @@ def give(
         key=key,
         **bound,
     )
-    expire_later(session, server, owner, grant, terms.until)
-    reminders.plan(session, server, owner, given_at=terms.given_at, until=terms.until)
     for replaced in earlier:
         enqueue(session, server, owner, "replace", {"grant": replaced.hex()})
     notices.tell(session, server, owner, grant, terms.client_id, "grant.given")
     turn.memory["replaced"] = list(earlier)
     return Given(grant, code, make_link(session, server, owner, grant, pepper, terms.until))
+
+
+def begin(turn: Turn, vault: OpenVault, new: NewGrant, terms: Terms, rows: Sequence[Row]) -> None:
+    """Write a new grant, its terms and its set of disclosures, within her turn. As yet it opens to nobody but her."""
+    server, owner, grant = vault.server, vault.owner_id, new.grant_id
+    turn.session.execute(
+        insert(Grant).values(
+            owner_id=owner,
+            grant_id=grant,
+            vendor_tag=vendor_tag(server, owner, terms.client_id),
+            state="live",
+            cause=None,
+            version=FIRST_VERSION,
+            change=0,
+            changed_day=server.now // 86400,
+            ended_day=None,
+            copy_box=grant_boxes.seal_copy(vault, grant, new.key),
+            **boxes_of(vault, grant, new.key, FIRST_VERSION, terms),
+        )
+    )
+    write_set(turn, grant, rows)
+    expire_later(turn.session, server, owner, grant, terms.until)
+    reminders.plan(turn.session, server, owner, given_at=terms.given_at, until=terms.until)
 
 
 def boxes_of(vault: OpenVault, grant: bytes, key: bytes, version: int, terms: Terms) -> dict[str, bytes]:

@@ -18,6 +18,7 @@ from consent import clients, grant_boxes, signing
 from consent.client_documents import BadClient, Client
 from consent.fetching import Answer, Unreachable, post
 from consent.models import Grant
+from consent.terms import by_link
 from vault import crypto
 from vault.errors import DiskFull
 from vault.jobs import enqueue
@@ -55,7 +56,12 @@ REFUSED = {"invalid_request", "invalid_issuer", "invalid_audience", "authenticat
 
 
 def tell(session: Session, server: Server, owner: bytes, grant: bytes, client_id: str, what: What) -> None:
-    """Tell a client something about a grant of this owner's, once this transaction is committed."""
+    """Tell a client something about a grant of this owner's, once this transaction is committed.
+
+    Behind a share link is nobody whom the vault knows how to tell.
+    """
+    if by_link(client_id):
+        return
     notice = crypto.random_bytes(16).hex()
     payload = {"notice": notice, "client": client_id, "grant": grant.hex(), "what": what, "at": server.now}
     enqueue(session, server, owner, "notice", payload)

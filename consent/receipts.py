@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
-from consent.terms import Terms, VaultData
+from consent.terms import Terms, VaultData, by_link
 from vault import crypto
 
 TYPE = "consent-receipt+jwt"
@@ -235,7 +235,7 @@ def _vendor(client_id: str, name: str) -> dict[str, str]:
         "party_name": name,
         "party_address": NOT_STATED,
         "party_contact": NOT_STATED,
-        "party_type": DPV + "DataController",
+        "party_type": DPV + ("Recipient" if by_link(client_id) else "DataController"),
     }
 
 

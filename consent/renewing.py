@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 def choices(terms: Terms, now: int) -> list[int]:
     """For how many days from now she may let it go on: no more than was asked, and longer than it lasts anyway."""
     asked = [item.duration for item in terms.items] + [item.duration for item in terms.deposits]
+    if terms.by_link:
+        return []  # whoever holds a link has asked for nothing; she makes another one
     return (
         [days for days in durations(asked[0]) if (now + days * DAY) // DAY > terms.until // DAY]
         if asked and not terms.looks

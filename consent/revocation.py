@@ -10,6 +10,7 @@ from sqlalchemy import select
 from consent import grant_boxes, grant_locks, grants
 from consent.models import Grant
 from consent.standing import Moved, standing_of
+from consent.terms import by_link
 from vault import attempts, crypto, mail
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ class Linked:
     grant_id: bytes
     label: dict[str, Any]
     held: str | None
+
+    @property
+    def by_link(self) -> bool:
+        """Is it seen by whoever holds a share link?"""
+        return by_link(self.label["client_id"])
 
 
 def find(server: Server, string: str) -> Linked | None:

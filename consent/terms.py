@@ -14,6 +14,12 @@ from vault.record import Field, collection_paths
 
 DAY = 86400  # seconds
 SOONER = (1, 7, 30, 90)  # days from now on which she can let it end instead
+LINK = "link:"  # what the client_id of a grant without a client begins with: a share link, for whoever holds it
+
+
+def by_link(client_id: str) -> bool:
+    """Is there no client, only somebody who holds a share link? Then nobody can be told, and nobody can ask again."""
+    return client_id.startswith(LINK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,8 @@ class VaultData:
     `number` is its place in the request; `fields` are necessary, `optional_fields` hers to choose. In a grant `fields`
     are what she allowed and `optional_fields` is empty; `gifts` says that she added what is marked as a gift. Of
     purchases it shows those from `since` up to `up_to` (days, ISO 8601), of the `categories`, `delay` days after they
-    were bought. `looks` and `looks_per_day` are how often the vendor asks to look, None for no limit.
+    were bought. `looks` and `looks_per_day` are how often the vendor asks to look, None for no limit. `numbers` are the
+    records that she chose for a share link; without any it is about all of them, and no request can ask for some.
     """
 
     number: int
@@ -45,11 +52,17 @@ class VaultData:
     delay: int = 0
     looks: int | None = None
     looks_per_day: int | None = None
+    numbers: tuple[int, ...] = ()
 
     @property
     def known(self) -> dict[str, Field]:
         """The fields of its collection by path."""
         return collection_paths(self.collection)
+
+    @property
+    def records(self) -> int:
+        """How many records she chose; 0 where it is about all of them."""
+        return len(self.numbers)
 
     @property
     def daily(self) -> bool:
@@ -80,6 +93,7 @@ class VaultData:
             "up_to": self.up_to,
             "category": list(self.categories),
             "delay": f"P{self.delay}D" if self.delay else None,
+            "records": self.records,
         }
         if kept := {name: value for name, value in narrowing.items() if value}:
             shown["filter"] = kept
@@ -143,6 +157,11 @@ class Terms:
 
     def __repr__(self) -> str:
         return f"<Terms of {len(self.items)} items>"
+
+    @property
+    def by_link(self) -> bool:
+        """Is it for whoever holds its share link?"""
+        return by_link(self.client_id)
 
     @property
     def empty(self) -> bool:

@@ -1,7 +1,9 @@
 """Tries, slowed down per address and per vault name *before* anything costly is done.
 
 An address waits up to a quarter of an hour; a name at most half a minute, so that a stranger cannot lock her out.
-Sessions, recovery codes and revocation links do not pass through here: 160 bits cannot be guessed.
+The passphrase of a share link is counted by link and by its visitor's address, apart from tries to unlock: only who
+holds the link comes this far, and whatever he types leaves her own way in as it is.
+Sessions, recovery codes and the strings of links do not pass through here: 160 bits cannot be guessed.
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ from vault.models import Attempt
 if TYPE_CHECKING:
     from vault.server import Server
 
-FREE = {"address": 5, "handle": 5, "fetch": 60}
-LONGEST = {"address": 900, "handle": 30, "fetch": 900}  # seconds
+FREE = {"address": 5, "handle": 5, "fetch": 60, "link": 5, "visitor": 5}
+LONGEST = {"address": 900, "handle": 30, "fetch": 900, "link": 900, "visitor": 900}  # seconds
 FORGOTTEN = 3600
 
 
 def admit(server: Server, **who: str) -> None:
-    """Count one try by `address`, `handle` or `fetch`ing address. Raises TooManyTries.
+    """Count one try by each of `who`, such as an `address` or a `handle`. Raises TooManyTries.
 
     Its own transaction, so that a refusal stays counted.
     """

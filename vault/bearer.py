@@ -14,8 +14,15 @@ from zlib import crc32
 
 from vault import crypto
 
-Kind = Literal["session", "code", "access", "refresh", "link"]
-PREFIX: dict[Kind, str] = {"session": "se", "code": "ac", "access": "at", "refresh": "rt", "link": "rv"}
+Kind = Literal["session", "code", "access", "refresh", "link", "share"]
+PREFIX: dict[Kind, str] = {
+    "session": "se",
+    "code": "ac",
+    "access": "at",
+    "refresh": "rt",
+    "link": "rv",
+    "share": "sl",
+}
 KIND: dict[str, Kind] = {short: kind for kind, short in PREFIX.items()}
 ID_LENGTH = 16
 LENGTH = 68

@@ -7,7 +7,18 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of consent."""
-    from consent.pages import activity, authorize, erasure, inbox, receipts, renewing, revocation, sharing
+    from consent.pages import (
+        activity,
+        authorize,
+        erasure,
+        inbox,
+        receipts,
+        renewing,
+        revocation,
+        share_links,
+        sharing,
+        visiting,
+    )
 
-    modules = (authorize, sharing, renewing, erasure, activity, inbox, receipts, revocation)
-    return [each.pages for each in modules]
+    hers = (authorize, sharing, renewing, erasure, activity, inbox, receipts, share_links)
+    return [each.pages for each in (*hers, revocation, visiting)]

@@ -60,7 +60,7 @@ def heeded(grant: str) -> Response:
 def _ended(grant: str) -> GrantView:
     with server().main.reading() as session:
         view = views.read(session, vault(), id_in(grant))
-    if view.live:
+    if view.live or view.terms.by_link:
         raise NotFound
     return view
 

@@ -40,8 +40,10 @@ def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
         case "purchase.seen":
             row, page = subject
             return render_template("panel_seen.html", names=_names(vault, views, list(row), list(page)))
-        case "purchase.detail":
-            return render_template("panel_detail.html", windows=_windows(vault, views, subject))
+        case "purchase.detail" | "record.detail" if subject.kind.shareable:
+            return render_template("panel_detail.html", windows=_windows(vault, views, subject), stored=subject)
+        case "collection.list":
+            return render_template("panel_list.html", collection=subject)
         case "vendor.detail":
             mine = [view for view in views if view.terms.vendor == subject.number]
             return render_template("panel_vendor.html", views=mine, kinds=classes_of)

@@ -254,7 +254,7 @@ def test_a_consent_made_ready_before_an_old_copy_came_back_is_made_ready_anew(
     ada: Ada, bookshop: Bookshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lifted revision is the one it was made ready at, but what she saw is not there any more."""
-    bought, make_pepper = ada.buys("The Salt Almanac"), asking._pepper
+    bought, make_pepper = ada.buys("The Salt Almanac"), asking.new_pepper
     pending = bookshop.asks(PURCHASES)
     page = ada.sees_consent(pending.authorize_url)
 
@@ -265,7 +265,7 @@ def test_a_consent_made_ready_before_an_old_copy_came_back_is_made_ready_anew(
         settle(ada.house, ada.owner_id)
         return make_pepper(*args)
 
-    monkeypatch.setattr(asking, "_pepper", an_old_copy_comes_back)
+    monkeypatch.setattr(asking, "new_pepper", an_old_copy_comes_back)
     answer = ada.presses("/authorize", status=409, **page.hidden, answer="yes", days="30")
     assert "Almanac" not in answer.text
     assert living(ada) == []

@@ -312,7 +312,7 @@ def test_what_is_written_between_making_ready_and_giving_is_not_missed(
     shop: Bookshop, monkeypatch: pytest.MonkeyPatch, gift: bool
 ) -> None:
     """N99: the set is sealed before her turn begins. What she writes before it does begin counts all the same."""
-    ada, make_pepper = shop.ada, asking._pepper
+    ada, make_pepper = shop.ada, asking.new_pepper
     bought = ada.buys("Field Notes on Moss")
     pending = shop.asks(PURCHASES)
     page = ada.sees_consent(pending.authorize_url)
@@ -324,7 +324,7 @@ def test_what_is_written_between_making_ready_and_giving_is_not_missed(
             ada.keeps(Preference(topic="tea", stance="like"))
         return make_pepper(*args)
 
-    monkeypatch.setattr(asking, "_pepper", she_writes_first)
+    monkeypatch.setattr(asking, "new_pepper", she_writes_first)
     answer = ada.presses("/authorize", status=409 if gift else 303, **page.hidden, answer="yes", days="30")
     assert grants(shop) == (0 if gift else 1)
     if not gift:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from consent import access, grant_locks, looking, reminders
+from consent import access, grant_locks, looking, reminders, showing
 from tests.people import PURCHASES, TASTE, Ada, Bookshop
 from vault import keystore, worker
 from vault.collections.preferences import Preference
@@ -70,6 +70,10 @@ def test_every_statement_names_its_owner(said: list[str], ada: Ada, bookshop: Bo
     assert bookshop.connection.receipt()
     reminders.remind(house, ada.owner_id, {"day": house.now // 86400 + 90})
     ada.presses(f"/sharing/{grant}/stop")
+    ada.looks_at("/sharing/links/choose")
+    link = ada.shares(ada.buys("A Kettle"), views="1", passphrase="obsidian marmalade trombone")
+    form = {"answer": "show", "passphrase": "obsidian marmalade trombone"}
+    assert "A Kettle" in ada.app.test_client().post(link, data=form).text
     worker.tick(house, sweep=True)
     ada.locks()
     assert len(said) > 100
@@ -77,7 +81,7 @@ def test_every_statement_names_its_owner(said: list[str], ada: Ada, bookshop: Bo
     assert not unkeyed, unkeyed[0]
 
 
-@pytest.mark.parametrize("module", [access, grant_locks, looking, keystore])
+@pytest.mark.parametrize("module", [access, grant_locks, looking, showing, keystore])
 def test_the_hot_statements_name_it_too(module: Any) -> None:
     from vault.db import Statement
 

@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 CHUNK = 16_384
 RECIPE = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0"
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-STRINGS = {"se": "session", "ac": "code", "at": "access", "rt": "refresh", "rv": "link"}
+STRINGS = {"se": "session", "ac": "code", "at": "access", "rt": "refresh", "rv": "link", "sl": "share"}
 
 
 class Refused(Exception):
@@ -380,7 +380,20 @@ class Vault:
         grant, box = found[0]
         pepper = self.pepper(string.owner, grant)
         payload = open_lock(string.kind, string.owner, string.lock, string.secret, pepper, grant, box)
+        if string.kind == "share":
+            content = read_json(payload)
+            return string.owner, grant, bytes.fromhex(content["key"]), {"by": content["by"]}
         return string.owner, grant, payload[:32], json.loads(payload[32:])
+
+    def grant_key_behind(self, text: str, passphrase: str) -> bytes:
+        """The grant key that a share link's string and its passphrase open together."""
+        string = take_apart(text, self.server_key("route"))
+        ((grant, box),) = rows(self.main, "SELECT grant_id, box FROM grant_locks WHERE lock_id = ?", string.lock)
+        pepper = self.pepper(string.owner, grant)
+        outer = read_json(open_lock("share", string.owner, string.lock, string.secret, pepper, grant, box))
+        params, inner = bytes.fromhex(outer["params"]), bytes.fromhex(outer["box"])
+        secret = stretch(passphrase, params)
+        return open_lock("share passphrase", string.owner, string.lock, secret, pepper, params, inner)
 
     def terms(self, text: str) -> dict[str, Any]:
         owner, grant, key, _bound = self.grant_key(text)

@@ -90,6 +90,8 @@ PLANTED = (
     "Imported: Sextant of Brass",
     "BRASS-IMPORT-4471",
     "quill-orders-2026.csv",
+    "Sextants mended while you wait",
+    "quicksilver pantaloons regatta",
     "ProvideProductRecommendations",
     "PersonalisedBenefits",
 )
@@ -357,12 +359,24 @@ def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
     nothing_is_found("receipts")
     her.presses(f"/sharing/{grant}/stop")
     assert shop.looks("/vendor/v1/purchases", strings["access"]).status_code == 401
+    nothing_is_found("revoking")
+    words = "quicksilver pantaloons regatta"
+    kettle = her.buys("The Cartographer's Kettle", "2026-11-05")
+    path = her.shares(kettle, label="Sextants mended while you wait", named="yes", passphrase=words)
+    planted.texts["share"] = path[3:]
+    planted.raw |= secrets_of({"share": path[3:]})
+    stranger = her.app.test_client()
+    assert stranger.get(path).status_code == 200
+    assert stranger.post(path, data={"answer": "show", "passphrase": "not these words"}).status_code == 403
+    assert "Kettle" in stranger.post(path, data={"answer": "show", "passphrase": words}).text
+    nothing_is_found("a share link")
     her.locks()
     nothing_is_found("revoking and locking")
     house.stop()
     assert [path for path in files_of(house) if path.suffix == ".catalogue"]
     nothing_is_found("stopping")
     assert "/vendor/v1/<collection>" in said.getvalue(), "what was logged is what was looked through"
+    assert "/s/<string>" in said.getvalue()
 
 
 def test_what_is_planted_would_be_found_if_it_were_there(wilhelmina: Ada) -> None:

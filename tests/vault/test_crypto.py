@@ -216,7 +216,7 @@ def test_no_secret_stands_in_a_repr() -> None:
 def test_a_string_of_one_kind_is_not_one_of_another() -> None:
     string = bearer.mint("refresh", b"o" * 16, b"l" * 16).text(KEY)
     assert bearer.parse(string, "refresh", KEY) is not None
-    for kind in ("session", "code", "access", "link"):
+    for kind in ("session", "code", "access", "link", "share"):
         assert bearer.parse(string, kind, KEY) is None  # type: ignore[arg-type]
         assert bearer.parse(string.replace("_rt_", f"_{bearer.PREFIX[kind]}_"), "refresh", KEY) is None  # type: ignore[index]
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import DeclarativeBase
 from connectors import models as connector_models
 from connectors.course import ReportLine, add_report, seal_course, standing
 from connectors.uploads import Arriving
-from consent import asking, clients, decision, models, pushed
+from consent import asking, clients, decision, models, pushed, share_links
 from consent.disclosure import disclose
 from tests.house.tree import ROOT, modules
 from tests.people import BIRTHDAY, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, details, query
@@ -129,7 +129,7 @@ def test_every_kind_of_lock_and_key_is_on_the_page() -> None:
     from vault.keystore import OPENING, SIGNING
 
     kinds = {row[0].strip("`") for row in table_under("Locks")[1:]}
-    assert kinds == {"passphrase", "recovery", *PREFIX}
+    assert kinds == {"passphrase", "recovery", share_links.BEHIND, *PREFIX}
     letters = {row[1]: row[0].strip("`") for row in table_under("Bearer strings")[1:]}
     assert letters == dict(PREFIX)
     keys = " ".join(row[0] for row in table_under("Keys")[1:])
@@ -528,6 +528,59 @@ def test_a_disclosure_is_the_bytes_that_disclose_made(ada: Ada, bookshop: Booksh
     assert ref == reader.tag(key, "ref", item, stored.number)[:16]
     assert (change, item) == (1, 0)
     assert set(bound) == {"client", "jkt"}
+
+
+def test_a_share_link_is_as_the_page_says(ada: Ada, tmp_path: Path) -> None:
+    stored, moss = ada.buys("The Salt Almanac", "2026-10-22"), ada.buys("Field Notes on Moss")
+    text = ada.shares(stored, moss, field=["purchases/item"], named="yes")[3:]
+    words = "obsidian marmalade trombone"
+    behind = ada.shares(stored, passphrase=words)[3:]
+    ada.app.test_client().post(f"/s/{text}", data={"answer": "show"})
+    vault = taken(ada.house, tmp_path / "copy").vault
+    _owner, grant, key, bound = vault.grant_key(text)
+    assert bound == {"by": "Ada"}
+    terms = vault.terms(text)
+    assert (terms["client_id"], terms["client_name"], terms["vendor"]) == (f"link:{grant.hex()}", "Kettle repair", 0)
+    (item,) = terms["items"]
+    assert (item["numbers"], item["purpose"], item["gifts"]) == ([moss.number, stored.number], "Purpose", False)
+    assert [content for *_, content in vault.disclosures(text)] == [
+        {"item": "Field Notes on Moss"},
+        {"item": "The Salt Almanac"},
+    ]
+    assert [entry["what"] for entry in vault.entries(text)] == [{"purchases": ["item"]}]
+    with pytest.raises(KeyError):
+        vault.grant_key(behind)
+    apart = reader.take_apart(behind, vault.server_key("route"))
+    ((other, version, box),) = reader.rows(
+        vault.main,
+        "SELECT g.grant_id, g.version, g.terms_box FROM grants g JOIN grant_locks l ON l.grant_id = g.grant_id "
+        "WHERE l.lock_id = ?",
+        apart.lock,
+    )
+    opened = reader.open_precious(
+        vault.grant_key_behind(behind, words), reader.identity("vrm/1/terms", apart.owner, other, version), box
+    )
+    assert reader.read_json(opened)["looks"] is None
+    with pytest.raises(reader.Refused):
+        vault.grant_key_behind(behind, "not these words")
+    assert key != vault.grant_key_behind(behind, words)
+
+
+def test_without_the_passphrase_a_link_opens_nothing_of_its_grant(ada: Ada, tmp_path: Path) -> None:
+    text = ada.shares(ada.buys("The Salt Almanac"), passphrase="obsidian marmalade trombone")[3:]
+    files = taken(ada.house, tmp_path / "copy")
+    apart = reader.take_apart(text, files.vault.server_key("route"))
+    file = files.vault.keystore
+    assert file is not None
+    peppers = [bytes(secret) for (secret,) in reader.rows(file, "SELECT secret FROM peppers")]
+    keys = {apart.secret, *peppers} | {
+        reader.kek(kind, apart.owner, apart.lock, apart.secret, pepper)
+        for pepper in peppers
+        for kind in ("share", "share passphrase")
+    }
+    opened = [box for box in files.boxes() if any(reader.opens(box, key) for key in keys)]
+    assert {(box.table, box.column) for box in opened} == {("grant_locks", "box")}
+    assert [box.row.split()[0] for box in opened] == ["share"]
 
 
 def test_a_session_and_its_root_are_as_the_page_says(ada: Ada, tmp_path: Path) -> None:

@@ -855,6 +855,53 @@ def test_the_state_in_clear_cannot_revive_a_grant(ada: Ada, bookshop: Bookshop) 
     assert not views.live(session, ada.vault) or view.key is None
 
 
+def test_a_link_viewed_as_often_as_she_said_stays_dead_whatever_is_put_back(ada: Ada) -> None:
+    path = ada.shares(ada.buys("The Salt Almanac"), views="1")
+    tables = {"grants": "1", "grant_locks": "kind = 'share'", "disclosures": "1"}
+    rows = {table: reads_row(ada.house, table, where) for table, where in tables.items()}
+    stranger = ada.app.test_client()
+    assert "Almanac" in stranger.post(path, data={"answer": "show"}).text
+    writes(ada.house, "DELETE FROM counters", to="log")
+    for table, row in rows.items():
+        puts_back(ada.house, table, row)
+    assert stranger.get(path).status_code == 404
+    assert stranger.post(path, data={"answer": "show"}).status_code == 404
+
+
+def test_an_old_counter_gives_views_back_and_she_sees_every_one_of_them(
+    ada: Ada,
+) -> None:
+    path = ada.shares(ada.buys("The Salt Almanac"), views="3")
+    stranger = ada.app.test_client()
+    stranger.post(path, data={"answer": "show"})
+    writes(ada.house, "UPDATE counters SET looks = 0", to="log")
+    said = [stranger.post(path, data={"answer": "show"}).status_code for _ in range(4)]
+    assert said == [200, 200, 200, 404], "one more than she said"
+    assert ada.looks_at("/activity").count('class="end-cell"') == 4, "and she sees every one of them"
+
+
+def test_a_link_in_an_old_copy_shows_nothing_until_she_allows_it_again(ada: Ada) -> None:
+    stored = ada.buys("The Salt Almanac")
+    path = ada.shares(stored)
+    owner = reads_row(ada.house, "owners", "1")
+    ada.edits(stored, item="The Salt Almanac, second edition")
+    puts_back(ada.house, "owners", owner)
+    stranger = ada.app.test_client()
+    assert stranger.get(path).status_code == stranger.post(path, data={"answer": "show"}).status_code == 404
+    page = ada.looks_at(f"/sharing/{ada.grant()}")
+    (digest,) = re.findall(r'name="digest" value="(\w+)"', page)
+    ada.presses(f"/sharing/{ada.grant()}/resume", digest=digest)
+    assert "second edition" in stranger.post(path, data={"answer": "show"}).text
+
+
+def test_a_links_end_stands_in_its_terms_and_not_in_its_row(ada: Ada) -> None:
+    path = ada.shares(ada.buys("The Salt Almanac"), days="1")
+    writes(ada.house, "UPDATE grant_locks SET expires_at = ?", 1 << 40)
+    ada.house.clock.passes(days=1, minutes=1)  # type: ignore[attr-defined]
+    stranger = ada.app.test_client()
+    assert stranger.get(path).status_code == stranger.post(path, data={"answer": "show"}).status_code == 404
+
+
 def test_a_forged_link_ends_nothing(ada: Ada, bookshop: Bookshop) -> None:
     ada.lets(bookshop)
     link = reads_row(ada.house, "grant_locks", "kind = 'link'")
