@@ -48,6 +48,15 @@ def any_lives(house: House) -> bool:
 class House(Home):
     """What she gives, and takes away; what vendors leave; and what they get for it."""
 
+    def teardown(self) -> None:
+        """Every life ends with an old copy, so that none goes by without one."""
+        try:
+            self.copy_comes_back()
+            self.each_reads_exactly_what_it_may()
+            self.nothing_that_ended_ever_answers_again()
+        finally:
+            super().teardown()
+
     # Giving, and less of it.
     @rule(
         who=some_vendor,
