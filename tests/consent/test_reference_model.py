@@ -5,7 +5,6 @@ A few short lives in every run; VRM_MODEL_LIVES and VRM_MODEL_STEPS tell more an
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from html import unescape
@@ -19,7 +18,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule, run_s
 
 from consent import revocation, views
 from tests.consent.living import Home, days, some_vendor
-from tests.consent.reference import ACCESS, BOOKS, DAY, PROFILE, TASTE, Grant, Item
+from tests.consent.reference import ACCESS, BOOKS, DAY, PROFILE, TASTE, Grant, allowed, said
 from tests.people import ISSUER, Bookshop, details, query
 from vault.keyring import Keyring
 
@@ -248,11 +247,6 @@ class House(Home):
             assert self.shops[who].looks(f"/vendor/v1/{BOOKS}", token).json()["code"] == "invalid_token"
 
 
-def said(rows: list[dict[str, Any]]) -> list[str]:
-    """Rows in an order of their own, for comparing."""
-    return sorted(json.dumps(each, sort_keys=True) for each in rows)
-
-
 def asked_for(part: str, narrowing: dict[str, Any], limit: dict[str, int]) -> dict[str, Any]:
     """One item of a request."""
     if part == "deposit":
@@ -270,21 +264,6 @@ def asked_for(part: str, narrowing: dict[str, Any], limit: dict[str, int]) -> di
         "email": {"collection": PROFILE, "fields": ["email.address"]},
     }
     return {**ASKED, **limit, "type": "vault_data", **more[part]}
-
-
-def allowed(asked: dict[str, Any], optional: tuple[str, ...], vendor: int, *, gifts: bool) -> Item:
-    """What becomes of it when she ticks it."""
-    narrowing = asked.get("filter", {})
-    return Item(
-        asked["collection"],
-        (*asked["fields"], *optional),
-        vendor if "vendor" in narrowing else None,
-        narrowing.get("since", ""),
-        narrowing.get("up_to", ""),
-        narrowing.get("category", [""])[0],
-        int(narrowing.get("delay", "P0D")[1:-1]),
-        gifts,
-    )
 
 
 @pytest.fixture
