@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import copy
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -261,3 +262,23 @@ def days_of(text: str) -> tuple[date, date]:
     if len(parts) == 3:
         return date(*parts), date(*parts)
     return date(year, month or 1, 1), date(year, month or 12, calendar.monthrange(year, month or 12)[1])
+
+
+def allowed(asked: dict[str, Any], optional: tuple[str, ...], vendor: int, *, gifts: bool) -> Item:
+    """What becomes of it when she ticks it."""
+    narrowing = asked.get("filter", {})
+    return Item(
+        asked["collection"],
+        (*asked["fields"], *optional),
+        vendor if "vendor" in narrowing else None,
+        narrowing.get("since", ""),
+        narrowing.get("up_to", ""),
+        narrowing.get("category", [""])[0],
+        int(narrowing.get("delay", "P0D")[1:-1]),
+        gifts,
+    )
+
+
+def said(rows: list[dict[str, Any]]) -> list[str]:
+    """Rows in an order of their own, for comparing."""
+    return sorted(json.dumps(each, sort_keys=True) for each in rows)
