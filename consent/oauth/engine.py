@@ -22,12 +22,11 @@ from consent.client_documents import BadClient
 from consent.details import BadDetails, read_details
 from consent.oauth.assertion import Assertion
 from consent.oauth.messages import Answer, Message, error_answer, quoted
+from consent.oauth.metadata import AUTHORIZE, PAR, REVOKE, TOKEN
 from consent.oauth.pace import Pace
 from consent.oauth.refusals import InvalidDetails, InvalidProof, TooFast
 from consent.oauth.registered import RegisteredClient
 from vault.server import Server
-
-AUTHORIZE, TOKEN, PAR, REVOKE = "/authorize", "/oauth/token", "/oauth/par", "/oauth/revoke"
 
 
 class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
