@@ -7,6 +7,14 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of consent."""
-    from consent.pages import activity, authorize, inbox, receipts, revocation, sharing
+    from consent.pages import activity, authorize, developers, inbox, receipts, revocation, sharing
 
-    return [authorize.pages, sharing.pages, activity.pages, inbox.pages, receipts.pages, revocation.pages]
+    return [
+        authorize.pages,
+        sharing.pages,
+        activity.pages,
+        inbox.pages,
+        receipts.pages,
+        revocation.pages,
+        developers.pages,
+    ]
