@@ -24,6 +24,7 @@ SECURITY: list[Shape] = [{"token": [], "proof": []}]
 
 ANY_CALL: tuple[Code, ...] = ("invalid_token", "invalid_dpop_proof", "paused", "wrong_method", "damaged", "busy")
 LIMITED: tuple[Code, ...] = ("not_granted", "over_limit", "invalid")
+READING: tuple[Code, ...] = (*ANY_CALL, *LIMITED, "used_up", "start_again")
 
 
 class Limits(NamedTuple):
@@ -86,16 +87,13 @@ def _read(collection: str, limits: Limits) -> Shape:
         "access": NUMBER,
     }
     return {
-        **_call(f"What she shows of {collection}, in order of change", thing(page), (*ANY_CALL, *LIMITED, *_READING)),
+        **_call(f"What she shows of {collection}, in order of change", thing(page), READING),
         "description": "Reading until both lists are empty is syncing: give `next` back as `after`.",
         "parameters": [
             _parameter("after", "query", after, "What `next` said in an earlier answer."),
             _parameter("limit", "query", rows, "How many rows at most."),
         ],
     }
-
-
-_READING: tuple[Code, ...] = ("used_up", "start_again")
 
 
 def _leave(collection: str, limits: Limits) -> Shape:
@@ -123,7 +121,7 @@ def _became() -> Shape:
 
 def _receipt() -> Shape:
     jwt = {"description": "Keep it.", "content": {"application/jwt": {}}}
-    made = _call("Her signed receipt of this permission", "Grant", (*ANY_CALL, "not_found"))
+    made = _call("Her signed receipt of this permission", TEXT, (*ANY_CALL, "not_found"))
     return {**made, "responses": {**made["responses"], "200": jwt}}
 
 
