@@ -8,36 +8,24 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Response, current_app, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from consent import deposits, looking
-from consent.calls import Call, Code, Denied
+from consent import deposits, looking, openapi
+from consent.calls import Call, Denied
+from consent.details import DEPOSITABLE
 from consent.looking import MOST, Page
+from consent.oauth.metadata import API
+from consent.problems import PROBLEMS, Code
+from vault.pages import errors
 from vault.record import CLASSES
 from vault.server import Server
 
-pages = Blueprint("api", __name__, url_prefix="/vendor/v1")
+pages = Blueprint("api", __name__, url_prefix=API)
 pages.machine = True  # type: ignore[attr-defined]  # read by vault.pages.session: proofs instead of cookies
 
 # The interpreter runs one thread at a time anyway, and a look hands its lock over and takes it back at every statement:
 # with eight threads that made a look a third dearer.
 _ONE_AT_A_TIME = Lock()
-
-PROBLEMS: dict[str, tuple[int, str]] = {
-    "invalid_token": (401, "The access token is not valid: it is unknown, has run out, or the permission has ended."),
-    "invalid_dpop_proof": (401, "The DPoP proof is not acceptable."),
-    "paused": (403, "The owner has paused this permission."),
-    "not_granted": (403, "The owner has not given this."),
-    "not_found": (404, "There is nothing at this address."),
-    "over_limit": (429, "The owner allows no more of this today."),
-    "used_up": (403, "The owner has allowed this so many times, and no more."),
-    "too_large": (413, "This is more than may be left at once."),
-    "key_reused": (422, "This Idempotency-Key has been used for something else."),
-    "start_again": (410, "The permission has changed. Drop what you have and read again from the start."),
-    "invalid": (400, "A parameter cannot be read."),
-    "damaged": (500, "Something in the vault is damaged. The owner can see that in her log."),
-    "busy": (503, "The vault is busy just now. Try again in a moment."),
-}
 
 
 @pages.get("/grant")
@@ -64,6 +52,17 @@ def receipt() -> Response:
     return _answer(lambda call: looking.receipt(_server(), call), kind="application/jwt")
 
 
+@pages.get("/openapi.json")
+def description() -> Response:
+    """This API, the OAuth endpoints and the well-known documents as OpenAPI 3.1. No token is needed."""
+    return Response(orjson.dumps(described(_server().settings.issuer)), content_type="application/json")
+
+
+def described(issuer: str) -> dict[str, Any]:
+    """That document for a vault at this address."""
+    return openapi.document(issuer, openapi.Limits(rows=MOST, content=deposits.MOST_BYTES))
+
+
 @pages.get("/<collection>")
 def read(collection: str) -> Response:
     """What the owner lets you see of one collection, in order of change."""
@@ -76,26 +75,36 @@ def read(collection: str) -> Response:
     return _answer(_alone(lambda call: looking.look(_server(), call, page)), collection)
 
 
-@pages.post("/deposits/<collection>")
+@pages.post(f"/deposits/<any({', '.join(DEPOSITABLE)}):collection>")
 def leave(collection: str) -> Response:
     """Leave a record for the owner, who decides whether she takes it."""
-    if collection not in {name for name, _ in CLASSES}:
-        return problem("not_found")
     request.max_content_length = deposits.MOST_BYTES
     key, content = request.headers.get("Idempotency-Key", ""), request.get_data()
     return _answer(lambda call: deposits.leave(_server(), call, key, content), collection, status=202)
 
 
-@pages.errorhandler(413)
-def too_large(_error: HTTPException) -> Response:
-    """A body of more bytes than a deposit may have."""
-    return problem("too_large")
-
-
-@pages.get("/deposits/<deposit>")
+@pages.get("/deposits/<string(length=32):deposit>")
 def left(deposit: str) -> Response:
     """What became of something that was left: waiting, accepted or rejected."""
     return _answer(lambda call: deposits.ask(_server(), call, deposit))
+
+
+@pages.app_errorhandler(NotFound)
+@pages.app_errorhandler(MethodNotAllowed)
+def _astray(error: HTTPException) -> Response:
+    """No route of ours: told in the way of this API below its address, as a page everywhere else."""
+    if not request.path.startswith(f"{API}/"):
+        return errors.http_error(error)
+    if not isinstance(error, MethodNotAllowed):
+        return problem("not_found")
+    response = problem("wrong_method")
+    response.headers["Allow"] = ", ".join(error.valid_methods or ())
+    return response
+
+
+@pages.errorhandler(RequestEntityTooLarge)
+def _too_large(_error: RequestEntityTooLarge) -> Response:
+    return problem("too_large")
 
 
 def _is_limit(text: str) -> bool:
@@ -132,9 +141,9 @@ def _answer(
     return Response(made, status, content_type=kind)
 
 
-def problem(code: Code | str, detail: str = "", *, challenge: bool = True, wait: int = 0) -> Response:
+def problem(code: Code, detail: str = "", *, challenge: bool = True, wait: int = 0) -> Response:
     """An answer in the shape of RFC 9457. 401 carries the challenge of RFC 9449 §7.1 and RFC 9728 §5.1."""
-    status, title = PROBLEMS[code]
+    status, title, _remedy = PROBLEMS[code]
     issuer = _server().settings.issuer
     content: dict[str, Any] = {
         "type": f"{issuer}/problems/{code}",

@@ -150,13 +150,18 @@ def offer(session: Session, vault: OpenVault, asked: Asked, client: Client, vend
         for view in views.every(session, vault)
         if view.terms.client_id == client.client_id or (number and view.terms.vendor == number)
     ]
+    return offer_after(asked, client, vendor, earlier)
+
+
+def offer_after(asked: Asked, client: Client, vendor: Stored | None, earlier: Iterable[Terms]) -> Offer:
+    """What can be given, after what `earlier` terms have told."""
     items, refused = within_budget(asked.details.items, earlier)
     details = Details(tuple(items), asked.details.deposits)
     first = asked.details.items[0] if asked.details.items else None
     whole = Terms(
         client_id=client.client_id,
         client_name=client.name,
-        vendor=number,
+        vendor=vendor.number if vendor else 0,
         alias=getattr(vendor.record, "alias", None) if vendor else None,
         given_at=0,
         until=0,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from consent import access, alerts, dpop, grant_locks
 from consent.disclosure import about_terms
 from consent.grant_locks import Found
+from consent.problems import Code
 from consent.standing import Moved, standing_of, version_now
 from consent.terms import Terms, VaultData, VaultDeposit
 from vault import crypto
@@ -20,21 +21,6 @@ from vault.errors import DiskFull
 
 if TYPE_CHECKING:
     from vault.server import Server
-
-Code = Literal[
-    "invalid_token",
-    "invalid_dpop_proof",
-    "paused",
-    "not_granted",
-    "not_found",
-    "over_limit",
-    "used_up",
-    "start_again",
-    "invalid",
-    "key_reused",
-    "busy",
-    "damaged",
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,6 @@ class _Asked(Schema):
     """What both types have in common."""
 
     type = fields.String(required=True)
-    collection = fields.String(required=True)
     fields_ = fields.List(fields.String(), data_key="fields", required=True, validate=validate.Length(1, MOST_FIELDS))
     purpose = fields.String(required=True, validate=validate.OneOf(list(PURPOSES)))
     why = _words(required=True)
@@ -85,16 +84,17 @@ class _Asked(Schema):
 
 
 class _Data(_Asked):
+    collection = fields.String(required=True, validate=validate.OneOf(sorted({name for name, _ in CLASSES})))
     optional_fields = fields.List(fields.String(), validate=validate.Length(0, MOST_FIELDS))
     filter = fields.Nested(_Filter(unknown=RAISE))
     actions = fields.List(fields.String(validate=validate.Equal("read")), validate=validate.Length(equal=1))
-    retention = fields.String(validate=validate.Regexp(DURATION.pattern + "$"))
+    retention = fields.String(validate=validate.Regexp(DURATION.pattern + r"\Z"))
     looks = _count(MOST_LOOKS)
     looks_per_day = _count(MOST_LOOKS)
 
     @post_load
     def _made(self, data: dict[str, Any], **_options: Any) -> VaultData:
-        known = _known(data)
+        known = collection_paths(data["collection"])
         necessary, optional = tuple(data["fields_"]), tuple(data.get("optional_fields", ()))
         _each_once(necessary + optional, known)
         if any(known[path].private for path in necessary):
@@ -111,28 +111,26 @@ class _Data(_Asked):
 
 
 class _Deposit(_Asked):
+    collection = fields.String(required=True, validate=validate.OneOf(DEPOSITABLE))
     actions = fields.List(fields.String(validate=validate.Equal("add")), validate=validate.Length(equal=1))
     per_day = _count(MOST_DEPOSITS)
 
     @post_load
     def _made(self, data: dict[str, Any], **_options: Any) -> VaultDeposit:
-        if data["collection"] not in DEPOSITABLE:
-            raise ValidationError({"collection": ["nothing can be left there"]})
-        known = {path: field for path, field in _known(data).items() if not field.private and not field.answers}
+        known = depositable(data["collection"])
         _each_once(tuple(data["fields_"]), known)
         if not {path for path, field in known.items() if field.required} <= set(data["fields_"]):
             raise ValidationError({"fields": ["what a record of this collection cannot be without is missing"]})
         return VaultDeposit(**_common(data), fields=tuple(data["fields_"]), per_day=data.get("per_day", USUAL_DEPOSITS))
 
 
-_TYPES: dict[Any, Schema] = {"vault_data": _Data(unknown=RAISE), "vault_deposit": _Deposit(unknown=RAISE)}
+TYPES: dict[Any, Schema] = {"vault_data": _Data(unknown=RAISE), "vault_deposit": _Deposit(unknown=RAISE)}
 
 
-def _known(data: Mapping[str, Any]) -> dict[str, Field]:
-    known = collection_paths(data["collection"]) if data["collection"] in {name for name, _ in CLASSES} else {}
-    if not known:
-        raise ValidationError({"collection": ["unknown"]})
-    return known
+def depositable(collection: str) -> dict[str, Field]:
+    """The fields that may be left, by path: neither private ones nor answers."""
+    known = collection_paths(collection).items()
+    return {path: field for path, field in known if not field.private and not field.answers}
 
 
 def _each_once(paths: tuple[str, ...], known: Mapping[str, Field]) -> None:
@@ -204,9 +202,9 @@ def read_details(raw: str | None) -> Details:
 
 def _read(asked: Any) -> VaultData | VaultDeposit:
     kind = asked.get("type") if isinstance(asked, dict) else None
-    schema = _TYPES.get(kind) if isinstance(kind, str) else None
+    schema = TYPES.get(kind) if isinstance(kind, str) else None
     if schema is None:
-        raise BadDetails(detail=f"type: {' or '.join(_TYPES)}")
+        raise BadDetails(detail=f"type: {' or '.join(TYPES)}")
     try:
         return cast(VaultData | VaultDeposit, schema.load(asked))
     except ValidationError as error:

@@ -70,6 +70,14 @@ class _Checked(fields.Field[Any]):
             raise ValidationError(self.refusal) from None
 
 
+class _Whole(fields.Integer):
+    """A whole number. JSON has one kind of number, so 5.0 is one too (JSON Schema 2020-12 §6.1.1)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        plain = int(value) if isinstance(value, float) and value.is_integer() else value
+        return super()._deserialize(plain, attr, data, **kwargs)
+
+
 class _StrictBoolean(fields.Boolean):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
@@ -102,7 +110,7 @@ def schema_field(field: Field) -> fields.Field[Any]:
             return _StrictBoolean(**options)
         case "whole" | "reference":
             low, high = field.between or (1, 2**53)
-            return fields.Integer(strict=True, validate=validate.Range(low, high), **options)
+            return _Whole(strict=True, validate=validate.Range(low, high), **options)
         case "when":
             return _Checked(When, NOT_A_DATE, **options)
         case "money":

@@ -9,9 +9,11 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-# ASCII: there are digits of other scripts, which a vendor's program could not read.
-WHEN = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})?)?)?)?", re.ASCII)
-DECIMAL = re.compile(r"-?\d{1,15}(?:\.\d{1,6})?", re.ASCII)
+# ASCII: there are digits of other scripts, which a vendor's program could not read. The API document repeats these.
+CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+DAY = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|[12][0-9]))"
+WHEN = re.compile(f"[1-9][0-9]{{3}}(?:-(?:0[1-9]|1[0-2])|-{DAY}(?:T{CLOCK}(?::[0-5][0-9])?(?:Z|[+-]{CLOCK})?)?)?")
+DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,6})?")
 CURRENCY = re.compile(r"[A-Z]{3}")
 
 

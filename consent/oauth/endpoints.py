@@ -6,14 +6,15 @@ from typing import Any
 
 from authlib.oauth2.rfc6749.errors import OAuth2Error
 from flask import Blueprint, Response, current_app, jsonify, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from consent import signing
+from consent.oauth import metadata
 from consent.oauth.engine import Engine
-from consent.oauth.messages import AUTHORIZE, MOST_BYTES, PAR, REVOKE, TOKEN, Answer, error_answer, read_form
+from consent.oauth.messages import MOST_BYTES, Answer, error_answer, read_form
+from consent.oauth.metadata import KEYS, PAR, REVOKE, TOKEN
 from vault.errors import DiskFull
 from vault.server import Server
-
-KEYS = "/oauth/keys"
 
 pages = Blueprint("oauth", __name__)
 pages.machine = True  # type: ignore[attr-defined]  # read by vault.pages.session: proofs instead of cookies
@@ -61,6 +62,11 @@ def _answered(work: Any) -> Response:
         return answer(Answer(503, {"error": "temporarily_unavailable"}, [("Retry-After", "60")]))
 
 
+@pages.errorhandler(RequestEntityTooLarge)
+def _too_large(_error: RequestEntityTooLarge) -> Response:
+    return answer(Answer(413, {"error": "invalid_request", "error_description": "The form is too large."}, []))
+
+
 @pages.post(PAR)
 def push() -> Response:
     """Pushed authorization requests."""
@@ -87,54 +93,16 @@ def keys() -> Response:
     return response
 
 
-@pages.get("/.well-known/oauth-authorization-server")
+@pages.get(metadata.SERVER)
 def authorization_server() -> Response:
     """Metadata (RFC 8414)."""
-    issuer = _server().settings.issuer
-    return jsonify(
-        {
-            "issuer": issuer,
-            "authorization_endpoint": issuer + AUTHORIZE,
-            "token_endpoint": issuer + TOKEN,
-            "pushed_authorization_request_endpoint": issuer + PAR,
-            "revocation_endpoint": issuer + REVOKE,
-            "jwks_uri": issuer + KEYS,
-            "require_pushed_authorization_requests": True,
-            "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
-            "scopes_supported": ["vault"],
-            "code_challenge_methods_supported": ["S256"],
-            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-            "token_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
-            "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
-            "revocation_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
-            "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
-            "authorization_details_types_supported": ["vault_data", "vault_deposit"],
-            "grant_management_actions_supported": ["create", "replace"],
-            "grant_management_endpoint": f"{issuer}/vendor/v1/grants",
-            "authorization_response_iss_parameter_supported": True,
-            "client_id_metadata_document_supported": True,
-            "request_uri_parameter_supported": False,
-        }
-    )
+    return jsonify(metadata.authorization_server(_server().settings.issuer))
 
 
-@pages.get("/.well-known/oauth-protected-resource")
+@pages.get(metadata.RESOURCE)
 def protected_resource() -> Response:
     """Metadata (RFC 9728)."""
-    issuer = _server().settings.issuer
-    return jsonify(
-        {
-            "resource": issuer,
-            "authorization_servers": [issuer],
-            "bearer_methods_supported": [],
-            "dpop_bound_access_tokens_required": True,
-            "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
-            "authorization_details_types_supported": ["vault_data", "vault_deposit"],
-            "vault_api": f"{issuer}/vendor/v1",
-        }
-    )
+    return jsonify(metadata.protected_resource(_server().settings.issuer))
 
 
 def _server() -> Server:

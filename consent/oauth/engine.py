@@ -15,7 +15,8 @@ from consent.asking import AlreadyDecided
 from consent.client_documents import BadClient
 from consent.oauth.assertion import Assertion
 from consent.oauth.grant_types import CodeGrant, RefreshGrant, StrictChallenge, needs_details
-from consent.oauth.messages import AUTHORIZE, PAR, REVOKE, TOKEN, Answer, Message, error_answer, quoted
+from consent.oauth.messages import Answer, Message, error_answer, quoted
+from consent.oauth.metadata import AUTHORIZE, PAR, REVOKE, TOKEN
 from consent.oauth.pace import Pace
 from consent.oauth.refusals import InvalidGrantId, InvalidProof, TooFast
 from consent.oauth.registered import RegisteredClient

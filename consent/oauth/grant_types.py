@@ -11,7 +11,8 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from consent import tokens
 from consent.details import BadDetails, read_details
-from consent.oauth.messages import TOKEN, quoted
+from consent.oauth.messages import quoted
+from consent.oauth.metadata import TOKEN
 from consent.oauth.refusals import InvalidDetails, InvalidProof
 from consent.oauth.registered import RegisteredClient
 

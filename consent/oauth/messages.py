@@ -11,7 +11,6 @@ from authlib.oauth2.rfc6749 import OAuth2Request
 from authlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-AUTHORIZE, TOKEN, PAR, REVOKE = "/authorize", "/oauth/token", "/oauth/par", "/oauth/revoke"
 MOST_BYTES = 32 * 1024
 UNQUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 

@@ -10,6 +10,7 @@ def blueprints() -> list[Blueprint]:
     from consent.pages import (
         activity,
         authorize,
+        developers,
         erasure,
         inbox,
         receipts,
@@ -21,4 +22,4 @@ def blueprints() -> list[Blueprint]:
     )
 
     hers = (authorize, sharing, renewing, erasure, activity, inbox, receipts, share_links)
-    return [each.pages for each in (*hers, revocation, visiting)]
+    return [each.pages for each in (*hers, revocation, visiting, developers)]

@@ -10,7 +10,7 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from consent import asking, clients, denials, offer, pushed
-from consent.asking import AlreadyDecided, ChangedMeanwhile, NothingAllowed
+from consent.asking import AlreadyDecided, ChangedMeanwhile, NothingAllowed, Offer, Preview
 from consent.client_documents import BadClient, Client
 from consent.decision import how_often, read_decision
 from consent.difference import changes
@@ -178,30 +178,44 @@ def _asking(asked: Asked, vendor: str | None) -> _Asking:
         shown = made.previews(session, her)
         offered = denials.offered(session, her, asked)
     present = asking.present_grant(her, client)
-    html = render_template(
-        "asked.html",
-        offer=made,
-        offered=offered,
-        client=client,
-        vendor=tied,
+    html = screen_html(
+        made,
+        client,
+        tied,
+        shown,
         vendors=known,
-        previews=shown,
-        data_of=asking.data_of,
-        most=MOST_SHOWN,
-        days=durations(asked.details.every[0].duration),
-        often=how_often(made.whole),
-        until=day_in,
-        purposes=PURPOSES,
-        dangerous=DANGEROUS,
-        kinds=classes_of,
         present=present,
         changes=changes(present.terms, made.details, server().now) if present else [],
-        paths=collection_paths,
+        offered=offered,
         lost=her.lost,
     )
     screen = Screen(html.encode(), language())
     digest = made.digest((each for preview in shown for each in preview.shown), screen)
     return _Asking(client, tied, sum(len(preview.shown) for preview in shown), screen, digest)
+
+
+def screen_html(offer: Offer, client: Client, vendor: Stored | None, shown: list[Preview], **hers: object) -> str:
+    """What the screen asks. `hers` is what stands in her vault: `vendors`, `present` (a grant), `lost` (changes).
+
+    And `changes` to what is present, and whether she has `offered` as much.
+    """
+    return render_template(
+        "asked.html",
+        offer=offer,
+        client=client,
+        vendor=vendor,
+        previews=shown,
+        data_of=asking.data_of,
+        most=MOST_SHOWN,
+        days=durations(offer.asked.details.every[0].duration),
+        often=how_often(offer.whole),
+        until=day_in,
+        purposes=PURPOSES,
+        dangerous=DANGEROUS,
+        kinds=classes_of,
+        paths=collection_paths,
+        **hers,
+    )
 
 
 def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 200) -> Response:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consent.api import PROBLEMS
+from consent.problems import PROBLEMS
 from consent.purposes import PURPOSES
 from vault.app import load_rooms
 from vault.cli import main

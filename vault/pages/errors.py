@@ -37,7 +37,7 @@ DAMAGED: Told = (
 def install(app: Flask) -> None:
     """Answer every error with a page."""
     app.register_error_handler(VaultError, _vault_error)
-    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(Damaged, _damaged)
 
 
@@ -68,7 +68,8 @@ def _vault_error(error: VaultError) -> Response:
     return response
 
 
-def _http_error(error: HTTPException) -> Response:
+def http_error(error: HTTPException) -> Response:
+    """The page for what went wrong on the way to a page."""
     status = error.code or 500
     if error.response is not None:
         return make_response(error.response)
