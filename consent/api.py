@@ -34,13 +34,13 @@ def grant() -> Response:
     return _answer(_alone(lambda call: looking.grant(_server(), call)))
 
 
-@pages.get("/grants/<grant_id>")
+@pages.get("/grants/<string(length=32):grant_id>")
 def query(grant_id: str) -> Response:
     """The same by its id (Grant Management for OAuth 2.0 §7.3): a token knows its own grant and no other."""
     return _answer(_alone(lambda call: looking.grant(_server(), call, grant_id)))
 
 
-@pages.delete("/grants/<grant_id>")
+@pages.delete("/grants/<string(length=32):grant_id>")
 def give_back(grant_id: str) -> Response:
     """Give the permission back: it ends, for good."""
     return _answer(lambda call: looking.give_back(_server(), call, grant_id), status=204)

@@ -141,7 +141,9 @@ def _row(server: Server, opening: Opening, new: _New) -> tuple[bytes, dict[str, 
         "vendor": terms.vendor,
     }
     with server.main.reading() as session:
-        box = inbox.seal(session, server, owner, about_deposit(owner, deposit), crypto.pad(orjson.dumps(content)))
+        box = inbox.seal(
+            session, server, owner, about_deposit(owner, grant, deposit), crypto.pad(orjson.dumps(content))
+        )
     plain = orjson.dumps(new.data, option=orjson.OPT_SORT_KEYS)
     return deposit, {
         "owner_id": owner,
@@ -155,9 +157,9 @@ def _row(server: Server, opening: Opening, new: _New) -> tuple[bytes, dict[str, 
     }
 
 
-def about_deposit(owner: bytes, deposit: bytes) -> bytes:
+def about_deposit(owner: bytes, grant: bytes, deposit: bytes) -> bytes:
     """The identity of a deposit's box."""
-    return crypto.identity("vrm/1/deposit", owner, deposit)
+    return crypto.identity("vrm/1/deposit", owner, grant, deposit)
 
 
 def _of(opening: Opening) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -81,7 +81,7 @@ def read(session: Session, vault: OpenVault, deposit: bytes) -> Waiting:
 
 def _opened(vault: OpenVault, deposit: bytes, grant: bytes, box: bytes | None) -> Waiting:
     try:
-        content = orjson.loads(inbox.unseal(vault, about_deposit(vault.owner_id, deposit), box))
+        content = orjson.loads(inbox.unseal(vault, about_deposit(vault.owner_id, grant, deposit), box))
     except crypto.Damaged:
         return Waiting(deposit, grant)
     about = content["name"], content["client"], content["at"], content["vendor"]

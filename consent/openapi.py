@@ -66,7 +66,7 @@ def _api(collections: Iterable[str], limits: Limits) -> dict[str, Shape]:
     root = metadata.API
     return {
         f"{root}/grant": {"get": _call("What you were given, and until when", "Grant", ANY_CALL)},
-        f"{root}/grants/{{grant_id}}": {"get": _query(), "delete": _give_back(), "parameters": [_grant_id()]},
+        f"{root}/grants/{{grant_id}}": {"get": _query(), "delete": _give_back()},
         f"{root}/receipt": {"get": _receipt()},
         **{f"{root}/{name}": {"get": _read(name, limits)} for name in collections},
         **{f"{root}/deposits/{name}": {"post": _leave(name, limits)} for name in DEPOSITABLE},
@@ -121,13 +121,18 @@ def _became() -> Shape:
 
 
 def _query() -> Shape:
-    return _call("The same by its id: your own, and no other", "Grant", (*ANY_CALL, "not_found"))
+    made = _call("The same by its id: your own, and no other", "Grant", (*ANY_CALL, "not_found"))
+    return {**made, "parameters": [_grant_id()]}
 
 
 def _give_back() -> Shape:
     codes = [code for code in (*ANY_CALL, "not_found") if code != "paused"]
     made = _call("Give the permission back: it ends, for good", "Grant", codes, status=204)
-    return {**made, "responses": {**made["responses"], "204": {"description": "It has ended."}}}
+    return {
+        **made,
+        "responses": {**made["responses"], "204": {"description": "It has ended."}},
+        "parameters": [_grant_id()],
+    }
 
 
 def _grant_id() -> Shape:

@@ -50,7 +50,7 @@ def test_a_deposit_that_nobody_can_read_any_more_leaves_the_others_as_they_are(
     token = bookshop.tokens("item-0", authorization_details=details(RECEIPTS))["access_token"]
     old = bytes.fromhex(bookshop.leaves(token, {"item": "The Weathervane", "bought_on": "2026"}).json()["deposit"])
     bookshop.leaves(token, {"item": "The Lantern Year", "bought_on": "2026"}, under="2")
-    about = about_deposit(ada.owner_id, old)
+    about = about_deposit(ada.owner_id, bytes.fromhex(ada.grant()), old)
     with ada.house.main.transaction() as session:
         row = session.scalars(select(Deposit).where(Deposit.deposit_id == old)).one()
         content = {**orjson.loads(inbox.unseal(ada.open, about, row.box)), **then}

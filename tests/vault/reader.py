@@ -349,8 +349,11 @@ class Vault:
     def deposits(self, root: bytes) -> list[Any]:
         """What waits in her inbox."""
         owner, private = self.owner(), self.keys(root)["inbox"]
-        found = rows(self.main, "SELECT deposit_id, box FROM deposits WHERE box IS NOT NULL ORDER BY deposit_id")
-        return [read_json(open_left(private, identity("vrm/1/deposit", owner, deposit), box)) for deposit, box in found]
+        found = rows(self.main, "SELECT grant_id, deposit_id, box FROM deposits WHERE box IS NOT NULL")
+        return [
+            read_json(open_left(private, identity("vrm/1/deposit", owner, grant, deposit), box))
+            for grant, deposit, box in found
+        ]
 
     def catalogue(self, root: bytes, folder: Path) -> list[tuple[int, str]]:
         """Number and title of every line of the sealed catalogue."""
@@ -454,7 +457,7 @@ PLACES: dict[tuple[str, str], tuple[str, Any]] = {
     ("owners", "settings_box"): ("owner_id", lambda o: identity("vrm/1/settings", o)),
     ("owners", "inbox_box"): ("owner_id", lambda o: identity("vrm/1/inbox", o)),
     ("denials", "offer_box"): ("owner_id, request_tag", lambda o, tag: identity("vrm/1/denial", o, tag)),
-    ("deposits", "box"): ("owner_id, deposit_id", lambda o, d: identity("vrm/1/deposit", o, d)),
+    ("deposits", "box"): ("owner_id, grant_id, deposit_id", lambda o, g, d: identity("vrm/1/deposit", o, g, d)),
     ("locks", "box"): (
         "kind, owner_id, lock_id, params",
         lambda kind, o, lock, params: identity("vrm/1/lock", kind, o, lock, params),

@@ -147,7 +147,7 @@ OPENINGS: dict[tuple[str, str], Opening] = {
         w.vaults[r.owner_id].keyring["files"], denials.about_denial(r.owner_id, r.request_tag), box
     ),
     ("deposits", "box"): lambda w, r, box: inbox.unseal(
-        w.vaults[r.owner_id], deposits.about_deposit(r.owner_id, r.deposit_id), box
+        w.vaults[r.owner_id], deposits.about_deposit(r.owner_id, r.grant_id, r.deposit_id), box
     ),
     ("locks", "box"): of_lock,
     ("keys", "box"): lambda w, r, box: crypto.open_box(
