@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from joserfc import jwt
+import orjson
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, GuestProtocol, OKPKey
+from joserfc.jwk import ECKey, OKPKey
 from joserfc.jws import JWSRegistry
+from joserfc.util import urlsafe_b64decode
 
 ALGORITHMS = ("ES256", "EdDSA", "Ed25519")
 WINDOW = 60  # seconds a proof's time may differ from ours
@@ -39,6 +41,12 @@ class Proof:
     jti: str
 
 
+class _Signer(NamedTuple):
+    key: ECKey | OKPKey
+    thumbprint: str
+    verify: Callable[[bytes, bytes, Any], bool]
+
+
 def verify(text: str | None, *, method: str, url: str, now: int, access_token: str | None = None) -> Proof:
     """Check one DPoP header against the request. Raises BadProof. Replay is the caller's to refuse, by `jti`."""
     if not text or len(text) > LONGEST or "," in text:
@@ -62,36 +70,46 @@ def verify(text: str | None, *, method: str, url: str, now: int, access_token: s
 def _decode(text: str) -> tuple[str, dict[str, Any]]:
     """The thumbprint of the key in the header, which has signed the claims, and the claims."""
     try:
-        token = jwt.decode(text, _key_of, registry=REGISTRY)
+        header, payload, signature = text.encode().split(b".")
+        signer = _signer(header)
+        signed = signer.verify(header + b"." + payload, urlsafe_b64decode(signature), signer.key)
+        claims = orjson.loads(urlsafe_b64decode(payload)) if signed else None
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
-        raise BadProof("the signature does not verify") from None
-    return _key_in(token.header)[1], token.claims
-
-
-def _key_of(signed: GuestProtocol) -> ECKey | OKPKey:
-    return _key_in(signed.headers())[0]
-
-
-def _key_in(header: dict[str, Any]) -> tuple[ECKey | OKPKey, str]:
-    jwk = header.get("jwk")
-    if header.get("typ") != "dpop+jwt" or header.get("alg") not in ALGORITHMS or not isinstance(jwk, dict):
-        raise BadProof("typ, alg or jwk is not acceptable")
-    if {"d", "k", "p", "q"} & set(jwk) or "crit" in header:
-        raise BadProof("jwk must be a public key")
-    return _key(*(str(jwk.get(member, "")) for member in ("kty", "crv", "x", "y")))
+        raise BadProof("it cannot be read") from None
+    if not isinstance(claims, dict):
+        raise BadProof("the signature does not verify")
+    return signer.thumbprint, claims
 
 
 @lru_cache(maxsize=1024)
-def _key(kind: str, curve: str, x: str, y: str) -> tuple[ECKey | OKPKey, str]:
-    """A public key and its thumbprint, parsed once: the only thing here that outlives a request."""
-    key: ECKey | OKPKey
+def _signer(segment: bytes) -> _Signer:
+    """Who signs, as the first part of a proof says; everything that may be wrong with that part is refused here.
+
+    It is the same in every proof by a key and holds nothing secret, so it is read once: the only thing here that
+    outlives a request. What is refused is not remembered.
+    """
+    REGISTRY.validate_header_size(segment)
+    header = orjson.loads(urlsafe_b64decode(segment))
+    if not isinstance(header, dict):
+        raise BadProof("the header is not an object")
+    jwk = header.get("jwk")
+    if header.get("typ") != "dpop+jwt" or header.get("alg") not in ALGORITHMS or not isinstance(jwk, dict):
+        raise BadProof("typ, alg or jwk is not acceptable")
+    if {"d", "k", "p", "q"} & set(jwk) or {"crit", "b64"} & set(header):
+        raise BadProof("jwk must be a public key")
+    REGISTRY.check_header(header)
+    key, algorithm = _key(jwk), REGISTRY.get_alg(header["alg"])
+    algorithm.check_key(key)
+    return _Signer(key, key.thumbprint(), algorithm.verify)
+
+
+def _key(jwk: dict[str, Any]) -> ECKey | OKPKey:
+    kind, curve, x, y = (str(jwk.get(member, "")) for member in ("kty", "crv", "x", "y"))
     if (kind, curve) == ("EC", "P-256"):
-        key = ECKey.import_key({"kty": kind, "crv": curve, "x": x, "y": y})
-    elif (kind, curve) == ("OKP", "Ed25519"):
-        key = OKPKey.import_key({"kty": kind, "crv": curve, "x": x})
-    else:
-        raise BadProof("jwk must be P-256 or Ed25519")
-    return key, key.thumbprint()
+        return ECKey.import_key({"kty": kind, "crv": curve, "x": x, "y": y})
+    if (kind, curve) == ("OKP", "Ed25519"):
+        return OKPKey.import_key({"kty": kind, "crv": curve, "x": x})
+    raise BadProof("jwk must be P-256 or Ed25519")
 
 
 def hash_of(access_token: str) -> str:
