@@ -22,6 +22,7 @@ from vault import crypto, sessions, set_up, store
 from vault.app import build
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
+from vault.db import line_of
 from vault.settings import for_process, in_directory
 from vault.values import Money, When
 
@@ -187,7 +188,7 @@ class House:
             given = grants.give(turn, self.vault, new, terms, rows, bound)
             view = views.read(turn.session, self.vault, grant)
             access = grant_locks.mint(
-                turn.session,
+                line_of(turn.session),
                 server,
                 "access",
                 owner,

@@ -16,12 +16,15 @@ from consent.client_documents import BadClient, Client, fetch, read_document
 from consent.models import ClientRow
 from consent.terms import by_link
 from vault import attempts, crypto
+from vault.db import Statement
 from vault.errors import TooManyTries
 
 if TYPE_CHECKING:
     from vault.server import Server
 
 DAY, MINUTE = 86400, 60
+
+_KNOWN = Statement("SELECT fresh_until, box FROM clients WHERE tag = :tag")
 
 
 def find(server: Server, client_id: str, *, key_id: str | None = None, asker: str = "") -> Client:
@@ -102,10 +105,10 @@ def _slow_down(server: Server, asker: str) -> None:
 
 def _known(server: Server, client_id: str) -> tuple[Client, int] | None:
     tag = _tag(server, client_id)
-    with server.main.reading() as session:
-        row = session.execute(select(ClientRow.fresh_until, ClientRow.box).where(ClientRow.tag == tag)).first()
-    client = _open(server, tag, row.fresh_until, row.box) if row else None
-    return (client, row.fresh_until) if row and client else None
+    with server.main.line() as line:
+        row = _KNOWN.on(line, tag=tag).fetchone()
+    client = _open(server, tag, *row) if row else None
+    return (client, row[0]) if client else None
 
 
 def _open(server: Server, tag: bytes, fresh_until: int, box: bytes) -> Client | None:

@@ -10,15 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import delete, insert
 
-from consent.models import GrantLock
 from vault import bearer, crypto, locks
 from vault.db import Line, Statement
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from vault.server import Server
 
 CODE_LIFE, ACCESS_LIFE = 60, 600  # seconds
@@ -29,6 +25,14 @@ _FIND = Statement(
     "FROM grant_locks l JOIN grants g ON g.owner_id = l.owner_id AND g.grant_id = l.grant_id "
     "JOIN owners o ON o.owner_id = l.owner_id "
     "WHERE l.owner_id = :owner AND l.lock_id = :lock AND l.kind = :kind"
+)
+
+_MINT = Statement(
+    "INSERT INTO grant_locks (owner_id, lock_id, grant_id, kind, expires_at, box) "
+    "VALUES (:owner, :lock, :grant, :kind, :expires_at, :box)"
+)
+_DROP_EXPIRED = Statement(
+    "DELETE FROM grant_locks WHERE owner_id = :owner AND grant_id = :grant AND kind = 'access' AND expires_at <= :now"
 )
 
 
@@ -84,7 +88,7 @@ def payload_of(found: Found, pepper: bytes) -> bytes:
 
 
 def mint(
-    session: Session,
+    line: Line,
     server: Server,
     kind: bearer.Kind,
     owner: bytes,
@@ -98,11 +102,11 @@ def mint(
     """Make a lock and return the string that opens it."""
     string = bearer.mint(kind, owner, crypto.random_bytes(16))
     payload = key + orjson.dumps(bound) if key else b""
-    return add(session, server, string, grant, pepper=pepper, expires_at=expires_at, payload=payload)
+    return add(line, server, string, grant, pepper=pepper, expires_at=expires_at, payload=payload)
 
 
 def add(
-    session: Session,
+    line: Line,
     server: Server,
     string: bearer.Bearer,
     grant: bytes,
@@ -114,8 +118,7 @@ def add(
     """Make the lock of a string and return the string as it is handed out."""
     kind, owner, lock = string.kind, string.owner_id, string.lock_id
     box = locks.make(kind, owner, lock, string.secret, pepper, grant, payload)
-    row = {"owner_id": owner, "lock_id": lock, "grant_id": grant, "kind": kind, "expires_at": expires_at}
-    session.execute(insert(GrantLock).values(**row, used_at=None, box=box))
+    _MINT.on(line, owner=owner, lock=lock, grant=grant, kind=kind, expires_at=expires_at, box=box)
     return string.text(server.keys.route)
 
 
@@ -125,7 +128,6 @@ def box_of_nothing(found: Found, pepper: bytes) -> bytes:
     return locks.make(string.kind, string.owner_id, string.lock_id, string.secret, pepper, found.grant_id, b"")
 
 
-def drop_expired(session: Session, owner: bytes, grant: bytes, now: int) -> None:
+def drop_expired(line: Line, owner: bytes, grant: bytes, now: int) -> None:
     """Remove access tokens that have run out."""
-    gone = (GrantLock.owner_id == owner, GrantLock.grant_id == grant, GrantLock.kind == "access")
-    session.execute(delete(GrantLock).where(*gone, GrantLock.expires_at <= now))
+    _DROP_EXPIRED.on(line, owner=owner, grant=grant, now=now)

@@ -17,7 +17,7 @@ from consent.disclosure import about_terms
 from consent.models import Disclosure, Grant, GrantLock
 from consent.terms import Terms
 from vault import crypto
-from vault.db import taking_away
+from vault.db import line_of, taking_away
 from vault.errors import DiskFull
 from vault.jobs import enqueue
 from vault.keystore import Held
@@ -73,7 +73,7 @@ def give(
     ).all()
     begin(turn, vault, new, terms, rows)
     code = grant_locks.mint(
-        session,
+        line_of(session),
         server,
         "code",
         owner,
@@ -125,7 +125,8 @@ def boxes_of(vault: OpenVault, grant: bytes, key: bytes, version: int, terms: Te
 
 def make_link(session: Session, server: Server, owner: bytes, grant: bytes, pepper: bytes, until: int) -> str:
     """A revocation link's string. It opens nothing; it can only pause or end this grant."""
-    return grant_locks.mint(session, server, "link", owner, grant, pepper=pepper, expires_at=rounded(until))
+    line = line_of(session)
+    return grant_locks.mint(line, server, "link", owner, grant, pepper=pepper, expires_at=rounded(until))
 
 
 def link_address(server: Server, string: str) -> str:

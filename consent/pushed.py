@@ -15,8 +15,9 @@ import orjson
 from sqlalchemy import delete, insert, select, update
 
 from consent.details import Details, read_details
-from consent.models import PushedRequest, Seen
+from consent.models import PushedRequest
 from vault import crypto
+from vault.db import Statement
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 URN = "urn:ietf:params:oauth:request_uri:"
 UNOPENED, OPENED = 590, 3600  # seconds; FAPI 2.0 wants less than 600
+
+_FORGET = Statement("DELETE FROM seen WHERE expires_at <= :now")
+_REMEMBER = Statement(
+    "INSERT INTO seen (scope, tag, expires_at) VALUES (:scope, :tag, :until) ON CONFLICT (scope, tag) DO NOTHING"
+)
 
 
 @dataclass(frozen=True)
@@ -96,17 +102,11 @@ def spend(session: Session, server: Server, asked: Asked) -> bool:
 
 def once(server: Server, scope: str, what: str, *, until: int) -> bool:
     """Is this the first time within its scope? Its own transaction, committed whatever becomes of the request."""
-    from sqlalchemy.exc import IntegrityError
-
     key = server.keys.tag
-    row = {"scope": crypto.tag(key, "scope", scope), "tag": crypto.tag(key, "seen", what), "expires_at": until}
-    try:
-        with server.main.transaction() as session:
-            session.execute(delete(Seen).where(Seen.expires_at <= server.now))
-            session.execute(insert(Seen).values(**row))
-    except IntegrityError:
-        return False
-    return True
+    row = {"scope": crypto.tag(key, "scope", scope), "tag": crypto.tag(key, "seen", what), "until": until}
+    with server.main.written_line() as line:
+        _FORGET.on(line, now=server.now)
+        return bool(_REMEMBER.on(line, **row).rowcount == 1)
 
 
 def _secret(request_uri: str) -> bytes | None:

@@ -19,6 +19,7 @@ from consent.disclosure import is_gift
 from consent.receipts import Screen
 from consent.terms import DAY, LINK, Terms, VaultData
 from vault import bearer, crypto, deriving, locks, store
+from vault.db import line_of
 from vault.record import Field, collection_paths
 from vault.stored import Stored
 from vault.turn import Position, her_turn, position
@@ -192,7 +193,7 @@ def make(vault: OpenVault, choice: Choice, passphrase: str, *, shown: bytes, scr
         string = bearer.mint("share", owner, crypto.random_bytes(16))
         payload = _payload(string, key, pepper, secret, vault.name if choice.named else None)
         made = grant_locks.add(
-            turn.session, server, string, grant, pepper=pepper, expires_at=terms.until, payload=payload
+            line_of(turn.session), server, string, grant, pepper=pepper, expires_at=terms.until, payload=payload
         )
         receipt_rows.given(turn, vault, grant, key, terms, screen)
         stops = grants.make_link(turn.session, server, owner, grant, pepper, terms.until)

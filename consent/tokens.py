@@ -5,20 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete
 
 from consent import grant_locks, grants
 from consent.disclosure import about_terms
 from consent.grant_locks import Found, Opened
-from consent.models import Grant, GrantLock
+from consent.models import GrantLock
 from consent.standing import Moved, standing_of
 from consent.terms import Terms
 from vault import bearer, crypto
+from vault.db import Line, Statement, line_of
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from vault.server import Server
+
+
+_TAKE_LIVE = Statement(
+    "UPDATE grants SET state = 'live' WHERE owner_id = :owner AND grant_id = :grant AND state = 'live'"
+)
+_SPEND = Statement(
+    "UPDATE grant_locks SET used_at = :now, box = :box, expires_at = :until "
+    "WHERE owner_id = :owner AND lock_id = :lock AND used_at IS NULL"
+)
+_STILL_THERE = Statement("SELECT lock_id FROM grant_locks WHERE owner_id = :owner AND lock_id = :lock")
+_TERMS = Statement("SELECT version, terms_box FROM grants WHERE owner_id = :owner AND grant_id = :grant")
 
 
 @dataclass(frozen=True)
@@ -67,16 +77,10 @@ def exchange(server: Server, code: Credential, *, jkt: str) -> dict[str, Any] | 
     """
     found = code.found
     nothing = grant_locks.box_of_nothing(found, code.pepper)
-    with server.main.transaction() as session:
-        mine = (GrantLock.owner_id == found.string.owner_id, GrantLock.lock_id == found.string.lock_id)
-        if _take_live(session, found):
-            spent = session.execute(
-                update(GrantLock)
-                .where(*mine, GrantLock.used_at.is_(None))
-                .values(used_at=server.now, box=nothing, expires_at=server.now + grant_locks.ACCESS_LIFE)
-            )
-            if spent.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
-                return _token_answer(session, server, code, jkt, with_refresh=True)
+    values = {"box": nothing, "now": server.now, "until": server.now + grant_locks.ACCESS_LIFE}
+    with server.main.written_line() as line:
+        if _take_live(line, found) and _SPEND.on(line, **_lock(found), **values).rowcount == 1:
+            return _token_answer(line, server, code, jkt, with_refresh=True)
     replayed(server, code)
     return None
 
@@ -88,35 +92,31 @@ def replayed(server: Server, code: Credential) -> None:
 
 def refresh(server: Server, token: Credential, *, jkt: str) -> dict[str, Any] | None:
     """A new access token for the key that just proved itself. The refresh token stays."""
-    with server.main.transaction() as session:
-        if not _take_live(session, token.found) or not _still_there(session, token.found):
+    with server.main.written_line() as line:
+        if not _take_live(line, token.found) or _STILL_THERE.on(line, **_lock(token.found)).fetchone() is None:
             return None
-        return _token_answer(session, server, token, jkt, with_refresh=False)
+        return _token_answer(line, server, token, jkt, with_refresh=False)
 
 
-def _take_live(session: Session, found: Found) -> bool:
-    mine = (Grant.owner_id == found.string.owner_id, Grant.grant_id == found.grant_id, Grant.state == "live")
-    taken = session.execute(update(Grant).where(*mine).values(state="live"))
-    return bool(taken.rowcount == 1)  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+def _take_live(line: Line, found: Found) -> bool:
+    return bool(_TAKE_LIVE.on(line, owner=found.string.owner_id, grant=found.grant_id).rowcount == 1)
 
 
-def _still_there(session: Session, found: Found) -> bool:
-    """Has nobody dropped it since it was opened?"""
-    mine = (GrantLock.owner_id == found.string.owner_id, GrantLock.lock_id == found.string.lock_id)
-    return session.scalar(select(GrantLock.lock_id).where(*mine)) is not None
+def _lock(found: Found) -> dict[str, bytes]:
+    return {"owner": found.string.owner_id, "lock": found.string.lock_id}
 
 
 def _token_answer(
-    session: Session, server: Server, credential: Credential, jkt: str, *, with_refresh: bool
+    line: Line, server: Server, credential: Credential, jkt: str, *, with_refresh: bool
 ) -> dict[str, Any] | None:
     """None when the grant is over: she may have let it end sooner than the day that stands in its locks."""
     found, key, owner = credential.found, credential.opened.key, credential.found.string.owner_id
-    terms = open_terms(session, found, key or b"")
+    terms = _terms(line, found, key or b"")
     if terms.until <= server.now:
         return None
-    grant_locks.drop_expired(session, owner, found.grant_id, server.now)
+    grant_locks.drop_expired(line, owner, found.grant_id, server.now)
     access = grant_locks.mint(
-        session,
+        line,
         server,
         "access",
         owner,
@@ -136,7 +136,7 @@ def _token_answer(
     }
     if with_refresh:
         answer["refresh_token"] = grant_locks.mint(
-            session,
+            line,
             server,
             "refresh",
             owner,
@@ -149,15 +149,11 @@ def _token_answer(
     return answer
 
 
-def open_terms(session: Session, found: Found, key: bytes) -> Terms:
+def _terms(line: Line, found: Found, key: bytes) -> Terms:
     """The terms as they stand in this transaction. Raises crypto.Damaged."""
-    row = session.execute(
-        Grant.__table__.select()
-        .with_only_columns(Grant.version, Grant.terms_box)
-        .where(Grant.owner_id == found.string.owner_id, Grant.grant_id == found.grant_id)
-    ).one()
-    about = about_terms(found.string.owner_id, found.grant_id, row.version)
-    return Terms.from_bytes(crypto.open_box(key, about, row.terms_box))
+    owner = found.string.owner_id
+    version, box = _TERMS.on(line, owner=owner, grant=found.grant_id).fetchone()
+    return Terms.from_bytes(crypto.open_box(key, about_terms(owner, found.grant_id, version), box))
 
 
 def drop(server: Server, string: str, client_id: str) -> None:
@@ -176,5 +172,5 @@ def drop(server: Server, string: str, client_id: str) -> None:
             else GrantLock.lock_id == token.found.string.lock_id
         )
         with server.main.transaction() as session:
-            _take_live(session, token.found)
+            _take_live(line_of(session), token.found)
             session.execute(delete(GrantLock).where(GrantLock.owner_id == owner, GrantLock.grant_id == grant, which))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from consent import access, grant_locks, looking, reminders, showing
+from consent import access, grant_locks, looking, reminders, showing, tokens
 from tests.people import PURCHASES, TASTE, Ada, Bookshop
 from vault import keystore, worker
 from vault.collections.preferences import Preference
@@ -81,7 +81,7 @@ def test_every_statement_names_its_owner(said: list[str], ada: Ada, bookshop: Bo
     assert not unkeyed, unkeyed[0]
 
 
-@pytest.mark.parametrize("module", [access, grant_locks, looking, showing, keystore])
+@pytest.mark.parametrize("module", [access, grant_locks, looking, showing, tokens, keystore])
 def test_the_hot_statements_name_it_too(module: Any) -> None:
     from vault.db import Statement
 
