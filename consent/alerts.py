@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from consent import mails, pushed
 from consent.access import Look, Written
 from consent.terms import DAY
+from vault.db import line_of
 from vault.errors import DiskFull
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def _unusual(server: Server, look: Look) -> None:
     day = server.now // DAY
     if not _TODAY.first(look.grant_id, day):
         return
-    if pushed.once(server, f"unusual {look.grant_id.hex()}", str(day), until=(day + 1) * DAY):
-        with server.main.transaction() as session:
+    scope = f"unusual {look.grant_id.hex()}"
+    with server.main.transaction() as session:
+        if pushed.first(line_of(session), server, scope, str(day), until=(day + 1) * DAY):
             mails.unusual(session, server, look.owner_id)

@@ -22,14 +22,16 @@ class Change(NamedTuple):
     until: str = ""
 
 
-def changes(present: Terms, details: Details, now: int) -> list[Change]:
-    """Everything that is not as it is now, what she would lose sight of first: new, wider, longer, then removed."""
+def changes(present: Terms, details: Details, until: int) -> list[Change]:
+    """Everything that is not as it is now: what is new and wider first, then longer, then removed.
+
+    `until` is the latest end that is asked for, in seconds since 1970.
+    """
     found: list[Change] = []
     for collection in dict.fromkeys(item.collection for item in (*details.items, *present.items)):
         before, after = present.of(collection), [each for each in details.items if each.collection == collection]
         found += _of(collection, before, after)
     found += _left(present.deposits, details.deposits)
-    until = now + details.every[0].duration * DAY
     if until // DAY > present.until // DAY:
         found.append(Change("longer", until=datetime.fromtimestamp(until, UTC).date().isoformat()))
     return sorted(

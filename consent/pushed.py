@@ -17,7 +17,7 @@ from sqlalchemy import delete, insert, select, update
 from consent.details import Details, read_details
 from consent.models import PushedRequest
 from vault import crypto
-from vault.db import Statement
+from vault.db import Line, Statement
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -102,11 +102,16 @@ def spend(session: Session, server: Server, asked: Asked) -> bool:
 
 def once(server: Server, scope: str, what: str, *, until: int) -> bool:
     """Is this the first time within its scope? Its own transaction, committed whatever becomes of the request."""
+    with server.main.written_line() as line:
+        return first(line, server, scope, what, until=until)
+
+
+def first(line: Line, server: Server, scope: str, what: str, *, until: int) -> bool:
+    """The same within a transaction that is under way."""
     key = server.keys.tag
     row = {"scope": crypto.tag(key, "scope", scope), "tag": crypto.tag(key, "seen", what), "until": until}
-    with server.main.written_line() as line:
-        _FORGET.on(line, now=server.now)
-        return bool(_REMEMBER.on(line, **row).rowcount == 1)
+    _FORGET.on(line, now=server.now)
+    return bool(_REMEMBER.on(line, **row).rowcount == 1)
 
 
 def _secret(request_uri: str) -> bytes | None:

@@ -11,6 +11,7 @@ from vault.rooms import Nav, Room
 
 if TYPE_CHECKING:
     import click
+    from _typeshed.wsgi import WSGIApplication
     from flask import Blueprint
     from markupsafe import Markup
 
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
 
 
 def _pages(server: Server) -> Iterable[Blueprint]:
-    from consent import api, pages
+    from consent import pages
     from consent.oauth import endpoints
 
-    return [endpoints.pages, api.pages, *pages.blueprints()]
+    return [endpoints.pages, *pages.blueprints()]
+
+
+def _before(server: Server, inner: WSGIApplication) -> WSGIApplication:
+    from consent import api
+
+    return api.before(server, inner)
 
 
 def _panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
@@ -45,6 +52,7 @@ def _export(vault: OpenVault) -> dict[str, Any]:
 ROOM = Room(
     name="consent",
     pages=_pages,
+    before=_before,
     nav=(
         Nav("sharing.sharing", N_("Who can see what"), "eye", 40, short=True),
         Nav("inbox.waiting", N_("Inbox"), "inbox", 35),

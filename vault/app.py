@@ -49,6 +49,9 @@ def create_app(server: Server) -> Flask:
     shown.install(app)
     errors.install(app)
     app.context_processor(lambda: {"nav": _nav(server.rooms), "panel": _panels(server)})
+    for room in server.rooms:
+        if room.before is not None:
+            app.wsgi_app = room.before(server, app.wsgi_app)  # type: ignore[assignment, method-assign]
     if server.settings.proxies:
         hops = server.settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -35,3 +36,11 @@ def configure() -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+
+
+def answered(method: str, route: str, began: float, request_id: str, error: BaseException | None = None) -> None:
+    """One line per request: the route's pattern, never its path. `began` is what time.perf_counter() said."""
+    taken = round((time.perf_counter() - began) * 1000, 1)
+    log.info("request", method=method, route=route, ms=taken, request_id=request_id)
+    if error is not None:
+        log.error("request_failed", reason=type(error).__name__, request_id=request_id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import click
+    from _typeshed.wsgi import WSGIApplication
     from flask import Blueprint
     from markupsafe import Markup
 
@@ -38,14 +39,16 @@ def _nothing(*_args: Any) -> tuple[()]:
 class Room:
     """One package's offers, all empty by default.
 
-    `pages` makes its blueprints; `panel(place, vault, subject)` a fragment for somebody else's page, where `vault` is
-    None while it is locked; `on_change` runs inside her turn, before it is committed; `on_unlock` after an unlock;
-    `on_erase` before an owner is erased; `jobs` by kind; `calls` are jobs that wait for somebody else's server, and so
-    are done apart; `sweep` is the worker's look for unfinished things; `checks` are doctor's sentences.
+    `pages` makes its blueprints; `before` stands before all pages and answers programs; `panel(place, vault, subject)`
+    a fragment for somebody else's page, where `vault` is None while it is locked; `on_change` runs inside her turn,
+    before it is committed; `on_unlock` after an unlock; `on_erase` before an owner is erased; `jobs` by kind; `calls`
+    are jobs that wait for somebody else's server, and so are done apart; `sweep` is the worker's look for unfinished
+    things; `checks` are doctor's sentences.
     """
 
     name: str
     pages: Callable[[Server], Iterable[Blueprint]] = _nothing
+    before: Callable[[Server, WSGIApplication], WSGIApplication] | None = None
     nav: Sequence[Nav] = ()
     panel: Callable[[str, OpenVault | None, Any], Markup | None] | None = None
     on_change: Callable[[Turn, OpenVault, Sequence[Change]], None] | None = None

@@ -19,7 +19,7 @@ from consent.offer import read_offer
 from consent.purposes import DANGEROUS, PURPOSES
 from consent.pushed import Asked
 from consent.receipts import Screen
-from consent.terms import durations
+from consent.terms import DAY, durations
 from consent.views import day_of
 from vault.errors import NotFound
 from vault.pages.guard import form_may_lead_to
@@ -84,6 +84,11 @@ def _names_another_grant(asked: Asked) -> bool:
         return False
     present = asking.present_grant(vault(), _client(asked))
     return present is None or not present.live or present.grant_id.hex() != named
+
+
+def _latest(asked: Asked) -> int:
+    """The end that it asks for, in seconds since 1970."""
+    return server().now + asked.details.every[0].duration * DAY
 
 
 def _less(asked: Asked, said: str = "") -> Response:
@@ -185,7 +190,7 @@ def _asking(asked: Asked, vendor: str | None) -> _Asking:
         shown,
         vendors=known,
         present=present,
-        changes=changes(present.terms, made.details, server().now) if present else [],
+        changes=changes(present.terms, made.details, _latest(asked)) if present else [],
         offered=offered,
         lost=her.lost,
     )

@@ -150,11 +150,17 @@ def test_a_newcomer_gives_looks_and_stops(browser: Any, demo: dict[str, str], wi
     walk.arrives("sharing-detail")
     walk.press("Stop sharing")
     walk.arrives("stopped")
-    page.goto(demo["shop"])
-    walk.press("Look again")
+    the_shop_looks_again(walk, demo)
     walk.arrives("shop-sees-nothing")
     assert "nothing" in page.locator("body").inner_text().lower()
     walk.context.close()
+
+
+def the_shop_looks_again(walk: Walk, demo: dict[str, str]) -> None:
+    """It is asked to, unless her vault has told it by itself that something changed, and it has looked."""
+    walk.page.goto(demo["shop"])
+    if walk.page.get_by_role("button", name="Look again", exact=True).count():
+        walk.press("Look again")
 
 
 def test_the_link_in_the_mail_stops_it_without_unlocking(browser: Any, demo: dict[str, str]) -> None:
@@ -181,8 +187,7 @@ def test_the_link_in_the_mail_stops_it_without_unlocking(browser: Any, demo: dic
     walk.arrives("link")
     walk.press("Stop sharing")
     walk.arrives("link-done")
-    page.goto(demo["shop"])
-    walk.press("Look again")
+    the_shop_looks_again(walk, demo)
     assert "nothing" in page.locator("body").inner_text().lower()
     walk.context.close()
 

@@ -30,7 +30,9 @@ def present(*items: dict[str, Any], days: int = 30) -> Terms:
 
 
 def would_change(before: Terms, *after: dict[str, Any]) -> list[Change]:
-    return [each._replace(until="") for each in changes(before, read_details(details(*after)), NOW)]
+    asked = read_details(details(*after))
+    until = NOW + asked.every[0].duration * 86400
+    return [each._replace(until="") for each in changes(before, asked, until)]
 
 
 PLAIN = {name: value for name, value in PURCHASES.items() if name != "optional_fields"} | {"duration": "P30D"}

@@ -12,9 +12,9 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.config import SchemathesisConfig
 
+from consent import api
 from consent.api import described
-from consent.api import pages as api
-from consent.details import depositable, read_details
+from consent.details import DEPOSITABLE, depositable, read_details
 from consent.oauth import endpoints
 from consent.problems import PROBLEMS, Code
 from tests.conftest import PASSPHRASE
@@ -98,10 +98,13 @@ def test_a_vendor_is_shown_what_it_was_given(shop: Bookshop, token: str) -> None
 def test_every_route_for_programs_is_in_the_document(shop: Bookshop) -> None:
     paths, found = described(ISSUER)["paths"], dict[str, set[str]]()
     for rule in shop.ada.app.url_map.iter_rules():
-        if rule.endpoint.split(".")[0] in {api.name, endpoints.pages.name}:
-            address = re.sub("<[^<>]*collection>", "purchases", rule.rule)
-            address = re.sub(r"<string\(length=32\):(\w+)>", r"{\1}", address)
-            found.setdefault(address, set()).update(set(rule.methods or ()) - {"HEAD", "OPTIONS"})
+        if rule.endpoint.split(".")[0] == endpoints.pages.name:
+            found[rule.rule] = set(rule.methods or ()) - {"HEAD", "OPTIONS"}
+    for routes in api.ROUTES.values():
+        for method, route in routes.items():
+            for name in DEPOSITABLE if "/deposits/<collection>" in route.rule else api.COLLECTIONS:
+                address = re.sub(r"<(\w+)>", r"{\1}", route.rule.replace("<collection>", name))
+                found.setdefault(address, set()).add(method)
     assert {address: {method.upper() for method in paths[address]} for address in found} == found
 
 

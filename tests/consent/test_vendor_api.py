@@ -49,11 +49,19 @@ def test_head_is_a_look_without_what_is_seen(ada: Ada, bookshop: Bookshop, token
     assert bookshop.http.head("/vendor/v1/purchases", headers=by_get).status_code == 401
 
 
-def test_what_is_not_of_the_api_is_a_page(bookshop: Bookshop) -> None:
-    for path in ("/vendor/v1/", "/vendor/v1", "/vendor/v1/purchases/", "/vendor/v1/a/b"):
+def test_what_leads_nowhere_is_told_as_a_problem_and_beside_the_api_as_a_page(bookshop: Bookshop) -> None:
+    for path in (
+        "/vendor/v1/",
+        "/vendor/v1/purchases/",
+        "/vendor/v1/a/b",
+        "/vendor/v1/deposits/x",
+        "/vendor/v1/grants/",
+    ):
         answer = bookshop.http.get(ISSUER + path)
-        assert answer.status_code == 404, path
-        assert answer.headers["Content-Type"].startswith("text/html"), path
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+    beside = bookshop.http.get(f"{ISSUER}/vendor/v1")
+    assert beside.status_code == 404
+    assert beside.headers["Content-Type"].startswith("text/html")
 
 
 def test_an_unexpected_failure_is_logged_and_not_told(

@@ -14,7 +14,7 @@ from flask import Flask, Response, abort, current_app, g, redirect, request, url
 from vault import sessions
 from vault.crypto import random_bytes
 from vault.errors import Locked
-from vault.logs import log
+from vault.logs import answered
 from vault.opened import OpenVault
 from vault.server import Server
 from vault.turn import settle
@@ -140,12 +140,8 @@ def _settle(response: Response) -> Response:
 
 
 def _note(error: BaseException | None) -> None:
-    """One line per request: the route's pattern, never its path."""
     route = request.url_rule.rule if request.url_rule else "-"
-    taken = round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 1)
-    log.info("request", method=request.method, route=route, ms=taken, request_id=g.get("request_id", ""))
-    if error is not None:
-        log.error("request_failed", reason=type(error).__name__, request_id=g.get("request_id", ""))
+    answered(request.method, route, g.get("began", time.perf_counter()), g.get("request_id", ""), error)
 
 
 def step_back(default: str) -> Any:
