@@ -16,9 +16,10 @@ help:
 demo: runtime
 	@exec .venv/bin/vrm demo $(ARGS)
 
-# Two processes at most: tests of races and of speed need a core to themselves. A file stays in one of them.
+# Two processes at most: tests of races and of speed need a core to themselves. A file stays in one of them, and they are
+# taken in their order: by number of tests, the few that drive a browser would come last, one process waiting for them.
 test: dev
-	@exec .venv/bin/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
+	@exec .venv/bin/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: dev
 	.venv/bin/ruff check
