@@ -21,7 +21,7 @@ from tests.conftest import PASSPHRASE
 from tests.people import ISSUER, PURCHASES, RECEIPTS, TASTE, Bookshop, details, household
 
 BRIEFLY = settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     database=None,

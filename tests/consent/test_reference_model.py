@@ -22,7 +22,7 @@ from tests.consent.reference import ACCESS, BOOKS, DAY, PROFILE, TASTE, Grant, a
 from tests.people import ISSUER, Bookshop, details, query
 from vault.keyring import Keyring
 
-LIVES, STEPS = (int(os.environ.get(f"VRM_MODEL_{name}", usual)) for name, usual in (("LIVES", 6), ("STEPS", 20)))
+LIVES, STEPS = (int(os.environ.get(f"VRM_MODEL_{name}", usual)) for name, usual in (("LIVES", 4), ("STEPS", 20)))
 ASKED: dict[str, Any] = {"why": "Because.", "purpose": "ServiceProvision", "duration": "P90D", "optional": True}
 narrowings = st.fixed_dictionaries(
     {},

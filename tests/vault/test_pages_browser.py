@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from werkzeug.serving import make_server
 
+from tests.sampled import some
 from vault import sessions, set_up, store
 from vault.app import create_app, load_rooms
 from vault.collections.notes import Note
@@ -125,7 +126,7 @@ def opened(chromium: Any, served: tuple[Server, str], furnished: dict[str, str],
     return context.new_page()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark"), (320, "light")])
+@pytest.mark.parametrize(("width", "scheme"), some([(1280, "light"), (360, "dark"), (320, "light")]))
 def test_every_page_can_be_used_by_everybody(chromium, served, furnished, axe, width: int, scheme: str):
     page = opened(chromium, served, furnished, viewport={"width": width, "height": 740}, color_scheme=scheme)
     errors = listen(page)

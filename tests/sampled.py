@@ -1,0 +1,14 @@
+"""Repeats of one walk in other widths: the first two in every run, all of them where VRM_TEST_ALL is set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def some(repeats: Sequence[T]) -> Sequence[T]:
+    """Those of this run; the most different ones stand first."""
+    return repeats if os.environ.get("VRM_TEST_ALL") else repeats[:2]
