@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from consent import following, notices, receipt_rows, reminders, sweeping
+from consent import following, notices, receipt_rows, reminders, stopping, sweeping
 from vault.errors import N_
 from vault.rooms import Nav, Room
 
@@ -65,6 +65,7 @@ ROOM = Room(
         "expire": sweeping.expire,
         "replace": sweeping.replace,
         "used": sweeping.used,
+        "stop_all": stopping.clear,
         "raise_version": sweeping.raise_version,
         "remind": reminders.remind,
     },

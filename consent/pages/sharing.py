@@ -9,7 +9,7 @@ import orjson
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 
-from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, views
+from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, stopping, views
 from consent.disclosing import digest_of, shown_by
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
@@ -225,8 +225,7 @@ def pause_all() -> Response:
 @unlocked
 def stop_all() -> Response:
     """End everything."""
-    for grant in server().keystore.alive(vault().owner_id, "grant"):
-        grants.end(server(), vault().owner_id, grant, "revoked")
+    stopping.stop_all(server(), vault().owner_id)
     return redirect(url_for("sharing.sharing", notice="stopped-all"), 303)  # type: ignore[return-value]
 
 
