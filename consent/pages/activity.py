@@ -7,7 +7,7 @@ from flask import Blueprint, render_template, request
 from consent import access, views
 from consent.purposes import PURPOSES
 from vault.errors import N_
-from vault.pages.session import server, unlocked, vault
+from vault.pages.session import for_sandbox, server, unlocked, vault
 from vault.record import classes_of, collection_paths
 
 pages = Blueprint("activity", __name__, template_folder="../templates")
@@ -34,6 +34,7 @@ OUTCOMES = {
 
 @pages.get("/activity")
 @unlocked
+@for_sandbox
 def activity() -> str:
     """Every look, newest first, with the refused ones."""
     her = vault()
