@@ -52,6 +52,7 @@ def developers() -> str:
     return render_template(
         "developers.html",
         program=render_template("quick_start.txt", issuer=issuer),
+        in_javascript=render_template("quick_start_js.txt", issuer=issuer),
         issuer=issuer,
         loopback=loopback,
         openapi=OPENAPI,
