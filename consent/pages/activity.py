@@ -85,7 +85,8 @@ def activity() -> str:
     earlier = _place(request.args.get("before", ""))
     rest = dropwhile(lambda entry: entry.place >= earlier, said) if earlier else said
     shown = list(islice(filter(choice.takes, rest), PAGE + 1))
-    witness, unreadable = _witness(request.args.get("line", ""))
+    line = request.args.get("line", "")[:100]
+    witness, unreadable = _witness(line)
     return render_template(
         "activity.html",
         entries=shown[:PAGE],
@@ -101,6 +102,7 @@ def activity() -> str:
         missing=sum(segments.missing(her).values()),
         total=sum(access.counts(server(), her.owner_id).values()),
         verdict=segments.verdict(her, *witness),
+        line=line,
         witness=witness,
         unreadable=unreadable,
     )
