@@ -1,6 +1,6 @@
 """Stopping everything at once: one step for the effect, however many grants there are; clearing up comes after it.
 
-The step is the keystore's: her epoch is raised, and no grant that was made before opens any more (decision 17). Peppers
+The step is the keystore's: her epoch is raised, and no grant that was made before opens any more (decision 19). Peppers
 and rows are then taken away a few at a time, the first of them before she is answered, the others by a job. Whatever a
 crash leaves over, the worker's sweep finds by what the keystore still has of them.
 """

@@ -1,8 +1,8 @@
 """A made-up owner for whoever builds a vendor's side, where `VRM_SANDBOX` is on. She can never be somebody real.
 
-Her id is a constant, and those of real owners are drawn at random. She has no name to unlock by, no passphrase and no
-printed code, so no form leads to her: what opens her vault follows from the server's own key. Her session opens only
-the few pages that are marked for it. Nothing here takes an owner as an argument.
+Her id is a constant, and those of real owners are drawn at random. She has no name to unlock by and no passphrase, and
+is not found by the number of her vault, so no form leads to her. Her session opens only the few pages that are marked
+for it. Nothing here takes an owner as an argument.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 OWNER = b"a made-up person"
+CODE = b"nothing secret in it"
 NAME = "Sandbox"
 
 
@@ -34,14 +35,10 @@ def unlock(server: Server) -> Keyring:
     if row is None:
         _make(server)
         row = lock_rows.living_of(server, OWNER, "recovery")
-    keyring = lock_rows.open_with(server, row, _code(server))
+    keyring = lock_rows.open_with(server, row, CODE)
     if keyring is None:
         raise NotFound
     return keyring
-
-
-def _code(server: Server) -> bytes:
-    return crypto.tag(server.keys.tag, "sandbox")[:20]
 
 
 def _make(server: Server) -> None:
@@ -58,4 +55,4 @@ def _make(server: Server) -> None:
     with suppress(IntegrityError), server.main.transaction() as session:
         session.execute(insert(Owner).values(owner_id=OWNER, notice_box=None, **boxes))
         session.add_all(keys)
-        lock_rows.add(session, "recovery", OWNER, crypto.random_bytes(16), _code(server), None, b"", root)
+        lock_rows.add(session, "recovery", OWNER, crypto.random_bytes(16), CODE, None, b"", root)
