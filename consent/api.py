@@ -22,7 +22,7 @@ import orjson
 from werkzeug.wsgi import get_input_stream
 
 from consent import deposits, looking, openapi, own_calls
-from consent.calls import Call, Denied, Given
+from consent.calls import Call, Denied, Limited
 from consent.details import DEPOSITABLE
 from consent.looking import MOST, Page
 from consent.oauth.metadata import API
@@ -229,7 +229,7 @@ def _alone(work: Callable[[Call], T]) -> Callable[[Call], T]:
 
 def _answer(
     request: Request,
-    work: Callable[[Call], bytes | Given | Denied],
+    work: Callable[[Call], bytes | Limited | Denied],
     what: str = "",
     *,
     status: int = 200,
@@ -254,7 +254,7 @@ def _answer(
     if isinstance(made, Denied):
         refused = problem(request, made.code, made.detail, wait=made.wait)
         return refused._replace(more=(*refused.more, *headers(made.quotas, request.server.now)))
-    body, quotas = made if isinstance(made, Given) else (made, ())
+    body, quotas = made if isinstance(made, Limited) else (made, ())
     answer = Answer(status, body, kind, headers(quotas, request.server.now))
     return _unless_held(request, answer) if status == 200 else answer
 

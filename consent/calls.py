@@ -51,8 +51,8 @@ class Denied:
     quotas: tuple[Quota, ...] = ()
 
 
-class Given(NamedTuple):
-    """An answer to a call that is limited, and what is left of the limits."""
+class Limited(NamedTuple):
+    """An answer to a call of a kind that can be limited, and what is left of the limits that there are."""
 
     body: bytes
     quotas: Sequence[Quota] = ()

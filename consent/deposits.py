@@ -17,7 +17,7 @@ from consent import access
 from consent.calls import (
     Call,
     Denied,
-    Given,
+    Limited,
     Opening,
     Subject,
     about_grant,
@@ -54,10 +54,10 @@ class _Left(NamedTuple):
     state: str
 
 
-def leave(server: Server, call: Call, key: str, content: bytes) -> Given | Denied:
+def leave(server: Server, call: Call, key: str, content: bytes) -> Limited | Denied:
     """Take one record, as JSON by field path, under an Idempotency-Key; the same again is answered the same."""
 
-    def work(_line: Line, opening: Opening) -> Given | Denied:
+    def work(_line: Line, opening: Opening) -> Limited | Denied:
         item = next((each for each in opening.terms.deposits if each.collection == call.what), None)
         about = subject(call.what, [item] if item else [])
         tag = prove(server, call, opening, about)
@@ -80,7 +80,7 @@ class _New(NamedTuple):
     data: dict[str, Any]
 
 
-def _leave(server: Server, call: Call, opening: Opening, about: Subject, tag: bytes, new: _New) -> Given | Denied:
+def _leave(server: Server, call: Call, opening: Opening, about: Subject, tag: bytes, new: _New) -> Limited | Denied:
     try:
         deposit, row = _row(server, opening, new)
     except crypto.Damaged:  # whoever wrote her public key there cannot read what is left
@@ -99,7 +99,7 @@ def _leave(server: Server, call: Call, opening: Opening, about: Subject, tag: by
         return Denied("busy", "something else was left at the same moment; send it again under the same key")
     answered = _answer(known.deposit_id if known else deposit, known.state if known else "waiting", number)
     with server.main.reading() as session:
-        return Given(answered, (_quota(opening, _count(session, opening, _today(server))),))
+        return Limited(answered, (_quota(opening, _count(session, opening, _today(server))),))
 
 
 def ask(server: Server, call: Call, deposit: str) -> bytes | Denied:

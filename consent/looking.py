@@ -17,7 +17,7 @@ from consent import access, grants, quota, receipt_rows
 from consent.calls import (
     Call,
     Denied,
-    Given,
+    Limited,
     Opening,
     about_grant,
     answer,
@@ -59,10 +59,10 @@ class _Row(NamedTuple):
     data: bytes | None
 
 
-def look(server: Server, call: Call, page: Page) -> Given | Denied:
+def look(server: Server, call: Call, page: Page) -> Limited | Denied:
     """Answer one call for a collection: JSON bytes, or why not."""
 
-    def work(line: Line, opening: Opening) -> Given | Denied:
+    def work(line: Line, opening: Opening) -> Limited | Denied:
         items = opening.terms.of(call.what)
         about = subject(call.what, items)
         tag = prove(server, call, opening, about)
@@ -87,7 +87,7 @@ def look(server: Server, call: Call, page: Page) -> Given | Denied:
         if written.last_look:
             grants.end_when_used(server, opening.owner_id, opening.found.grant_id, server.now + access.LOOK)
         left = _left(opening, written.looks, written.looks_today) if limit else ()
-        return Given(_page(opening, page, rows, written.number), left)
+        return Limited(_page(opening, page, rows, written.number), left)
 
     return answer(server, call, work)
 

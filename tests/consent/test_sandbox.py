@@ -17,11 +17,12 @@ from consent import sweeping
 from consent.models import Grant
 from tests.conftest import PASSPHRASE
 from tests.people import PURCHASES, Ada, Bookshop, household
-from vault import sandbox, sessions, set_up, unlock
+from vault import locks, sandbox, sessions, set_up, unlock
 from vault.app import create_app
 from vault.doctor import advice
 from vault.errors import NotFound, WrongSecret
 from vault.keyring import Keyring
+from vault.kit import vault_number
 from vault.models import Handle, Owner
 from vault.server import Server
 from vault.settings import from_environment
@@ -130,6 +131,8 @@ def test_no_form_and_no_command_leads_to_her(shop: Bookshop) -> None:
     for name in ("Sandbox", "sandbox", sandbox.OWNER.decode()):
         with pytest.raises(WrongSecret):
             unlock.with_passphrase(house, name, "", address=name)
+    with pytest.raises(WrongSecret):
+        unlock.with_recovery_code(house, vault_number(sandbox.OWNER), locks.write_recovery_code(sandbox.CODE))
 
 
 def test_a_real_owner_is_never_her(shop: Bookshop, monkeypatch: pytest.MonkeyPatch) -> None:
