@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from flask.testing import FlaskClient
 
-from tests.people import ISSUER, Ada, Bookshop
+from tests.people import ISSUER, PURCHASES, Ada, Bookshop
 from vault import languages, mail
 from vault.models import Owner
+from vault.pages import shown
 from vault.set_up import write_settings
 
 
@@ -55,6 +58,37 @@ def test_nobody_else_chooses_the_language_in_which_she_is_asked(ada: Ada, booksh
     assert '<html lang="en">' in page
     assert chooses(ada.browser, "id", site="cross-site")[0] == 403
     assert speaks(ada.browser, "/purchases") == "en"
+
+
+def test_the_vendors_words_are_marked_with_their_own_language(ada: Ada, bookshop: Bookshop):
+    item = {**PURCHASES, "why": "Żeby nie polecać ci książek, które już masz.", "language": "pl"}
+    page = ada.looks_at(bookshop.asks(item).authorize_url.removeprefix(ISSUER))
+    assert '<q lang="pl">Żeby nie polecać' in page
+    assert "<q>" in ada.looks_at(bookshop.asks().authorize_url.removeprefix(ISSUER))
+    refused = bookshop.pushes(authorization_details=json.dumps([{**item, "language": 'pl" class="x'}]))
+    assert refused.json()["error"] == "invalid_authorization_details"
+
+
+def test_counts_sizes_moments_and_amounts_are_written_as_the_language_does(ada: Ada):
+    with ada.app.test_request_context("/", headers={"Accept-Language": "pl"}):
+        assert shown.counted(12480) == "12\xa0480"
+        assert shown.size(1_400_000) == "1,4 MB"
+        assert shown.money({"amount": "18.50", "currency": "EUR"}) == "18,50\xa0€"
+        assert shown.day("2026-11-18") == "18 listopada 2026"
+        assert shown.ago("2026-11-19") == "3 dni temu"
+        assert shown.ago("2026-11-21") == "wczoraj"
+        assert shown.moment(ada.house.now).startswith("dzisiaj, ")
+    with ada.app.test_request_context("/", headers={"Accept-Language": "id"}):
+        assert shown.day("2026-11-18T09:05") == "18 November 2026, 09.05"
+
+
+def test_every_language_has_the_right_word_for_one_a_few_and_many():
+    def days(language: str) -> list[str]:
+        say = languages.words(language).ngettext
+        return [say("%(num)d day", "%(num)d days", n) % {"num": n} for n in (1, 2, 5, 12, 22, 101)]
+
+    assert days("en") == ["1 day", "2 days", "5 days", "12 days", "22 days", "101 days"]
+    assert days("pl") == ["1 dzień", "2 dni", "5 dni", "12 dni", "22 dni", "101 dni"]
 
 
 def test_her_own_setting_decides_while_her_vault_is_open_and_is_remembered_when_it_is_not(ada: Ada):
