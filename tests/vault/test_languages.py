@@ -88,6 +88,7 @@ def test_every_language_has_the_right_word_for_one_a_few_and_many():
         return [say("%(num)d day", "%(num)d days", n) % {"num": n} for n in (1, 2, 5, 12, 22, 101)]
 
     assert days("en") == ["1 day", "2 days", "5 days", "12 days", "22 days", "101 days"]
+    assert days("cs") == ["1 den", "2 dny", "5 dnů", "12 dnů", "22 dnů", "101 dnů"]
     assert days("pl") == ["1 dzień", "2 dni", "5 dni", "12 dni", "22 dni", "101 dni"]
 
 
