@@ -159,13 +159,13 @@ def faults(language: str, message: Message) -> Iterator[str]:
 def _unfaithful(id_: str | tuple[str, ...] | list[str], strings: list[str]) -> Iterator[str]:
     """What words got wrong besides their meaning: placeholders, and space at the ends.
 
-    A form for exactly one may do without what the original's singular does without, which is often the number.
+    A form for exactly one may do without the number, and without what the original's singular does without.
     """
     originals = [id_] if isinstance(id_, str) else list(id_)
     asked = [set(PLACEHOLDER.findall(original)) for original in originals]
     for at, string in enumerate(strings):
         placed = set(PLACEHOLDER.findall(string))
-        least = asked[0] & asked[-1] if at == 0 and len(strings) > 1 else asked[-1]
+        least = asked[0] & asked[-1] - {"%(num)d"} if at == 0 and len(strings) > 1 else asked[-1]
         if not least <= placed <= asked[0] | asked[-1]:
             yield f"placeholders {sorted(placed)} instead of {sorted(asked[-1])}"
         if string.strip() != string and originals[0].strip() == originals[0]:

@@ -39,6 +39,7 @@ def test_what_does_not_fit_its_sentence_is_refused() -> None:
     assert not refused(many, *["%(num)d %(vendor)s"] * 3)
     assert refused(many, "%(num)d %(vendor)s", "%(num)d %(vendor)s")
     assert refused(many, "%(num)d %(vendor)s", "%(vendor)s", "%(num)d %(vendor)s")
+    assert not refused(many, "jeden %(vendor)s", "%(num)d %(vendor)s", "%(num)d %(vendor)s")
     assert not refused(("once", "%(num)d times"), "raz", "%(num)d razy", "%(num)d razy")
     assert refused(("once", "%(num)d times"), "sekali", language="id")
 

@@ -89,7 +89,9 @@ def test_every_language_has_the_right_word_for_one_a_few_and_many():
 
     assert days("en") == ["1 day", "2 days", "5 days", "12 days", "22 days", "101 days"]
     assert days("cs") == ["1 den", "2 dny", "5 dnů", "12 dnů", "22 dnů", "101 dnů"]
+    assert days("id") == ["1 hari", "2 hari", "5 hari", "12 hari", "22 hari", "101 hari"]
     assert days("pl") == ["1 dzień", "2 dni", "5 dni", "12 dni", "22 dni", "101 dni"]
+    assert days("ro") == ["1 zi", "2 zile", "5 zile", "12 zile", "22 de zile", "101 zile"]
 
 
 def test_her_own_setting_decides_while_her_vault_is_open_and_is_remembered_when_it_is_not(ada: Ada):
