@@ -62,12 +62,14 @@ def reminder(session: Session, server: Server, owner: bytes) -> None:
 
 def digest(session: Session, server: Server, owner: bytes, number: int, head: bytes) -> None:
     """There were calls in the last week. The head of her log is a witness that nobody at the server can change."""
-    text = "In the last week somebody used what you allowed it in your vault.\n\n"
-    text += f"Who, and what: {server.settings.issuer}/activity\n\n"
+    say = mail.speaker(session, server, owner)
+    text = say("In the last week somebody used what you allowed it in your vault.") + "\n\n"
+    text += say("Who and what:") + f" {server.settings.issuer}/activity\n\n"
     if number:
-        text += "If you keep this mail, this line tells later whether anything was changed in your access log:\n"
-        text += f"{number}:{head.hex()}\n\n"
-    mail.queue(session, server, owner, "Your vault was looked into this week", text + _look(server, "Who can see what"))
+        text += say("If you keep this mail, this line tells later whether anything was changed in your access log:")
+        text += f"\n{number}:{head.hex()}\n\n"
+    text += _look(server, say("Who can see what:"), say)
+    mail.queue(session, server, owner, say("Your vault was looked into this week"), text)
 
 
 def first_look(session: Session, server: Server, owner: bytes) -> None:

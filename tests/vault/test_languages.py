@@ -72,7 +72,9 @@ def test_the_vendors_words_are_marked_with_their_own_language(ada: Ada, bookshop
 def test_counts_sizes_moments_and_amounts_are_written_as_the_language_does(ada: Ada):
     with ada.app.test_request_context("/", headers={"Accept-Language": "pl"}):
         assert shown.counted(12480) == "12\xa0480"
-        assert shown.size(1_400_000) == "1,4 MB"
+        assert shown.size(1_468_006) == "1,4 MB"
+        assert shown.size(0) == "0 B"
+        assert shown.size(512 << 20) == "512 MB"
         assert shown.money({"amount": "18.50", "currency": "EUR"}) == "18,50\xa0€"
         assert shown.day("2026-11-18") == "18 listopada 2026"
         assert shown.ago("2026-11-19") == "3 dni temu"

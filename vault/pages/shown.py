@@ -184,9 +184,9 @@ def counted(number: int | Decimal) -> str:
 
 
 def size(count: int) -> str:
-    """1.4 MB, from bytes."""
-    power = min((len(str(count)) - 1) // 3, len(BYTES) - 1)
-    number = round(Decimal(count).scaleb(-3 * power), 1).normalize()
+    """1.4 MB, from bytes; 1024 of them are 1 kB."""
+    power = min(max(count.bit_length() - 1, 0) // 10, len(BYTES) - 1)
+    number = round(Decimal(count) / 1024**power, 1)
     return str(format_unit(number, BYTES[power], "short", format="#,##0.#", locale=locale()))
 
 
