@@ -7,7 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, health, home, purchases, security, setup, unlock_page
+    from vault.pages import collection, health, home, language, purchases, security, setup, unlock_page
 
     return [
         home.pages,
@@ -17,4 +17,5 @@ def blueprints() -> list[Blueprint]:
         purchases.pages,
         security.pages,
         health.pages,
+        language.pages,
     ]
