@@ -52,6 +52,13 @@ class Choice:
     views: int | None = None
     asks: bool = False
 
+    @property
+    def sensitive(self) -> bool:
+        """Would it let somebody reach her, or see what she keeps to herself?"""
+        places = (each.split("/", 1) for each in self.fields if "/" in each)
+        known = (collection_paths(collection).get(path) for collection, path in places)
+        return bool(self.gifts) or any(each is not None and each.sensitive for each in known)
+
 
 class Made(NamedTuple):
     """A new grant, and the string that shows what it gives: known here and then to whoever has it."""

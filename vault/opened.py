@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenVault:
-    """Her keys and where her rows are. `opened_by` is the kind of lock that opened this session."""
+    """Her keys and where her rows are. `opened_by` is the kind of lock that opened this session.
+
+    `proved_at` is when she last showed that it is she, `ends_at` when this session ends by itself if nothing more
+    happens: seconds since 1970.
+    """
 
     server: Server = field(repr=False)
     keyring: Keyring = field(repr=False)
@@ -25,6 +29,8 @@ class OpenVault:
     opened_by: str = "passphrase"
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
     lost: int = 0
+    proved_at: int = 0
+    ends_at: int = 0
 
     @property
     def owner_id(self) -> bytes:

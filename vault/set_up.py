@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from vault import crypto, deriving, inbox, lock_rows, locks, unlock
+from vault import choices, crypto, deriving, inbox, lock_rows, locks, unlock
 from vault.errors import N_, Closed, Invalid
 from vault.keyring import Keyring, new_keys
 from vault.mail import seal_notice
@@ -84,8 +84,14 @@ def confirm_recovery_code(vault: OpenVault, groups: Mapping[int, str]) -> bool:
     given = {at: written_group(text) for at, text in groups.items()}
     if not code or len(given) < 2 or any(expected[at] != text for at, text in given.items()):
         return False
-    write_settings(vault, {name: value for name, value in vault.settings.items() if name != "recovery"})
+    with vault.server.main.transaction() as session:
+        choices.change(session, vault, _shown)
     return True
+
+
+def _shown(settings: dict[str, Any]) -> None:
+    for name in ("recovery", "renewed"):
+        settings.pop(name, None)
 
 
 def written_group(typed: str) -> str:

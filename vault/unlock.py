@@ -68,6 +68,16 @@ def with_recovery_code(server: Server, handle: str, written: str) -> Keyring:
     return keyring
 
 
+def confirm_passphrase(vault: OpenVault, typed: str, *, address: str) -> None:
+    """She shows that it is she, while the vault is open. Raises WrongSecret, TooManyTries, Busy."""
+    server = vault.server
+    attempts.admit(server, address=address)
+    row = lock_rows.living_of(server, vault.owner_id, "passphrase")
+    if row is None or lock_rows.open_with(server, row, deriving.stretch(typed, row.params)) is None:
+        raise WrongSecret(N_("That is not your present passphrase."))
+    attempts.forget(server, address=address)
+
+
 def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: str) -> None:
     """Replace her passphrase; every other session ends. `old` may be None only after unlocking by recovery code.
 
@@ -76,12 +86,8 @@ def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: s
     """
     server, owner = vault.server, vault.owner_id
     known = lock_rows.of_kind(server, owner, "passphrase")
-    before = lock_rows.living(server, known)
     if vault.opened_by != "recovery":
-        attempts.admit(server, address=address)
-        if before is None or lock_rows.open_with(server, before, deriving.stretch(old or "", before.params)) is None:
-            raise WrongSecret(N_("That is not your present passphrase."))
-        attempts.forget(server, address=address)
+        confirm_passphrase(vault, old or "", address=address)
     params, lock = locks.passphrase_params(deriving.local_cost()), crypto.random_bytes(16)
     secret = deriving.stretch(new, params)
     pepper = server.keystore.make(owner, lock, "lock")
@@ -94,7 +100,7 @@ def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: s
         lock_rows.unmake_lock(server, owner, each)
         with server.main.transaction() as session:
             finish(session, owner, job)
-    sessions.end(server, owner, [each for each in server.keystore.alive(owner, "session") if each != vault.session_id])
+    sessions.end_others(vault)
 
 
 def _none_newer(session: Session, owner: bytes, known: Sequence[Any]) -> None:
