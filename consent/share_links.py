@@ -190,7 +190,7 @@ def make(vault: OpenVault, choice: Choice, passphrase: str, *, shown: bytes, scr
 
     with server.main.reading() as session:
         ready = prepare(session)
-    with new_pepper(server, owner, grant) as pepper, her_turn(server, owner) as turn:
+    with new_pepper(server, owner, grant) as pepper, her_turn(server, owner, keyring=vault.keyring) as turn:
         if turn.before != ready.at:  # something of hers was written in between
             ready = prepare(turn.session)
         if not crypto.same(ready.digest, shown):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
+from vault.keyring import hold
 from vault.models import Owner
 from vault.opened import open_settings, seal_settings
 
@@ -28,7 +29,7 @@ def quiet(settings: Mapping[str, Any]) -> int:
 def change(session: Session, vault: OpenVault, edit: Callable[[dict[str, Any]], object]) -> None:
     """Change her settings as they stand in this transaction, so that of two changes at once none is lost."""
     mine = Owner.owner_id == vault.owner_id
-    session.execute(update(Owner).where(mine).values(lost=Owner.lost))  # takes her row; another change waits for it
+    hold(session, vault.keyring)
     settings = open_settings(vault.keyring, session.execute(select(Owner.settings_box).where(mine)).scalar_one())
     edit(settings)
     session.execute(update(Owner).where(mine).values(settings_box=seal_settings(vault.keyring, settings)))

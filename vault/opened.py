@@ -48,13 +48,17 @@ class OpenVault:
         return self.server.catalogues.of(self)
 
 
+def about_settings(owner: bytes) -> bytes:
+    """The identity of the box with her settings."""
+    return crypto.identity("vrm/1/settings", owner)
+
+
 def seal_settings(keyring: Keyring, settings: dict[str, Any]) -> bytes:
     """Her settings as a box: her name, and her recovery code until she has confirmed that she has it."""
-    about = crypto.identity("vrm/1/settings", keyring.owner_id)
-    return crypto.seal(keyring["files"], about, crypto.pad(orjson.dumps(settings)), key_id=keyring.keys["files"][0])
+    return keyring.seal("files", about_settings(keyring.owner_id), crypto.pad(orjson.dumps(settings)))
 
 
 def open_settings(keyring: Keyring, box: bytes) -> dict[str, Any]:
     """The other way. Raises crypto.Damaged."""
-    raw = crypto.open_box(keyring["files"], crypto.identity("vrm/1/settings", keyring.owner_id), box)
+    raw = keyring.open("files", about_settings(keyring.owner_id), box)
     return dict(orjson.loads(raw))

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vault import rekeying
 from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
-from vault.rooms import Nav, Room
+from vault.models import Owner, RecordRow, Version
+from vault.opened import about_settings
+from vault.rooms import Boxes, Nav, Room
+from vault.stored import about_record
 
 if TYPE_CHECKING:
     from flask import Blueprint
 
+    from vault.opened import OpenVault
     from vault.server import Server
 
 
@@ -21,6 +26,11 @@ def _pages(server: Server) -> Iterable[Blueprint]:
     from vault.pages import blueprints
 
     return blueprints()
+
+
+def _unlocked(vault: OpenVault) -> None:
+    furnish(vault)
+    rekeying.resume(vault)
 
 
 ROOM = Room(
@@ -35,7 +45,12 @@ ROOM = Room(
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("security.security", N_("Security"), "key", 95),
     ),
-    on_unlock=furnish,
+    on_unlock=_unlocked,
     jobs={"mail": deliver, "unmake_lock": unmake_lock},
     sweep=sweep_locks,
+    boxes=(
+        Boxes(RecordRow.box, "records", about_record, ("owner_id", "number", "revision")),
+        Boxes(Version.box, "records", about_record, ("owner_id", "number", "revision")),
+        Boxes(Owner.settings_box, "files", about_settings, ("owner_id",)),
+    ),
 )

@@ -13,12 +13,14 @@ from vault import bearer, choices, crypto, lock_rows, locks
 from vault.db import taking_away
 from vault.devices import device
 from vault.errors import DiskFull, Locked, WrongSecret
-from vault.keyring import Keyring, open_keyring
+from vault.keyring import Keyring, check_newest, hold, open_keyring
 from vault.models import Lock, Owner
 from vault.opened import OpenVault, open_settings
 from vault.turn import recover_old_copy, revision_of
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session as SqlSession
+
     from vault.server import Server
 
 LONGEST_SESSION, MINUTE = 12 * 3600, 60
@@ -55,23 +57,36 @@ def begin(
         # The passphrase was changed meanwhile, and that may have looked for sessions before this one was there.
         end(server, owner, [lock])
         raise WrongSecret
-    for room in server.rooms:
+    welcome(vault)
+    return string, vault
+
+
+def welcome(vault: OpenVault) -> None:
+    """Run what waits for an unlock."""
+    for room in vault.server.rooms:
         if room.on_unlock is not None:
             room.on_unlock(vault)
-    return string, vault
 
 
 def _begin(server: Server, keyring: Keyring, lock: bytes, pepper: bytes, seat: Seat) -> tuple[str, OpenVault]:
     """Write the lock of a session whose pepper has been made."""
-    owner, now = keyring.owner_id, server.now
-    string = bearer.mint("session", owner, lock)
-    vault = _open_vault(server, keyring, lock, seat.opened_by, proved_at=now)
-    params, ends_at = _seal_seat(keyring, lock, seat), _ends_at(vault, seat)
+    with server.main.reading() as session:
+        check_newest(session, keyring)  # or her settings would seem damaged
+    vault = _open_vault(server, keyring, lock, seat.opened_by, proved_at=server.now)
     with server.main.transaction() as session:
-        payload = _payload(keyring.root, seat.opened_by, now)
-        times = {"expires_at": ends_at, "used_at": now}
-        lock_rows.add(session, "session", owner, lock, string.secret, pepper, params, payload, **times)
-    return string.text(server.keys.route), replace(vault, ends_at=ends_at)
+        hold(session, keyring)
+        string, ends_at = add(session, vault, pepper, seat)
+    return string, replace(vault, ends_at=ends_at)
+
+
+def add(session: SqlSession, vault: OpenVault, pepper: bytes, seat: Seat) -> tuple[str, int]:
+    """The lock of a session: its string, and when it ends by itself."""
+    server, keyring, lock = vault.server, vault.keyring, vault.session_id
+    string, ends_at = bearer.mint("session", vault.owner_id, lock), _ends_at(vault, seat)
+    params, payload = _seal_seat(keyring, lock, seat), _payload(keyring.root, seat.opened_by, server.now)
+    times = {"expires_at": ends_at, "used_at": server.now}
+    lock_rows.add(session, "session", vault.owner_id, lock, string.secret, pepper, params, payload, **times)
+    return string.text(server.keys.route), ends_at
 
 
 def for_command(server: Server, keyring: Keyring) -> OpenVault:
@@ -94,14 +109,13 @@ def _payload(root: bytes, opened_by: str, proved_at: int) -> bytes:
 
 
 def _seal_seat(keyring: Keyring, lock: bytes, seat: Seat) -> bytes:
-    key_id, files = keyring.keys["files"]
     about = crypto.identity("vrm/1/seat", keyring.owner_id, lock)
-    return crypto.seal(files, about, crypto.pad(orjson.dumps(seat._asdict())), key_id=key_id)
+    return keyring.seal("files", about, crypto.pad(orjson.dumps(seat._asdict())))
 
 
 def _open_seat(keyring: Keyring, lock: bytes, params: bytes) -> Seat:
     about = crypto.identity("vrm/1/seat", keyring.owner_id, lock)
-    return Seat(**orjson.loads(crypto.open_box(keyring["files"], about, params)))
+    return Seat(**orjson.loads(keyring.open("files", about, params)))
 
 
 def _ends_at(vault: OpenVault, seat: Seat) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, update
 
 from vault import choices, crypto, deriving, inbox, lock_rows, locks, unlock
 from vault.errors import N_, Closed, Invalid
-from vault.keyring import Keyring, new_keys
+from vault.keyring import Keyring, hold, new_keys
 from vault.mail import seal_notice
 from vault.models import Handle, Instance, Owner
 from vault.opened import OpenVault, seal_settings
@@ -49,7 +49,7 @@ def set_up(server: Server, *, handle: str, name: str, passphrase: str, notice: s
                 owner_id=owner,
                 notice_box=seal_notice(server, owner, notice),
                 settings_box=seal_settings(keyring, settings),
-                inbox_box=inbox.seal_public_half(server, owner, keyring["inbox"]),
+                inbox_box=inbox.seal_public_half(server, owner, *keyring.keys["inbox"]),
             )
         )
         session.add_all(keys)
@@ -103,6 +103,7 @@ def write_settings(vault: OpenVault, settings: dict[str, Any]) -> None:
     """Replace her settings box."""
     box = seal_settings(vault.keyring, settings)
     with vault.server.main.transaction() as session:
+        hold(session, vault.keyring)
         session.execute(update(Owner).where(Owner.owner_id == vault.owner_id).values(settings_box=box))
     vault.settings.clear()
     vault.settings.update(settings)

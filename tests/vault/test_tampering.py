@@ -184,7 +184,7 @@ OPENINGS: dict[tuple[str, str], Opening] = {
     ),
     ("imports", "box"): lambda w, r, box: courses.open_course(w.vaults[r.owner_id], r.import_id, box),
     ("import_chunks", "box"): lambda w, r, box: crypto.open_box(
-        w.vaults[r.owner_id].keyring["files"], uploads._about_chunk(r.owner_id, r.import_id, r.n), box
+        w.vaults[r.owner_id].keyring["files"], uploads.about_chunk(r.owner_id, r.import_id, r.n), box
     ),
     ("import_reports", "box"): of_report,
 }

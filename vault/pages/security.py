@@ -123,6 +123,7 @@ def page(
         device=_device,
         opened_with={way: gettext(words) for way, words in OPENED_WITH.items()},
         passkeys=known,
+        changing=bool(vault.keyring.earlier),
         ways=2 + sum(each.unlocks for each in known),
         can_add=passkeys.possible(vault.server),
         typed=request.form,
