@@ -311,7 +311,7 @@ def reader_of(directory: Path) -> reader.Vault:
 
 def test_on_the_page_the_passphrase_is_asked_for_and_a_new_kit_follows(ada: Ada, recovery_code: str) -> None:
     ada.buys("The Salt Almanac")
-    assert "Your passphrase stays." in ada.looks_at("/security/keys")
+    assert "Your passphrase" in ada.looks_at("/security/keys")
     assert "That is not your present passphrase." in ada.presses("/security/keys", 403, passphrase="wrong").text
     answer = ada.presses("/security/keys", passphrase=ada.passphrase)
     assert answer.headers["Location"] == "/setup/kit"
