@@ -218,7 +218,7 @@ def _here() -> str:
 def _about_this_page() -> dict[str, Any]:
     vault, moment_now = g.get("vault"), now()
     name = vault.name if vault is not None else ""
-    code, here_again = request.args.get("notice", ""), request.method == "GET"
+    code = request.args.get("notice", "")
     return {
         "lang": language(),
         "you": name,
@@ -230,5 +230,4 @@ def _about_this_page() -> dict[str, Any]:
         "zone": moment_now.tzname() or "UTC",
         "idle_minutes": choices.quiet(vault.settings if vault is not None else {}) // 60,
         "locks_in": max(0, vault.ends_at - vault.server.now) if vault is not None else 0,
-        "closed_here": url_for("unlock.unlock_page", next=request.full_path.rstrip("?") if here_again else None),
     }

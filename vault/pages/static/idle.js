@@ -10,6 +10,7 @@
   const words = box.querySelector("[role=alert]");
   const sentence = words.firstElementChild;
   let ends = Date.now() + 1000 * Number(box.dataset.left);
+  const closed = `${box.dataset.closed}?next=${encodeURIComponent(location.pathname + location.search)}`;
   let asked = 0;
 
   const left = () => Math.ceil((ends - Date.now()) / 1000);
@@ -34,7 +35,7 @@
   const tick = async () => {
     const seconds = left();
     if (seconds <= WARNING && (box.hidden || seconds <= 0) && Date.now() - asked > 2000) await learn();
-    if (left() <= 0) return void location.replace(box.dataset.closed);
+    if (left() <= 0) return void location.replace(closed);
     show();
     setTimeout(tick, left() > WARNING ? 1000 * Math.min(30, left() - WARNING) : 1000);
   };
