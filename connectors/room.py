@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from connectors import models, resuming, uploads
+from connectors import course, models, resuming, uploads
 from vault.errors import N_
-from vault.rooms import Nav, Room
+from vault.rooms import Boxes, Nav, Room
 
 if TYPE_CHECKING:
     import click
@@ -37,4 +37,9 @@ ROOM = Room(
     on_unlock=resuming.resume,
     on_erase=uploads.erase,
     commands=_commands,
+    boxes=(
+        Boxes(models.Import.box, "files", course.about_import, ("owner_id", "import_id")),
+        Boxes(models.ImportChunk.box, "files", uploads.about_chunk, ("owner_id", "import_id", "n"), at_once=4),
+        Boxes(models.ImportReport.box, "files", course.about_report, ("owner_id", "import_id", "n")),
+    ),
 )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import select
 
 from vault import crypto
+from vault.errors import Locked
 from vault.models import Owner, RecordRow
 
 if TYPE_CHECKING:
@@ -208,7 +209,12 @@ class Catalogues:
     def of(self, vault: OpenVault) -> Catalogue:
         """Her catalogue, opened or built if need be, caught up and checked."""
         with self._lock:
-            known = self._open.pop(vault.owner_id, None)
+            known = self._open.get(vault.owner_id)
+            if known and known[1].keyring.keys != vault.keyring.keys:
+                if known[1].keyring.keys["catalogue"] > vault.keyring.keys["catalogue"]:
+                    raise Locked  # her keys were changed under this request, which could read nothing new
+                known = None
+            self._open.pop(vault.owner_id, None)
             catalogue = known[0] if known else _fetch(vault)
             self._open[vault.owner_id] = catalogue, vault
             while len(self._open) > 1 and sum(each.size for each, _ in self._open.values()) > self.budget:
@@ -255,7 +261,7 @@ def _fetch(vault: OpenVault) -> Catalogue:
     """Open the sealed image; whatever is wrong with it or too new for this database, build from the rows instead."""
     try:
         catalogue = Catalogue(
-            crypto.open_box(vault.keyring["catalogue"], _about(vault), _file(vault.server, vault.owner_id).read_bytes())
+            vault.keyring.open("catalogue", _about(vault), _file(vault.server, vault.owner_id).read_bytes())
         )
     except (OSError, crypto.Damaged, sqlite3.DatabaseError):
         return Catalogue()
@@ -268,7 +274,7 @@ def _save(catalogue: Catalogue, vault: OpenVault) -> None:
     if catalogue.saved == catalogue.revision:
         return
     file = _file(vault.server, vault.owner_id)
-    box = crypto.seal(vault.keyring["catalogue"], _about(vault), catalogue.image())
+    box = vault.keyring.seal("catalogue", _about(vault), catalogue.image())
     fresh = file.with_suffix(f".{crypto.random_bytes(4).hex()}")
     try:
         fresh.write_bytes(box)

@@ -34,16 +34,21 @@ def labelled(
     help: str = "",  # noqa: A002 - the word for it
     default: Any = dataclasses.MISSING,
     private: bool = False,
+    sensitive: bool = False,
     one_of: Mapping[str, str] | None = None,
     refers: str = "",
     between: tuple[int, int] | None = None,
     long: bool = False,
 ) -> Any:
-    """A stored field. `private` keeps it out of every grant unless it is ticked by name."""
+    """A stored field. `private` keeps it out of every grant unless it is ticked by name.
+
+    Before anybody is let see what is `sensitive` or `private`, she shows once more that it is she.
+    """
     words = {
         "label": label,
         "help": help,
         "private": private,
+        "sensitive": sensitive or private,
         "choices": one_of or {},
         "refers": refers,
         "between": between,
@@ -233,6 +238,7 @@ def _field(each: dataclasses.Field[Any], hint: Any) -> Field:
         help=words["help"],
         required=required,
         private=words["private"],
+        sensitive=words["sensitive"],
         choices=words["choices"],
         refers=words["refers"],
         between=words["between"],

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vault import rekeying
 from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
+from vault.models import Owner, RecordRow, Version
+from vault.opened import about_settings
 from vault.recovering import mend
-from vault.rooms import Nav, Room
+from vault.rooms import Boxes, Nav, Room
+from vault.stored import about_record
 
 if TYPE_CHECKING:
     import click
@@ -35,6 +39,7 @@ def _commands() -> Iterable[click.Command]:
 def _on_unlock(vault: OpenVault) -> None:
     furnish(vault)
     mend(vault)
+    rekeying.resume(vault)
 
 
 ROOM = Room(
@@ -53,4 +58,9 @@ ROOM = Room(
     jobs={"mail": deliver, "unmake_lock": unmake_lock},
     sweep=sweep_locks,
     commands=_commands,
+    boxes=(
+        Boxes(RecordRow.box, "records", about_record, ("owner_id", "number", "revision")),
+        Boxes(Version.box, "records", about_record, ("owner_id", "number", "revision")),
+        Boxes(Owner.settings_box, "files", about_settings, ("owner_id",)),
+    ),
 )

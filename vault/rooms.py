@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import click
     from _typeshed.wsgi import WSGIApplication
     from flask import Blueprint
     from markupsafe import Markup
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import InstrumentedAttribute
 
     from vault.opened import OpenVault
     from vault.server import Server
@@ -31,6 +33,26 @@ class Nav:
     short: bool = False
 
 
+Under = Literal["root", "records", "files", "inbox"]  # which of her keys
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """A column of boxes under one of her keys, stated so that they can be sealed anew when her keys are changed.
+
+    `about` makes a box's identity of the columns `of`; `only` narrows the rows to those under her key; `at_once` is how
+    many are sealed anew in one transaction. `database` is where it lies, if that is not main.
+    """
+
+    column: InstrumentedAttribute[Any]
+    under: Under
+    about: Callable[..., bytes]
+    of: Sequence[str]
+    only: ColumnElement[bool] | None = None
+    at_once: int = 200
+    database: Literal["main", "log"] = "main"
+
+
 def _nothing(*_args: Any) -> tuple[()]:
     return ()
 
@@ -43,7 +65,7 @@ class Room:
     a fragment for somebody else's page, where `vault` is None while it is locked; `on_change` runs inside her turn,
     before it is committed; `on_unlock` after an unlock; `on_erase` before an owner is erased; `jobs` by kind; `calls`
     are jobs that wait for somebody else's server, and so are done apart; `sweep` is the worker's look for unfinished
-    things; `checks` are doctor's sentences.
+    things; `checks` are doctor's sentences; `boxes` are the columns that lie under her keys.
     """
 
     name: str
@@ -60,3 +82,4 @@ class Room:
     commands: Callable[[], Iterable[click.Command]] = _nothing
     checks: Callable[[Server], Iterable[str]] = _nothing
     export: Callable[[OpenVault], Mapping[str, Any]] | None = None
+    boxes: Sequence[Boxes] = ()

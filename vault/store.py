@@ -25,7 +25,7 @@ Row = tuple[bytes, int, int, bytes | None, bytes | None, bytes]
 @contextmanager
 def writing(vault: OpenVault, *, numbers: int = 0) -> Iterator[Turn]:
     """Her turn for changing records. Every room hears of the changes before they are committed, in the transaction."""
-    with her_turn(vault.server, vault.owner_id, numbers=numbers) as turn:
+    with her_turn(vault.server, vault.owner_id, numbers=numbers, keyring=vault.keyring) as turn:
         yield turn
         for room in vault.server.rooms:
             if room.on_change is not None and turn.changes:
@@ -167,7 +167,7 @@ def seal(vault: OpenVault, stored: Stored) -> bytes:
 
 def unseal(vault: OpenVault, number: int, revision: int, box: bytes | None) -> Stored:
     """The other way. Raises crypto.Damaged."""
-    raw = vault.keyring.rows.open(about_record(vault.owner_id, number, revision), box)
+    raw = vault.keyring.open_row(about_record(vault.owner_id, number, revision), box)
     return from_bytes(number, revision, raw)
 
 

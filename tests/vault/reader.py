@@ -247,6 +247,12 @@ class Vault:
         (box,) = rows(self.main, "SELECT settings_box FROM owners")[0]
         return dict(read_json(open_precious(self.keys(root)["files"], identity("vrm/1/settings", owner), box)))
 
+    def seat(self, root: bytes, lock: bytes, params: bytes) -> dict[str, Any]:
+        """Where a session runs."""
+        return dict(
+            read_json(open_precious(self.keys(root)["files"], identity("vrm/1/seat", self.owner(), lock), params))
+        )
+
     def notice(self) -> str:
         owner = self.owner()
         (box,) = rows(self.main, "SELECT notice_box FROM owners")[0]

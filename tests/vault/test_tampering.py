@@ -188,7 +188,7 @@ OPENINGS: dict[tuple[str, str], Opening] = {
     ),
     ("imports", "box"): lambda w, r, box: courses.open_course(w.vaults[r.owner_id], r.import_id, box),
     ("import_chunks", "box"): lambda w, r, box: crypto.open_box(
-        w.vaults[r.owner_id].keyring["files"], uploads._about_chunk(r.owner_id, r.import_id, r.n), box
+        w.vaults[r.owner_id].keyring["files"], uploads.about_chunk(r.owner_id, r.import_id, r.n), box
     ),
     ("import_reports", "box"): of_report,
 }
@@ -818,10 +818,16 @@ def test_a_spent_code_put_back_can_be_exchanged_again_within_its_minute(ada: Ada
         bookshop.finishes(pending, location)
 
 
-def test_a_session_prolonged_in_its_row_lives_on_and_dies_when_she_locks(ada: Ada) -> None:
-    writes(ada.house, "UPDATE locks SET used_at = ?, expires_at = ? WHERE kind = 'session'", 1 << 40, 1 << 40)
-    ada.house.clock.passes(days=3)  # type: ignore[attr-defined]
+def test_a_session_prolonged_in_its_row_lives_twelve_hours_and_dies_when_she_locks(ada: Ada) -> None:
+    prolonged = "UPDATE locks SET used_at = ?, expires_at = ? WHERE kind = 'session'", 1 << 40, 1 << 40
+    writes(ada.house, *prolonged)
+    ada.house.clock.passes(hours=11)  # type: ignore[attr-defined]
     assert ada.open.owner_id == ada.owner_id
+    ada.house.clock.passes(hours=2)  # type: ignore[attr-defined]
+    with pytest.raises(Locked):
+        sessions.open_session(ada.house, ada.session)
+    ada.unlocks()
+    writes(ada.house, *prolonged)
     row = reads_row(ada.house, "locks", "kind = 'session'")
     ada.locks()
     puts_back(ada.house, "locks", row)

@@ -17,11 +17,11 @@ from babel.units import format_unit
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
+from vault import choices
 from vault.errors import N_
 from vault.pages.session import server
 from vault.record import Field
 from vault.rooms import Nav
-from vault.sessions import IDLE
 from vault.values import When
 
 # What a page says after an act; the code travels in the query string, so that no session has to carry the sentence.
@@ -38,6 +38,11 @@ NOTICES = {
     "recovered": N_("Unlocked with the recovery code. Set a new passphrase now."),
     "passphrase": N_("Your passphrase is changed, and every other session has ended."),
     "ended": N_("Ended. That session opens nothing any more."),
+    "others-ended": N_("Ended. Only this browser is open now."),
+    "passkey-added": N_("The passkey is added."),
+    "passkey-removed": N_("The passkey is removed and opens nothing any more. Every other session has ended."),
+    "kit": N_("You have the new kit. The old code opens nothing any more."),
+    "stayed": N_("Still open."),
     "seen": N_("Noted."),
     "renewed": N_("It goes on."),
     "taken-in": N_("Kept. It is yours now."),
@@ -246,5 +251,6 @@ def _about_this_page() -> dict[str, Any]:
         "today_in_words": str(format_date(moment_now.date(), "full", locale=locale())),
         "weekday": str(format_skeleton("MMMMEEEEd", moment_now.date(), locale=locale())),
         "zone": moment_now.tzname() or "UTC",
-        "idle_minutes": IDLE // 60,
+        "idle_minutes": choices.quiet(vault.settings if vault is not None else {}) // 60,
+        "locks_in": max(0, vault.ends_at - vault.server.now) if vault is not None else 0,
     }
