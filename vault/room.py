@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vault import attachments
 from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
@@ -35,7 +36,8 @@ ROOM = Room(
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("security.security", N_("Security"), "key", 95),
     ),
+    on_change=attachments.follow,
     on_unlock=furnish,
-    jobs={"mail": deliver, "unmake_lock": unmake_lock},
+    jobs={"mail": deliver, "unmake_lock": unmake_lock, attachments.JOB: attachments.erase},
     sweep=sweep_locks,
 )

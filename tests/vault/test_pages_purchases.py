@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from sqlalchemy import update
 
-from tests.people import Ada
+from tests.people import Ada, Bookshop
 from vault import store
 from vault.collections.purchases import Order, Purchase
 from vault.models import RecordRow
@@ -32,6 +32,11 @@ def brings_a_proposal(ada: Ada, item: str = "Scarf, indigo") -> int:
         rows = store.sealed_rows(ada.vault, [(stored, item.encode().ljust(16)[:16])])
         store.insert_rows(turn, rows, [stored])
     return stored.number
+
+
+def as_it_is(page: str) -> str:
+    """The page of a record without its earlier versions."""
+    return page.split("earlier version")[0]
 
 
 def items(page: str) -> list[str]:
@@ -126,6 +131,51 @@ def test_a_gift_is_marked_noted_and_unmarked(ada: Ada):
     with ada.house.main.reading() as session:
         record = store.read(session, ada.vault, stored.number).record
     assert (record.for_whom, record.recipient, record.gift_note, record.rating) == ("me", None, None, 5)
+
+
+def test_every_mark_can_be_undone_right_after_it(ada: Ada):
+    number = brings_a_proposal(ada)
+    where = f"/purchases/{number}"
+    acts: tuple[tuple[str, dict[str, str], str], ...] = (
+        ("gift", {"recipient": "Ines"}, "A gift for Ines"),
+        ("taste", {"taste": "no"}, "Not your taste"),
+        ("until", {"warranty_until": "2028-11-18"}, "18 November 2028"),
+        ("note", {"note": "It smells of ink."}, "It smells of ink.</textarea>"),
+    )
+    for act, form, words in acts:
+        page = ada.looks_at(ada.presses(f"{where}/{act}", **form).headers["Location"])
+        assert words in page
+        revision = re.search(r'action="[^"]+/undo">\s*<input type="hidden" name="revision" value="(\d+)"', page)
+        assert revision, act
+        ada.presses(f"{where}/undo", revision=revision[1])
+        assert words not in as_it_is(ada.looks_at(where)), act
+    assert "Looks like a gift" in ada.looks_at(where), "what was proposed waits again"
+
+
+def test_undo_takes_back_nothing_that_was_said_since(ada: Ada):
+    number = ada.buys("Atlas").number
+    where = f"/purchases/{number}"
+    marked = ada.presses(f"{where}/taste", taste="no").headers["Location"]
+    revision = re.findall(r"undo=(\d+)", marked)[0]
+    ada.presses(f"{where}/note", note="It smells of ink.")
+    assert "/undo" not in ada.looks_at(marked)
+    for stale in (revision, "0", "x", "9" * 30):
+        assert "unchanged" in ada.presses(f"{where}/undo", revision=stale).headers["Location"]
+    page = ada.looks_at(where)
+    assert "It smells of ink.</textarea>" in page
+    assert "Not your taste" in page
+    assert "It is my taste after all" in page
+    ada.presses(f"{where}/taste", taste="yes")
+    assert "Not your taste" not in as_it_is(ada.looks_at(where))
+
+
+def test_undoing_a_gift_mark_shows_it_to_the_bookshop_again(ada: Ada, bookshop: Bookshop):
+    number = ada.buys("Atlas").number
+    ada.lets(bookshop)
+    marked = ada.presses(f"/purchases/{number}/gift").headers["Location"]
+    assert bookshop.reads() == []
+    ada.presses(f"/purchases/{number}/undo", revision=re.findall(r"undo=(\d+)", marked)[0])
+    assert [each["item"] for each in bookshop.reads()] == ["Atlas"]
 
 
 def test_a_rating_out_of_range_is_refused(ada: Ada):

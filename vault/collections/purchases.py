@@ -13,6 +13,7 @@ from vault.record import Record, labelled
 from vault.values import Money, When
 
 FOR_WHOM = {"me": N_("Me"), "gift": N_("A gift"), "household": N_("The household"), "work": N_("Work")}
+TASTE = {"mine": N_("Your taste"), "not_mine": N_("Not your taste")}
 
 
 class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a purchase"), icon="bag"):
@@ -34,6 +35,7 @@ class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a 
     gift_note: str | None = labelled(N_("Note on the gift"), default=None, private=True, long=True)
     rating: int | None = labelled(N_("Your rating"), default=None, between=(1, 5))
     note: str | None = labelled(N_("Your note"), default=None, private=True, long=True)
+    taste: str | None = labelled(N_("Is it your taste"), default=None, one_of=TASTE, private=True)
 
     def name(self) -> str:
         """The thing."""

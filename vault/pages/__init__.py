@@ -7,14 +7,15 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, health, home, purchases, security, setup, unlock_page
+    from vault.pages import collection, files, health, home, purchase, security, setup, unlock_page
 
     return [
         home.pages,
         setup.pages,
         unlock_page.pages,
         collection.pages,
-        purchases.pages,
+        purchase.pages,
+        files.pages,
         security.pages,
         health.pages,
     ]

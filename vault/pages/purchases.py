@@ -1,4 +1,4 @@
-"""Purchases: the list by month and order, one purchase with its order, and what she says about it."""
+"""Purchases: the list by month and order, narrowed, page by page."""
 
 from __future__ import annotations
 
@@ -8,27 +8,20 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
-from sqlalchemy.orm import Session
+from flask import render_template, request, url_for
 
-from vault import store
 from vault.catalogue import Entry
-from vault.collections.purchases import FOR_WHOM, Order, Purchase
-from vault.errors import NotFound
+from vault.collections.purchases import FOR_WHOM, Purchase
 from vault.opened import OpenVault
-from vault.pages import session, shown
-from vault.pages.forms import Draft, changed, filled, read_form
-from vault.pages.listing import readable, rows, vendor_name
+from vault.pages import shown
+from vault.pages.listing import readable, vendor_name
 from vault.pages.vendors import BOUGHT, options
 from vault.stored import Stored
-
-pages = Blueprint("purchases", __name__)
 
 PAGE = 40
 CURSOR = re.compile(r"([0-9T:Z.+-]{0,40})_(\d{1,15})")
 LISTED = f"{BOUGHT} AND damaged = 0"
 PROPOSED = "proposes AND damaged = 0"  # only purchases carry proposals; alone, the condition uses its own small index
-TOLD_ELSEWHERE = {"item", "bought_on", "vendor", "price", "for_whom", "recipient", "gift_note", "rating", "note"}
 
 
 @dataclass(frozen=True)
@@ -174,80 +167,9 @@ def latest(vault: OpenVault, count: int) -> list[Row]:
     return _grouped(entries, found, vault.catalogue.titles(entry.vendor for entry in entries))[:count]
 
 
-def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:
-    """What a purchase's own page shows besides its fields: its order, its vendor, what is proposed."""
-    record, catalogue = cast(Purchase, stored.record), vault.catalogue
-    together = "bundle = ? AND vendor = ? AND collection = 'purchases' AND part = ? AND NOT damaged"
-    same = (record.bundle(), record.of_vendor())
-    siblings = catalogue.entries(together, *same, "", order="number", limit=60) if same[0] else []
-    orders = catalogue.entries(together, *same, "order", limit=1) if same[0] else []
-    items = readable(reading, vault, [entry.number for entry in siblings]) or [stored]
-    order = readable(reading, vault, [entry.number for entry in orders])
-    proposed = Purchase.fields
-    return {
-        "items": items,
-        "order": cast(Order, order[0].record) if order else None,
-        "order_number": order[0].number if order else 0,
-        "sum": shown.total(cast(Purchase, item.record).price for item in items),
-        "vendor": vendor_name(record.of_vendor(), catalogue.titles([record.of_vendor()])),
-        "for_whom": FOR_WHOM,
-        "facts": [row for row in rows(vault, record) if row[0].name not in TOLD_ELSEWHERE],
-        "proposed": [
-            (each, shown.value(stored.proposes[each.name], each)) for each in proposed if each.name in stored.proposes
-        ],
-        "draft": Draft(Purchase, filled(record)),
-    }
-
-
 def usual_currency(vault: OpenVault) -> str:
     """The currency of her latest purchase with a price, to begin a form with."""
     entries = vault.catalogue.entries(LISTED, limit=3)
     with vault.server.main.reading() as reading:
         found = [cast(Purchase, each.record).price for each in readable(reading, vault, [e.number for e in entries])]
     return next((price.currency for price in found if price), "EUR")
-
-
-@pages.post("/purchases/<int:number>/gift")
-@session.unlocked
-def gift(number: int) -> Response:
-    """Mark as a gift, for whom and with a note, or take the mark away."""
-    if request.form.get("gift") == "no":
-        return _say(number, {"for_whom": "me", "recipient": None, "gift_note": None}, "no-gift")
-    said = read_form(Purchase, request.form, only=("recipient", "gift_note"))
-    return _say(number, {"for_whom": "gift", **said}, "gift")
-
-
-@pages.post("/purchases/<int:number>/note")
-@session.unlocked
-def note(number: int) -> Response:
-    """Her note and rating."""
-    return _say(number, read_form(Purchase, request.form, only=("note", "rating")), "saved", settle=False)
-
-
-@pages.post("/purchases/<int:number>/decide")
-@session.unlocked
-def decide(number: int) -> Response:
-    """Take over what an import proposed, or drop it."""
-    vault = session.vault()
-    with store.writing(vault) as turn:
-        _check_kind(store.read(turn.session, vault, number))
-        store.decide(turn, vault, number, accept=request.form.get("accept") == "yes")
-    default = url_for("collection.detail", collection="purchases", number=number, notice="decided")
-    return cast(Response, session.step_back(default))
-
-
-def _say(number: int, edits: dict[str, Any], notice: str, *, settle: bool = True) -> Response:
-    """Lay edits over a purchase; a gift mark of her own also settles what was proposed."""
-    vault = session.vault()
-    with store.writing(vault) as turn:
-        before = store.read(turn.session, vault, number)
-        _check_kind(before)
-        after = before.edited(changed(before.record, edits))
-        store.put(turn, vault, before, after.decided() if settle else after)
-    there = url_for("collection.detail", collection="purchases", number=number, notice=notice)
-    return make_response(redirect(there, 303))
-
-
-def _check_kind(stored: Stored) -> None:
-    if stored.kind is not Purchase:
-        raise NotFound
