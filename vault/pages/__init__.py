@@ -7,7 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, files, health, home, purchase, security, setup, unlock_page
+    from vault.pages import collection, due, files, health, home, purchase, security, setup, unlock_page
 
     return [
         home.pages,
@@ -16,6 +16,7 @@ def blueprints() -> list[Blueprint]:
         collection.pages,
         purchase.pages,
         files.pages,
+        due.pages,
         security.pages,
         health.pages,
     ]

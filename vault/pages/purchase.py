@@ -45,12 +45,12 @@ def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:
             (each, shown.value(stored.proposes[each.name], each)) for each in proposed if each.name in stored.proposes
         ],
         "draft": Draft(Purchase, filled(record)),
-        "undo": _undo(stored),
+        "way_back": _way_back(stored),
         **files.about(reading, vault, stored.number),
     }
 
 
-def _undo(stored: Stored) -> tuple[str, dict[str, Any]] | None:
+def _way_back(stored: Stored) -> tuple[str, dict[str, Any]] | None:
     """Where the bar after an act leads, with its hidden values, as long as that act was the last."""
     asked = request.args.get("undo", "")
     if asked == str(stored.revision):

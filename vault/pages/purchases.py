@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
 
-from flask import render_template, request, url_for
+from flask import render_template, request
 
+from vault import attachments
 from vault.catalogue import Entry
 from vault.collections.purchases import FOR_WHOM, Purchase
 from vault.opened import OpenVault
 from vault.pages import shown
 from vault.pages.listing import readable, vendor_name
+from vault.pages.purchase_filter import LISTED, PROPOSED, Filter, sums
 from vault.pages.vendors import BOUGHT, options
 from vault.stored import Stored
 
 PAGE = 40
 CURSOR = re.compile(r"([0-9T:Z.+-]{0,40})_(\d{1,15})")
-LISTED = f"{BOUGHT} AND damaged = 0"
-PROPOSED = "proposes AND damaged = 0"  # only purchases carry proposals; alone, the condition uses its own small index
+CATEGORIES = 500  # of kinds of things to choose from
 
 
 @dataclass(frozen=True)
@@ -53,76 +54,49 @@ class Row:
         return any(entry.proposes for entry in self.entries)
 
 
-@dataclass(frozen=True)
-class Filter:
-    """What the list is narrowed to, from the query string; what cannot be read narrows nothing."""
-
-    whom: str = ""
-    vendor: int = 0
-    begin: str = ""
-    end: str = ""
-
-    @classmethod
-    def asked(cls) -> Filter:
-        """From this request."""
-        whom, vendor = request.args.get("for", ""), request.args.get("vendor", "")
-        days = [request.args.get(name, "") for name in ("from", "to")]
-        begin, end = (day if re.fullmatch(r"\d{4}(-\d{2}(-\d{2})?)?", day) else "" for day in days)
-        known = whom if whom in FOR_WHOM or whom == "proposed" else ""
-        return cls(known, int(vendor) if re.fullmatch(r"\d{1,15}", vendor) else 0, begin, end)
-
-    @property
-    def narrowed(self) -> bool:
-        """Is there any vendor or time?"""
-        return bool(self.vendor or self.begin or self.end)
-
-    def where(self) -> tuple[str, list[Any]]:
-        """A condition on the catalogue and its values."""
-        parts: list[tuple[str, list[Any]]] = [(PROPOSED if self.whom == "proposed" else LISTED, [])]
-        if self.whom in FOR_WHOM:
-            parts.append(("facet = ?", [self.whom]))
-        if self.vendor:
-            parts.append(("vendor = ?", [self.vendor]))
-        if self.begin:
-            parts.append(("day >= ?", [self.begin]))
-        if self.end:
-            parts.append(("day <= ?", [f"{self.end}~"]))
-        return " AND ".join(part for part, _ in parts), [value for _, values in parts for value in values]
-
-    def link(self, **other: Any) -> str:
-        """The list narrowed likewise, but for what is given."""
-        mine: dict[str, Any] = {"for": self.whom, "vendor": self.vendor, "from": self.begin, "to": self.end} | other
-        return url_for("collection.purchases", **{name: value for name, value in mine.items() if value})
-
-
 def listing(vault: OpenVault) -> str:
     """A page of purchases, newest first. Opens the rows it shows and no others."""
-    narrowed, catalogue = Filter.asked(), vault.catalogue
-    where, values = narrowed.where()
+    catalogue = vault.catalogue
+    used = catalogue.tally("currency", "currency <> ''")
+    currencies = sorted(used, key=lambda each: (-used[each], each))
+    narrowed = Filter.asked(request.args, currencies)
+    where, values = narrowed.where(vault)
     page, after = _page(vault, where, values)
+    numbers = [entry.number for entry in page]
     with vault.server.main.reading() as reading:
-        found = {each.number: each for each in readable(reading, vault, [entry.number for entry in page])}
+        found = {each.number: each for each in readable(reading, vault, numbers)}
+        files = attachments.counts(reading, vault, numbers)
     titles = catalogue.titles(entry.vendor for entry in page)
     months = [(name, _grouped(entries, found, titles)) for name, entries in groupby(page, lambda entry: entry.day[:7])]
     counts = catalogue.tally("facet", LISTED)
-    proposed = catalogue.count(PROPOSED)
-    known = {"": sum(counts.values()), "proposed": proposed, **counts}
+    matching = catalogue.count(where, *values)
+    together = sums(vault, where, values) if narrowed != Filter() else []
     return render_template(
         "purchases.html",
         months=months,
-        numbers=[entry.number for entry in page],
+        numbers=numbers,
+        files=files,
         filter=narrowed,
         counts={name: counts[name] for name in FOR_WHOM if counts.get(name)},
         for_whom=FOR_WHOM,
-        all=known[""],
-        matching=catalogue.count(where, *values) if narrowed.narrowed else known.get(narrowed.whom, 0),
+        all=sum(counts.values()),
+        matching=matching,
+        together=[money for money, _ in together],
+        unpriced=matching - sum(count for _, count in together),
         this_year=catalogue.count(f"{BOUGHT} AND day >= ?", str(shown.today().year)),
-        proposed=proposed,
+        proposed=catalogue.count(PROPOSED),
+        not_mine=catalogue.count("taste = 'not_mine' AND damaged = 0"),
         vendors=options(vault),
+        currencies=[(each, each) for each in currencies],
+        categories=[(each, each) for each in _categories(vault)],
         page_size=PAGE,
         next=narrowed.link(after=after) if after else "",
         later=bool(request.args.get("after")),
     )
+
+
+def _categories(vault: OpenVault) -> list[str]:
+    return sorted(vault.catalogue.tally("category", "category <> ''"), key=str.casefold)[:CATEGORIES]
 
 
 def _page(vault: OpenVault, where: str, values: list[Any]) -> tuple[list[Entry], str]:
