@@ -41,6 +41,7 @@ CREATE INDEX by_kind_and_vendor ON entries (collection, part, vendor, day DESC);
 CREATE INDEX by_bundle ON entries (bundle) WHERE bundle <> '';
 CREATE INDEX by_category ON entries (category) WHERE category <> '';
 CREATE INDEX by_currency ON entries (currency) WHERE currency <> '';
+CREATE INDEX by_taste ON entries (taste) WHERE taste <> '';
 CREATE INDEX by_return ON entries (return_by) WHERE return_by <> '';
 CREATE INDEX by_warranty ON entries (warranty_until) WHERE warranty_until <> '';
 CREATE INDEX by_proposal ON entries (number) WHERE proposes;

@@ -8,9 +8,10 @@ import re
 import zlib
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from tests.conftest import PASSPHRASE
 from tests.people import Ada, Bookshop, Clock
@@ -262,6 +263,25 @@ def test_a_file_that_was_tampered_with_is_told_as_damaged_and_the_others_open(ad
     assert ada.browser.get(good).data == WORDS
     with pytest.raises(crypto.Damaged):
         list(attachments.each(ada.vault))
+
+
+def test_a_file_put_back_by_hand_is_there_again(ada: Ada, clock: Clock):
+    where = keeps(ada, ada.buys("Kettle").number)
+    with ada.house.main.reading() as session:
+        row = dict(session.execute(select(AttachmentRow.__table__)).mappings().one())
+    ada.presses(f"{where}/remove")
+    clock.passes(seconds=MONTH)
+    run_due(ada.house)
+    ada.unlocks()
+    ada.looks_at(where, 404)
+    with ada.house.main.transaction() as session:
+        session.execute(insert(AttachmentRow).values(**row))
+    assert ada.browser.get(where).data == WORDS
+
+
+def test_a_name_in_any_script_survives_saving(ada: Ada):
+    where = keeps(ada, ada.buys("Kettle").number, WORDS, "Rachunek – żółć 北.txt")
+    assert quote("Rachunek – żółć 北.txt") in ada.browser.get(f"{where}?save=yes").headers["Content-Disposition"]
 
 
 def test_files_of_one_vault_can_be_counted_by_record(ada: Ada):

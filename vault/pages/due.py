@@ -11,7 +11,6 @@ from vault.catalogue import Entry
 from vault.opened import OpenVault
 from vault.pages import session, shown
 from vault.pages.listing import vendor_name
-from vault.pages.purchase_filter import LISTED
 from vault.values import When
 
 pages = Blueprint("due", __name__)
@@ -20,7 +19,8 @@ MOST = 200  # lines of either list
 SOON = {"return_by": 14, "warranty_until": 30}  # days before
 AT_HOME = 5
 # The last day is compared as it is written: "2026-11~" comes after every day of that month.
-AHEAD = {name: f"{LISTED} AND {name} <> '' AND {name} || '~' >= ?" for name in SOON}
+# Only purchases have such days; alone, each condition uses its own small index.
+AHEAD = {name: f"{name} <> '' AND {name} || '~' >= ? AND damaged = 0" for name in SOON}
 
 
 class Due(NamedTuple):

@@ -34,6 +34,7 @@ def about(reading: Session, vault: OpenVault, number: int) -> dict[str, Any]:
         "images": IMAGES,
         "shown_inline": SHOWN,
         "most_files": attachments.MOST,
+        "largest_file": LARGEST,
         "file_refused": gettext(REFUSALS[code]) if (code := request.args.get("refused", "")) in REFUSALS else "",
     }
 
@@ -77,9 +78,14 @@ def file(file: str) -> Response:
 
 
 def _sent(known: Attachment, content: bytes, *, as_attachment: bool) -> Response:
-    kind = "text/plain; charset=utf-8" if known.kind == TEXT else known.kind
-    sending = {"mimetype": kind, "as_attachment": as_attachment, "download_name": known.name}
-    response = send_file(io.BytesIO(content), conditional=False, etag=False, **sending)  # type: ignore[arg-type]
+    response = send_file(
+        io.BytesIO(content),
+        known.kind,
+        as_attachment=as_attachment,
+        download_name=known.name,
+        conditional=False,
+        etag=False,
+    )
     response.headers["Content-Security-Policy"] = SANDBOX
     response.headers["Cache-Control"] = "no-store"
     return response

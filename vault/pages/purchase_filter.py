@@ -19,8 +19,10 @@ from vault.pages.vendors import BOUGHT
 from vault.values import DECIMAL, TEN_THOUSAND, whole
 
 LISTED = f"{BOUGHT} AND damaged = 0"
-PROPOSED = "proposes AND damaged = 0"  # only purchases carry proposals; alone, the condition uses its own small index
-MARKS = (*FOR_WHOM, "proposed", "not_mine")
+# Only purchases carry proposals and a taste; alone, the condition uses its own small index.
+PROPOSED = "proposes AND damaged = 0"
+NOT_MINE = "taste <> '' AND taste = 'not_mine' AND damaged = 0"
+APART = {"proposed": PROPOSED, "not_mine": NOT_MINE}
 DAY = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 WITH, WITHOUT = "number IN (SELECT value FROM json_each(?))", "number NOT IN (SELECT value FROM json_each(?))"
 RECEIPT = {"with": WITH, "without": WITHOUT}
@@ -47,7 +49,7 @@ class Filter:
         begin, end = (day if DAY.fullmatch(day) else "" for day in (said.get("from", ""), said.get("to", "")))
         least, most = (_amount(said.get(name, "")) for name in ("least", "most"))
         return cls(
-            _one_of(said.get("for", ""), MARKS),
+            _one_of(said.get("for", ""), (*FOR_WHOM, *APART)),
             int(vendor) if re.fullmatch(r"\d{1,15}", vendor) else 0,
             said.get("category", "")[:500],
             begin,
@@ -66,9 +68,8 @@ class Filter:
     def where(self, vault: OpenVault) -> tuple[str, list[Any]]:
         """A condition on the catalogue and its values."""
         parts = [
-            (PROPOSED if self.whom == "proposed" else LISTED, ()),
+            (APART.get(self.whom, LISTED), ()),
             ("facet = ?", [self.whom] if self.whom in FOR_WHOM else None),
-            ("taste = ?", [self.whom] if self.whom == "not_mine" else None),
             ("vendor = ?", [self.vendor] if self.vendor else None),
             ("category = ?", [self.category] if self.category else None),
             ("day >= ?", [self.begin] if self.begin else None),

@@ -16,7 +16,7 @@ from vault.collections.purchases import FOR_WHOM, Purchase
 from vault.opened import OpenVault
 from vault.pages import shown
 from vault.pages.listing import readable, vendor_name
-from vault.pages.purchase_filter import LISTED, PROPOSED, Filter, sums
+from vault.pages.purchase_filter import LISTED, NOT_MINE, PROPOSED, Filter, sums
 from vault.pages.vendors import BOUGHT, options
 from vault.stored import Stored
 
@@ -69,8 +69,9 @@ def listing(vault: OpenVault) -> str:
     titles = catalogue.titles(entry.vendor for entry in page)
     months = [(name, _grouped(entries, found, titles)) for name, entries in groupby(page, lambda entry: entry.day[:7])]
     counts = catalogue.tally("facet", LISTED)
-    matching = catalogue.count(where, *values)
-    together = sums(vault, where, values) if narrowed != Filter() else []
+    asked = narrowed != Filter()
+    matching = catalogue.count(where, *values) if asked else 0
+    together = sums(vault, where, values) if asked else []
     return render_template(
         "purchases.html",
         months=months,
@@ -85,7 +86,7 @@ def listing(vault: OpenVault) -> str:
         unpriced=matching - sum(count for _, count in together),
         this_year=catalogue.count(f"{BOUGHT} AND day >= ?", str(shown.today().year)),
         proposed=catalogue.count(PROPOSED),
-        not_mine=catalogue.count("taste = 'not_mine' AND damaged = 0"),
+        not_mine=catalogue.count(NOT_MINE),
         vendors=options(vault),
         currencies=[(each, each) for each in currencies],
         categories=[(each, each) for each in _categories(vault)],

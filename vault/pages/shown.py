@@ -13,6 +13,7 @@ from typing import Any, Literal
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_currency, format_decimal
+from babel.units import format_unit
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
@@ -31,7 +32,7 @@ NOTICES = {
     "removed": N_("Removed. Its last version stays in the history, and no import brings it back."),
     "gift": N_("Marked as a gift. Nobody but you sees that, or the thing itself."),
     "no-gift": N_("No longer a gift."),
-    "taste": N_("Marked as not your taste. Nothing is inferred from it about you."),
+    "taste": N_("Marked as not your taste. Only you see that mark."),
     "no-taste": N_("The mark is gone."),
     "dates": N_("Noted. Home reminds you before a day is over."),
     "undone": N_("Undone. It is as it was before."),
@@ -64,6 +65,7 @@ def install(app: Flask) -> None:
         month=month,
         money=money,
         moment=moment,
+        size=size,
         ago=ago,
         value=value,
         total=total,
@@ -151,6 +153,13 @@ def total(amounts: Iterable[Any]) -> str:
         if each is not None:
             sums[each.currency] = sums.get(each.currency, Decimal(0)) + each.decimal
     return " + ".join(money({"amount": str(number), "currency": currency}) for currency, number in sums.items())
+
+
+def size(count: int) -> str:
+    """1.6 kB, from a number of bytes."""
+    steps = ((1_000_000, "digital-megabyte"), (1_000, "digital-kilobyte"), (1, "digital-byte"))
+    unit, name = next(step for step in steps if count >= step[0] or step[0] == 1)
+    return str(format_unit(round(count / unit, 1), name, length="short" if unit > 1 else "long", locale=locale()))
 
 
 def moment(seconds: int) -> str:
