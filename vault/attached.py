@@ -73,20 +73,24 @@ class Attachment:
 
 
 class Incoming:
-    """A file on its way in; looks enough like a file for a form parser to write into. Raises TooLarge.
+    """A file on its way in; looks enough like a file for a form parser to write into.
 
-    It waits in memory, on no disk, until it has come whole: one that breaks off leaves nothing.
+    It waits in memory, on no disk, until it has come whole: one that breaks off leaves nothing. One that is too large
+    is read to its end and dropped: a browser that is cut off while it sends shows no answer.
     """
 
     def __init__(self, name: str) -> None:
         self.name = plain_name(name)
         self.content = bytearray()
+        self.size = 0
 
     def write(self, data: bytes) -> int:
         """Take some bytes."""
-        if len(self.content) + len(data) > LARGEST:
-            raise TooLarge
-        self.content += data
+        self.size += len(data)
+        if self.size > LARGEST:
+            self.content.clear()
+        else:
+            self.content += data
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -109,7 +113,9 @@ class Sealed:
 
 
 def sealed(vault: OpenVault, number: int, incoming: Incoming, day: str) -> Sealed:
-    """Seal a file that has come whole, padded with zeros to a bucket's size. Raises Empty."""
+    """Seal a file that has come whole, padded with zeros to a bucket's size. Raises Empty, TooLarge."""
+    if incoming.size > LARGEST:
+        raise TooLarge
     plain = bytes(incoming.content)
     if not plain:
         raise Empty

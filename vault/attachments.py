@@ -121,17 +121,22 @@ def erase(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
     """The job of 30 days later. What has come back since, or was taken away again, has another revision."""
     with server.main.transaction() as session:
         if "attachment" in payload:
-            this = (
-                AttachmentRow.owner_id == owner,
-                AttachmentRow.attachment_id == bytes.fromhex(payload["attachment"]),
-            )
-            still = (AttachmentRow.removed.is_(True), AttachmentRow.revision == payload["revision"])
-            session.execute(delete(AttachmentRow).where(*this, *still))
-            return
-        record = (RecordRow.owner_id == owner, RecordRow.number == payload["number"])
-        still_gone = (RecordRow.box.is_(None), RecordRow.revision == payload["revision"])
-        if session.scalar(select(RecordRow.number).where(*record, *still_gone)) is not None:
+            _erase_one(session, owner, bytes.fromhex(payload["attachment"]), payload["revision"])
+        elif _still_gone(session, owner, payload["number"], payload["revision"]):
             erase_of(session, owner, [payload["number"]])
+    server.main.checkpoint()
+
+
+def _erase_one(session: Session, owner: bytes, attachment_id: bytes, revision: int) -> None:
+    this = (AttachmentRow.owner_id == owner, AttachmentRow.attachment_id == attachment_id)
+    still = (AttachmentRow.removed.is_(True), AttachmentRow.revision == revision)
+    session.execute(delete(AttachmentRow).where(*this, *still))
+
+
+def _still_gone(session: Session, owner: bytes, number: int, revision: int) -> bool:
+    this = (RecordRow.owner_id == owner, RecordRow.number == number)
+    still = (RecordRow.box.is_(None), RecordRow.revision == revision)
+    return session.scalar(select(RecordRow.number).where(*this, *still)) is not None
 
 
 def _end_later(turn: Turn, vault: OpenVault, payload: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import func, insert, select, update
 
 from tests.conftest import PASSPHRASE
 from tests.people import Ada, Bookshop, Clock
-from tests.vault.test_canaries import Planted, finds
+from tests.vault.test_canaries import Planted, files_of, finds
 from vault import attachments, crypto, set_up, store, unlock
 from vault.attached import LARGEST, Incoming, plain_name, sealed
 from vault.attachments import MOST
@@ -160,6 +160,8 @@ def test_a_file_that_is_too_large_empty_or_missing_leaves_nothing(ada: Ada):
     ):
         assert f"refused={code}" in brings(ada, number, content).headers["Location"]
     assert "refused=no_file" in ada.presses(f"/files/of/{number}").headers["Location"]
+    for none_of_that in (ada.bookshop_number, number + 99):
+        assert brings(ada, none_of_that, WORDS).status_code == 404
     assert rows(ada) == 0
     assert "larger than 10 MB" in ada.looks_at(f"/purchases/{number}?refused=file_too_large")
     assert "refused" not in ada.looks_at(f"/purchases/{number}?refused=anything")
@@ -216,9 +218,13 @@ def test_a_file_taken_away_can_be_brought_back_for_thirty_days(ada: Ada, clock: 
     ada.unlocks()
     assert ada.browser.get(where).data == WORDS
     ada.presses(f"{where}/remove")
+    with ada.house.main.reading() as session:
+        box = session.scalar(select(AttachmentRow.content)) or b""
+    assert any(box in path.read_bytes() for path in files_of(ada.house))
     clock.passes(seconds=MONTH)
     run_due(ada.house)
     assert rows(ada) == 0
+    assert not any(box[64:96] in path.read_bytes() for path in files_of(ada.house)), "gone from the files too"
 
 
 def test_files_go_with_their_record_and_end_thirty_days_after_it(ada: Ada, clock: Clock):

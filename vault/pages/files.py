@@ -1,4 +1,4 @@
-"""Files of records: brought, shown without trusting what is in them, taken away and brought back."""
+"""Files of purchases: brought, shown without trusting what is in them, taken away and brought back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from vault import attachments, store
-from vault.attached import LARGEST, Attachment, Empty, Incoming, Refused, TooLarge, sealed
+from vault.attached import LARGEST, Attachment, Empty, Incoming, Refused, sealed
+from vault.collections.purchases import Purchase
 from vault.errors import NotFound
 from vault.opened import OpenVault
 from vault.pages import session, shown
@@ -42,21 +43,20 @@ def about(reading: Session, vault: OpenVault, number: int) -> dict[str, Any]:
 @pages.post("/files/of/<int:number>")
 @session.unlocked
 def bring(number: int) -> Response:
-    """Take a file in and attach it to a record; what does not come whole leaves nothing."""
+    """Take a file in and attach it to a purchase; what does not come whole leaves nothing."""
     vault = session.vault()
     with vault.server.main.reading() as reading:
-        collection = store.read(reading, vault, number).kind.collection
+        if store.read(reading, vault, number).kind is not Purchase:
+            raise NotFound
     try:
         _bring(vault, number)
     except Refused as refused:
-        return _to(collection, number, refused=refused.code)
-    return _to(collection, number, notice="file-added")
+        return _to(number, refused=refused.code)
+    return _to(number, notice="file-added")
 
 
 def _bring(vault: OpenVault, number: int) -> None:
-    if (request.content_length or 0) > LARGEST + AROUND:
-        raise TooLarge
-    request.max_content_length = LARGEST + AROUND
+    request.max_content_length = vault.server.settings.upload_limit + AROUND
     came: Sequence[Incoming] = arrived(Incoming, most=1)
     if not came:
         raise Empty
@@ -98,8 +98,7 @@ def remove(file: str) -> Response:
     vault = session.vault()
     with store.writing(vault) as turn:
         gone = attachments.take_away(turn, vault, _id(file))
-        collection = store.read(turn.session, vault, gone.number).kind.collection
-    return _to(collection, gone.number, notice="file-removed", undo=file)
+    return _to(gone.number, notice="file-removed", undo=file)
 
 
 @pages.post(f"/files/{HEX}/back")
@@ -109,12 +108,11 @@ def back(file: str) -> Response:
     vault = session.vault()
     with store.writing(vault) as turn:
         known = attachments.bring_back(turn, vault, _id(file))
-        collection = store.read(turn.session, vault, known.number).kind.collection
-    return _to(collection, known.number, notice="file-back")
+    return _to(known.number, notice="file-back")
 
 
-def _to(collection: str, number: int, **words: Any) -> Response:
-    there = url_for("collection.detail", collection=collection, number=number, **words)
+def _to(number: int, **words: Any) -> Response:
+    there = url_for("collection.detail", collection="purchases", number=number, **words)
     return make_response(redirect(f"{there}#files" if "refused" in words else there, 303))
 
 
