@@ -113,7 +113,7 @@ def back(file: str) -> Response:
 
 def _to(number: int, **words: Any) -> Response:
     there = url_for("collection.detail", collection="purchases", number=number, **words)
-    return make_response(redirect(f"{there}#files" if "refused" in words else there, 303))
+    return make_response(redirect(f"{there}#file" if "refused" in words else there, 303))
 
 
 def _id(text: str) -> bytes:
