@@ -8,7 +8,6 @@ import re
 from contextlib import ExitStack
 from typing import Any
 
-from babel.numbers import format_decimal
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
 from markupsafe import Markup
@@ -20,7 +19,6 @@ from connectors.uploads import Arriving
 from vault.errors import NotFound
 from vault.pages import session
 from vault.pages.arriving import AROUND, arrived
-from vault.pages.shown import locale
 
 pages = Blueprint("imports", __name__, template_folder="templates")
 
@@ -34,12 +32,6 @@ RUNS = tuple("=+-@\t\r")  # what a spreadsheet takes for the beginning of a form
 def breakable(name: str) -> Markup:
     """A file's name with places where a narrow page may break it."""
     return Markup("<wbr>").join(re.findall(WORD, name))
-
-
-@pages.app_template_filter()
-def counted(number: int) -> str:
-    """A count as the page's language writes it."""
-    return str(format_decimal(number, locale=locale()))
 
 
 @pages.get("/imports")

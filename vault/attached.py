@@ -10,12 +10,13 @@ import orjson
 
 from vault import crypto
 from vault.errors import N_, VaultError
+from vault.settings import MEBIBYTE
 from vault.sniffing import KINDS, UNKNOWN, kind_of
 
 if TYPE_CHECKING:
     from vault.opened import OpenVault
 
-LARGEST = 10_000_000  # bytes of one file
+LARGEST = 10 * MEBIBYTE  # bytes of one file
 NAME_MOST = 200
 
 

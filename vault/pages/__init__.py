@@ -7,7 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, due, files, health, home, purchase, security, setup, unlock_page
+    from vault.pages import collection, due, files, health, home, language, purchase, security, setup, unlock_page
 
     return [
         home.pages,
@@ -19,4 +19,5 @@ def blueprints() -> list[Blueprint]:
         due.pages,
         security.pages,
         health.pages,
+        language.pages,
     ]
