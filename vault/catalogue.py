@@ -25,29 +25,34 @@ if TYPE_CHECKING:
     from vault.opened import OpenVault
     from vault.server import Server
 
-SHAPE = 1
+SHAPE = 2
 SCHEMA = """
 CREATE TABLE meta (revision INTEGER NOT NULL);
 INSERT INTO meta VALUES (0);
 CREATE TABLE entries (
   number INTEGER PRIMARY KEY, revision INTEGER NOT NULL, collection TEXT NOT NULL, part TEXT NOT NULL,
   day TEXT NOT NULL, vendor INTEGER NOT NULL, title TEXT NOT NULL, facet TEXT NOT NULL, bundle TEXT NOT NULL,
-  proposes INTEGER NOT NULL, damaged INTEGER NOT NULL
+  proposes INTEGER NOT NULL, damaged INTEGER NOT NULL, amount INTEGER, currency TEXT NOT NULL, category TEXT NOT NULL,
+  taste TEXT NOT NULL, return_by TEXT NOT NULL, warranty_until TEXT NOT NULL
 );
 CREATE INDEX by_day ON entries (collection, part, day DESC, number DESC);
 CREATE INDEX by_vendor ON entries (vendor, day DESC);
 CREATE INDEX by_facet ON entries (collection, part, facet, damaged);
 CREATE INDEX by_kind_and_vendor ON entries (collection, part, vendor, day DESC);
 CREATE INDEX by_bundle ON entries (bundle) WHERE bundle <> '';
+CREATE INDEX by_category ON entries (category) WHERE category <> '';
+CREATE INDEX by_currency ON entries (currency) WHERE currency <> '';
+CREATE INDEX by_taste ON entries (taste) WHERE taste <> '';
+CREATE INDEX by_return ON entries (return_by) WHERE return_by <> '';
+CREATE INDEX by_warranty ON entries (warranty_until) WHERE warranty_until <> '';
 CREATE INDEX by_proposal ON entries (number) WHERE proposes;
 CREATE INDEX by_damage ON entries (number) WHERE damaged;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
-COLUMNS = "number, revision, collection, part, day, vendor, title, facet, bundle, proposes, damaged"
 
 
 class Entry(NamedTuple):
-    """One line of the catalogue."""
+    """One line of the catalogue. `amount` is in ten-thousandths of the currency, None where no price is known."""
 
     number: int
     revision: int
@@ -60,6 +65,16 @@ class Entry(NamedTuple):
     bundle: str
     proposes: int
     damaged: int
+    amount: int | None = None
+    currency: str = ""
+    category: str = ""
+    taste: str = ""
+    return_by: str = ""
+    warranty_until: str = ""
+
+
+COLUMNS = ", ".join(Entry._fields)
+HOLES = ", ".join("?" * len(Entry._fields))
 
 
 class Catalogue:
@@ -101,6 +116,11 @@ class Catalogue:
         with self._lock:
             return dict(self._db.execute(statement, values).fetchall())
 
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What a statement finds. It is written in code, values are bound."""
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
+
     def titles(self, numbers: Iterable[int]) -> dict[int, str]:
         """Titles by number."""
         wanted = sorted(set(numbers))
@@ -135,7 +155,7 @@ class Catalogue:
             self._db.execute("DELETE FROM entries WHERE number = ?", (number,))
             return
         self._db.execute(
-            f"INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+            f"INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES ({HOLES})",  # noqa: S608
             _line(vault, number, revision, box),
         )
 
@@ -155,7 +175,7 @@ class Catalogue:
             wrong = [(number,) for number, revision in remembered.items() if present.get(number, -1) < revision]
             self._db.executemany("UPDATE entries SET damaged = 1 WHERE number = ?", wrong)
             returned = [_damaged(number, at) for number, at in present.items() if number not in remembered]
-            self._db.executemany("INSERT INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?)", returned)
+            self._db.executemany(f"INSERT INTO entries ({COLUMNS}) VALUES ({HOLES})", returned)  # noqa: S608
             self.checked = True
 
     @property
@@ -191,6 +211,7 @@ def _line(vault: OpenVault, number: int, revision: int, box: bytes) -> Entry:
         record.bundle(),
         int(bool(stored.proposes)),
         0,
+        *record.bought(),
     )
 
 

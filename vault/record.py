@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast, dataclass_transform
 
 from marshmallow import RAISE, Schema, ValidationError
 
@@ -26,6 +26,17 @@ from vault.kinds import schema_field
 from vault.values import Money, When
 
 T = TypeVar("T")
+
+
+class Bought(NamedTuple):
+    """What the catalogue knows of a purchase: an amount in ten-thousandths, days in ISO 8601 as precise as known."""
+
+    amount: int | None = None
+    currency: str = ""
+    category: str = ""
+    taste: str = ""
+    return_by: str = ""
+    warranty_until: str = ""
 
 
 def labelled(
@@ -205,6 +216,10 @@ class Record:
     def of_vendor(self) -> int:
         """The number of the vendor record it belongs to, or 0."""
         return 0
+
+    def bought(self) -> Bought:
+        """What purchases are narrowed by, added up by, and become due by."""
+        return Bought()
 
 
 def plain(value: Any) -> Any:

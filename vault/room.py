@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vault import rekeying
+from vault import attachments, rekeying
+from vault.attached import about_content, about_known
 from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
-from vault.models import Owner, RecordRow, Version
+from vault.models import AttachmentRow, Owner, RecordRow, Version
 from vault.opened import about_settings
 from vault.recovering import mend
 from vault.rooms import Boxes, Nav, Room
@@ -54,13 +55,16 @@ ROOM = Room(
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("security.security", N_("Security"), "key", 95),
     ),
+    on_change=attachments.follow,
     on_unlock=_on_unlock,
-    jobs={"mail": deliver, "unmake_lock": unmake_lock},
+    jobs={"mail": deliver, "unmake_lock": unmake_lock, attachments.JOB: attachments.erase},
     sweep=sweep_locks,
     commands=_commands,
     boxes=(
         Boxes(RecordRow.box, "records", about_record, ("owner_id", "number", "revision")),
         Boxes(Version.box, "records", about_record, ("owner_id", "number", "revision")),
         Boxes(Owner.settings_box, "files", about_settings, ("owner_id",)),
+        Boxes(AttachmentRow.box, "files", about_known, ("owner_id", "attachment_id", "number", "revision", "removed")),
+        Boxes(AttachmentRow.content, "files", about_content, ("owner_id", "attachment_id", "number"), at_once=2),
     ),
 )

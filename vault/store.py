@@ -93,6 +93,13 @@ def put(turn: Turn, vault: OpenVault, before: Stored, after: Stored) -> Stored:
     return after
 
 
+def undo(turn: Turn, vault: OpenVault, number: int, revision: int) -> Stored:
+    """Make a record again what it was before the change of that revision, unless it has changed since."""
+    before = read(turn.session, vault, number)
+    earlier = history(turn.session, vault, number)
+    return put(turn, vault, before, earlier[0]) if earlier and before.revision == revision else before
+
+
 def remove(turn: Turn, vault: OpenVault, number: int) -> None:
     """Remove a record. Its mark stays, so an import does not bring it back; its history keeps the last version."""
     before = read(turn.session, vault, number)

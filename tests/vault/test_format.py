@@ -251,6 +251,7 @@ def furnish(ada: Ada) -> None:
     changed = ada.buys("Atlas of Quiet Places", "2026-11-05")
     ada.edits(changed, price={"amount": "31.00", "currency": "EUR"})
     ada.removes(ada.buys("Thrown away", "2026-11-06"))
+    ada.attaches(changed, b"%PDF-1.7 paid by card", "till.pdf")
 
 
 def brings_a_file(ada: Ada) -> bytes:
@@ -293,6 +294,7 @@ def test_the_reader_opens_a_whole_vault_with_the_passphrase(
     assert "Thrown away" not in orjson.dumps(list(records.values())).decode()
     earlier = vault.versions(root)
     assert {content["edits"]["item"] for content in earlier.values()} == {"Atlas of Quiet Places", "Thrown away"}
+    assert list(vault.attachments(root).items()) == [((numbers[-1], "till.pdf"), b"%PDF-1.7 paid by card")]
     assert vault.settings(root) == {"name": "Ada", "handle": "ada"}
     assert vault.notice() == "ada@home.test"
     assert {label["name"] for label in vault.labels()} == {"Bookshop"}
