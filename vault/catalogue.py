@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
-from vault import crypto
+from vault import crypto, figures
 from vault.models import Owner, RecordRow
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from vault.opened import OpenVault
     from vault.server import Server
+    from vault.stored import Stored
 
-SHAPE = 1
+SHAPE = 2
 SCHEMA = """
 CREATE TABLE meta (revision INTEGER NOT NULL);
 INSERT INTO meta VALUES (0);
@@ -40,7 +41,7 @@ CREATE INDEX by_kind_and_vendor ON entries (collection, part, vendor, day DESC);
 CREATE INDEX by_bundle ON entries (bundle) WHERE bundle <> '';
 CREATE INDEX by_proposal ON entries (number) WHERE proposes;
 CREATE INDEX by_damage ON entries (number) WHERE damaged;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
 COLUMNS = "number, revision, collection, part, day, vendor, title, facet, bundle, proposes, damaged"
 
@@ -68,7 +69,7 @@ class Catalogue:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         if image is None:
-            self._db.executescript(SCHEMA)
+            self._db.executescript(SCHEMA + figures.SCHEMA)
         else:
             self._db.deserialize(image)
             if self._db.execute("PRAGMA user_version").fetchone()[0] != SHAPE:
@@ -100,6 +101,11 @@ class Catalogue:
         with self._lock:
             return dict(self._db.execute(statement, values).fetchall())
 
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What a statement finds. It is written in code, values are bound."""
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
+
     def titles(self, numbers: Iterable[int]) -> dict[int, str]:
         """Titles by number."""
         wanted = sorted(set(numbers))
@@ -130,13 +136,17 @@ class Catalogue:
             self._db.execute("COMMIT")
 
     def _take(self, vault: OpenVault, number: int, revision: int, box: bytes | None) -> None:
+        figures.forget(self._db, number)
         if box is None:
             self._db.execute("DELETE FROM entries WHERE number = ?", (number,))
             return
+        stored = _opened(vault, number, revision, box)
         self._db.execute(
             f"INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
-            _line(vault, number, revision, box),
+            _line(stored) if stored else _damaged(number, revision),
         )
+        if stored:
+            figures.take(self._db, number, stored.record)
 
     def check(self, session: Session, vault: OpenVault) -> None:
         """Compare every row with what is remembered; one that went back, is missing, or returned is damaged."""
@@ -155,6 +165,7 @@ class Catalogue:
             self._db.executemany("UPDATE entries SET damaged = 1 WHERE number = ?", wrong)
             returned = [_damaged(number, at) for number, at in present.items() if number not in remembered]
             self._db.executemany("INSERT INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?)", returned)
+            self._db.execute("DELETE FROM figures WHERE number IN (SELECT number FROM entries WHERE damaged)")
             self.checked = True
 
     @property
@@ -170,17 +181,20 @@ class Catalogue:
             return self._db.serialize()
 
 
-def _line(vault: OpenVault, number: int, revision: int, box: bytes) -> Entry:
+def _opened(vault: OpenVault, number: int, revision: int, box: bytes) -> Stored | None:
     from vault.store import unseal
 
     try:
-        stored = unseal(vault, number, revision, box)
+        return unseal(vault, number, revision, box)
     except crypto.Damaged:
-        return _damaged(number, revision)
+        return None
+
+
+def _line(stored: Stored) -> Entry:
     record = stored.record
     return Entry(
-        number,
-        revision,
+        stored.number,
+        stored.revision,
         record.collection,
         record.part,
         record.day(),

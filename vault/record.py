@@ -23,7 +23,7 @@ from marshmallow import RAISE, Schema, ValidationError
 from vault.errors import Invalid
 from vault.kinds import Field as Field
 from vault.kinds import schema_field
-from vault.values import Money, When
+from vault.values import Figures, Money, When
 
 T = TypeVar("T")
 
@@ -200,6 +200,10 @@ class Record:
     def of_vendor(self) -> int:
         """The number of the vendor record it belongs to, or 0."""
         return 0
+
+    def figures(self) -> Figures | None:
+        """What of it is added up; None for what is no expense."""
+        return None
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 # ASCII: there are digits of other scripts, which a vendor's program could not read. The API document repeats these.
 CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -78,6 +78,16 @@ class Money:
             return cls(raw["amount"], raw["currency"])  # the patterns refuse with a TypeError what is no text
         except (KeyError, TypeError):
             raise ValueError("not an amount") from None
+
+
+class Figures(NamedTuple):
+    """What of a record is added up: an amount, the kind of thing, which product it is; and the end of its guarantee."""
+
+    money: Money | None = None
+    kind: str = ""
+    product: str = ""
+    gift: bool = False
+    guaranteed_until: str = ""
 
 
 def read_quantity(raw: Any) -> Decimal:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from vault.errors import N_
 from vault.record import Record, labelled
-from vault.values import Money, When
+from vault.values import Figures, Money, When
 
 FOR_WHOM = {"me": N_("Me"), "gift": N_("A gift"), "household": N_("The household"), "work": N_("Work")}
 
@@ -54,6 +54,16 @@ class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a 
     def of_vendor(self) -> int:
         """Where it was bought."""
         return self.vendor or 0
+
+    def figures(self) -> Figures:
+        """The price of the whole line; the same product is known by its code, or else by its name."""
+        return Figures(
+            self.price,
+            self.category or "",
+            self.product_code or self.item,
+            self.for_whom == "gift",
+            self.warranty_until.latest.isoformat() if self.warranty_until else "",
+        )
 
 
 class Order(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent, get_currency_name
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
@@ -124,6 +124,11 @@ def month(known: str) -> str:
         return known or str(gettext("Day not known"))
     first = date.fromisoformat(f"{known[:7]}-01")
     words = str(format_date(first, "LLLL" if first.year == today().year else "LLLL y", locale=locale()))
+    return capital(words)
+
+
+def capital(words: str) -> str:
+    """Words that begin with a large letter."""
     return words[:1].upper() + words[1:]
 
 
@@ -135,6 +140,23 @@ def money(amount: Any) -> str:
     return str(
         format_currency(Decimal(plain["amount"]), plain["currency"], locale=locale(), decimal_quantization=False)
     )
+
+
+def rounded(amount: Decimal, currency: str) -> str:
+    """€19, to the whole unit."""
+    pattern = locale().currency_formats["standard"].pattern.replace(".00", "")
+    return str(format_currency(amount, currency, pattern, locale=locale(), currency_digits=False))
+
+
+def percent(part: Decimal) -> str:
+    """7%, from 0.07."""
+    return str(format_percent(part, locale=locale()))
+
+
+def currency(code: str) -> str:
+    """Euro, from EUR; the code itself where it has no name."""
+    words = str(get_currency_name(code, locale=locale()))
+    return words if words == code else f"{words} ({code})"
 
 
 def total(amounts: Iterable[Any]) -> str:
