@@ -6,7 +6,7 @@ Words are given, already translated; `title` is what a screen reader says instea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -36,12 +36,12 @@ class Point:
     words: str = ""
 
 
-def columns(bars: Sequence[Bar], title: str) -> Markup:
-    """One upright bar each, side by side; the one that is `now` is named."""
+def columns(bars: Sequence[Bar], title: str, scale: Callable[[float], str] = str) -> Markup:
+    """One upright bar each, side by side; the one that is `now` is named. `scale` writes the numbers at the lines."""
     height, foot = 185.0, 205.0
     marks = steps(max((bar.value for bar in bars), default=0))
     top = marks[-1]
-    parts = [grid for mark in marks[1:] for grid in _grid(foot - height * mark / top, mark)]
+    parts = [grid for mark in marks[1:] for grid in _grid(foot - height * mark / top, scale(mark))]
     across = 100 / max(len(bars), 1)
     for place, bar in enumerate(bars):
         middle, tall = across * (place + 0.5), height * max(bar.value, 0) / top
@@ -59,10 +59,10 @@ def columns(bars: Sequence[Bar], title: str) -> Markup:
 def ranks(bars: Sequence[Bar], title: str) -> Markup:
     """One lying bar each, below its name and amount."""
     most = max([bar.value for bar in bars if bar.value > 0], default=1)
-    parts: list[Markup] = []
+    parts: list[str] = []
     for place, bar in enumerate(bars):
         top = 46 * place
-        parts += [_text(0, top + 14, bar.label, "mine"), _text(100, top + 14, bar.words, "", "end")]
+        parts += [_text(0, top + 14, short(bar.label, 22), "mine"), _text(100, top + 14, bar.words, "", "end")]
         parts.append(_rect("well", 0, top + 22, 100, 10, 5))
         parts.append(_rect("mark", 0, top + 22, 100 * max(bar.value, 0) / most, 10, 5))
     return _svg(46 * len(bars), title, parts)
@@ -70,10 +70,10 @@ def ranks(bars: Sequence[Bar], title: str) -> Markup:
 
 def dots(rows: Iterable[tuple[str, Sequence[float]]], begin: str, end: str, title: str) -> Markup:
     """For each name a line with dots between 0 and 1."""
-    parts: list[Markup] = []
+    parts: list[str] = []
     top = 0
     for name, places in rows:
-        parts += [_text(0, top + 20, name, "mine"), _line("grid", 0, top + 40, 100, top + 40)]
+        parts += [_text(0, top + 20, short(name, 34), "mine"), _line("grid", 0, top + 40, 100, top + 40)]
         parts += [_circle(2 + 96 * place, top + 40, 6) for place in places]
         top += 60
     parts += [_text(0, top + 20, begin), _text(100, top + 20, end, "", "end")]
@@ -105,7 +105,7 @@ def heat(rows: Sequence[tuple[str, str]], values: Sequence[Sequence[int]], foot:
     """
     most = max((value for row in values for value in row), default=0)
     across = 94 / max((len(row) for row in values), default=1)
-    parts: list[Markup] = []
+    parts: list[str] = []
     for down, ((letter, rest), row) in enumerate(zip(rows, values, strict=True)):
         parts.append(_text(0, 18 * down + 12, Markup("{}{}").format(letter, _thin(rest))))
         for place, value in enumerate(row):
@@ -115,6 +115,11 @@ def heat(rows: Sequence[tuple[str, str]], values: Sequence[Sequence[int]], foot:
     below = 18 * len(rows)
     parts += [_text(6 + across * place, below + 16, words) for place, words in enumerate(foot) if words]
     return _svg(below + 22, title, parts)
+
+
+def short(words: str, most: int) -> str:
+    """Words that fit the narrowest screen; the table has the whole."""
+    return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
 
 
 def level(value: int, most: int) -> int:
@@ -131,37 +136,36 @@ def steps(most: float) -> list[float]:
     return [each * number for number in range(int(-(-most // each)) + 1)]
 
 
-def _svg(height: float, title: str, parts: Iterable[Markup]) -> Markup:
-    inside = Markup("\n").join(parts)
+def _svg(height: float, title: str, parts: Iterable[str]) -> Markup:
+    inside = Markup("\n".join(parts))  # noqa: S704 - shapes of this file: numbers, class names, and escaped words
     return Markup('<svg class="chart" height="{:g}" role="img" aria-label="{}">\n{}\n</svg>').format(
         height, title, inside
     )
 
 
-def _grid(down: float, mark: float) -> tuple[Markup, Markup]:
-    return _line("grid", 0, down, 100, down), _text(0, down - 5, f"{mark:,g}".replace(",", " "), "thin")
+def _grid(down: float, words: str) -> tuple[str, str]:
+    return _line("grid", 0, down, 100, down), _text(0, down - 5, words, "thin")
 
 
-def _rect(kind: str, left: float, top: float, wide: float, tall: float, round_: float) -> Markup:
-    return Markup('<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}" rx="{:g}"/>').format(
-        kind, left, top, wide, tall, round_
+def _rect(kind: str, left: float, top: float, wide: float, tall: float, round_: float) -> str:
+    return (
+        f'<rect class="{kind}" x="{left:.2f}%" y="{top:.1f}" width="{wide:.2f}%" height="{tall:.1f}" rx="{round_:g}"/>'
     )
 
 
-def _line(kind: str, left: float, top: float, right: float, bottom: float) -> Markup:
-    return Markup('<line class="{}" x1="{:.2f}%" y1="{:.1f}" x2="{:.2f}%" y2="{:.1f}"/>').format(
-        kind, left, top, right, bottom
-    )
+def _line(kind: str, left: float, top: float, right: float, bottom: float) -> str:
+    return f'<line class="{kind}" x1="{left:.2f}%" y1="{top:.1f}" x2="{right:.2f}%" y2="{bottom:.1f}"/>'
 
 
-def _circle(across: float, down: float, size: float) -> Markup:
-    return Markup('<circle class="mark" cx="{:.2f}%" cy="{:.1f}" r="{:g}"/>').format(across, down, size)
+def _circle(across: float, down: float, size: float) -> str:
+    return f'<circle class="mark" cx="{across:.2f}%" cy="{down:.1f}" r="{size:g}"/>'
 
 
-def _text(across: float, down: float, words: str | Markup, kind: str = "", anchor: str = "") -> Markup:
-    more = Markup(' class="{}"').format(kind) if kind else Markup("")
-    more += Markup(' text-anchor="{}"').format(anchor) if anchor else Markup("")
-    return Markup('<text x="{:.2f}%" y="{:.1f}"{}>{}</text>').format(across, down, more, escape(words))
+def _text(across: float, down: float, words: str, kind: str = "", anchor: str = "") -> str:
+    """The only shape that holds words of others: they are escaped, but for Markup made here."""
+    more = f' class="{kind}"' if kind else ""
+    more += f' text-anchor="{anchor}"' if anchor else ""
+    return f'<text x="{across:.2f}%" y="{down:.1f}"{more}>{escape(words)}</text>'
 
 
 def _thin(words: str) -> Markup:

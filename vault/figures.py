@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -112,12 +113,13 @@ def spent(catalogue: Catalogue, axis: Literal["month", "vendor", "kind"], span: 
     return sorted(found, key=lambda each: str(each.value) if axis == "month" else -each.amount)
 
 
-def bought_at(catalogue: Catalogue, span: Span) -> dict[int, list[tuple[str, Sum]]]:
-    """By vendor's number: what was spent there, each currency by itself."""
+def bought_at(catalogue: Catalogue, span: Span, vendors: Collection[int]) -> dict[int, list[tuple[str, Sum]]]:
+    """What was bought at some vendors, by their numbers: each currency by itself, empty for what has no price."""
     at: dict[int, list[tuple[str, Sum]]] = {}
-    for each in currencies(catalogue, span):
+    for each in currencies(catalogue, span) if vendors else ():
         for found in _sums(catalogue, "value", "axis = 'vendor' AND currency = ?", span, each.value):
-            at.setdefault(found.value, []).append((each.value, found))
+            if found.value in vendors:
+                at.setdefault(found.value, []).append((each.value, found))
     return at
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from flask import Blueprint, render_template, request
+from markupsafe import Markup
 
 from consent import access, views
+from consent.pages.looks import looks_map
 from consent.purposes import PURPOSES
 from vault.errors import N_
 from vault.pages.session import server, unlocked, vault
@@ -43,11 +45,13 @@ def activity() -> str:
     keys = {grant: view.terms.log_key for grant, view in known.items() if not chosen or view.terms.client_id == chosen}
     refused_only = request.args.get("outcome") == "refused"
     before = _before(request.args.get("before", ""))
+    chosen_views = [view for view in known.values() if view.grant_id in keys]
     entries = access.entries(server(), her.owner_id, keys, before=before, limit=PAGE + 1)
     shown = [entry for entry in entries if not refused_only or entry.outcome != "allowed"]
     return render_template(
         "activity.html",
         entries=shown[:PAGE],
+        map=None if before or not known else Markup(looks_map(her, chosen_views)),  # noqa: S704 - our own template
         older=entries[PAGE - 1] if len(entries) > PAGE else None,
         views=known,
         vendors={view.terms.client_id: view.terms.client_name for view in known.values()},

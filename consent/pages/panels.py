@@ -13,6 +13,7 @@ from consent import inbox
 from consent import views as granted
 from consent.disclosure import disclose, ref
 from consent.models import Disclosure
+from consent.pages.looks import given_and_got, looks_map
 from consent.views import GrantView
 from vault.opened import OpenVault
 from vault.record import classes_of
@@ -47,6 +48,13 @@ def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
         case "vendor.detail":
             mine = [view for view in views if view.terms.vendor == subject.number]
             return render_template("panel_vendor.html", views=mine, kinds=classes_of)
+        case "vendor.looks":
+            mine = [view for view in views if view.terms.vendor == subject.number]
+            return looks_map(vault, mine) if mine else None
+        case "insights.vendors":
+            return given_and_got(vault, views, subject)
+        case "insights.looks":
+            return looks_map(vault, _every(vault))
     return None
 
 
@@ -58,6 +66,11 @@ def _live(vault: OpenVault) -> list[GrantView]:
         granted.settle_versions(vault, g.grant_views)
     found: list[GrantView] = g.grant_views
     return found
+
+
+def _every(vault: OpenVault) -> list[GrantView]:
+    with vault.server.main.reading() as session:
+        return granted.every(session, vault)
 
 
 def _names(vault: OpenVault, views: list[GrantView], row: list[int], page: list[int]) -> list[str]:

@@ -113,9 +113,7 @@ def _in_words(name: str, days: int) -> tuple[str, str]:
 
 def _habits_chart(habits: list[Habit], today: date) -> Markup:
     first = today - timedelta(days=YEAR)
-    rows = [
-        (each.name[:40], [(day - first).days / YEAR for day in each.rhythm.days if day >= first]) for each in habits
-    ]
+    rows = [(each.name, [(day - first).days / YEAR for day in each.rhythm.days if day >= first]) for each in habits]
     title = gettext("Days on which you bought each, over twelve months; the table has the rhythm.")
     return charts.dots(rows, gettext("a year ago"), gettext("today"), title)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -170,7 +170,7 @@ def _by_time(months: Sequence[Sum], period: Period, currency: str) -> Part:
         )
         for each in sorted(sums.values(), key=lambda each: each.value)
     ]
-    return Part(title, charts.columns(bars, _described(title, currency)), rows)
+    return Part(title, charts.columns(bars, _described(title, currency), shown.number), rows)
 
 
 def _label(bucket: str, found: Sum, currency: str) -> tuple[str, str, str, str]:
@@ -196,7 +196,10 @@ def _ranked(
         rest = Sum("", sum((each.amount for each in others), Decimal(0)), sum(each.times for each in others))
         top.append(rest)
         rows.append(Row(gettext("%(n)d others", n=len(others)), rest.times, _money(rest.amount, currency)))
-    bars = [charts.Bar(float(each.amount), row.name[:40], row.paid) for each, row in zip(top, rows, strict=True)]
+    bars = [
+        charts.Bar(float(each.amount), row.name, _brief(each.amount, currency))
+        for each, row in zip(top, rows, strict=True)
+    ]
     return Part(title, charts.ranks(bars, _described(title, currency)), rows)
 
 
@@ -212,15 +215,25 @@ def _gifts(catalogue: Catalogue, span: Span) -> tuple[int, str]:
     return times, " + ".join(money)
 
 
-def _got(catalogue: Catalogue, span: Span) -> dict[int, tuple[int, str]]:
-    """For other rooms' panels: how many purchases by vendor's number, and what they came to."""
-    return {
-        vendor: (
-            sum(each.times for _, each in sums),
-            " + ".join(_money(each.amount, currency) for currency, each in sums if currency),
-        )
-        for vendor, sums in figures.bought_at(catalogue, span).items()
-    }
+def _got(catalogue: Catalogue, span: Span) -> Callable[[Collection[int]], dict[int, tuple[int, str]]]:
+    """For other rooms' panels: by vendor's number, how many purchases there, and what they came to."""
+
+    def got(vendors: Collection[int]) -> dict[int, tuple[int, str]]:
+        return {
+            vendor: (
+                sum(each.times for _, each in sums),
+                " + ".join(_money(each.amount, currency) for currency, each in sums if currency),
+            )
+            for vendor, sums in figures.bought_at(catalogue, span, vendors).items()
+        }
+
+    return got
+
+
+def _brief(amount: Decimal, currency: str) -> str:
+    """An amount that leaves room for a name beside it."""
+    words = _money(amount, currency)
+    return words if len(words) <= 10 else shown.rounded(amount, currency)
 
 
 def _months(begin: str, last: date) -> list[str]:

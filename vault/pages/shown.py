@@ -148,6 +148,11 @@ def rounded(amount: Decimal, currency: str) -> str:
     return str(format_currency(amount, currency, pattern, locale=locale(), currency_digits=False))
 
 
+def number(plain: float) -> str:
+    """1,500, from 1500.0."""
+    return str(format_decimal(plain, locale=locale()))
+
+
 def percent(part: Decimal) -> str:
     """7%, from 0.07."""
     return str(format_percent(part, locale=locale()))
