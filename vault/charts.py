@@ -92,28 +92,29 @@ def stairs(points: Sequence[Point], begin: str, end: str, title: str) -> Markup:
         parts += [_line("trace", left, up, right, up), _line("trace", right, up, right, next_up)]
     parts += [_circle(across, down, 5) for across, down in placed]
     for (across, down), point in zip(placed, points, strict=True):
+        under = 20 if point is points[0] and points[-1].value > point.value else -12
         if point.words:
-            parts.append(_text(across, down - 12, point.words, "mine", _anchor(across)))
+            parts.append(_text(across, down + under, point.words, "mine", _anchor(across)))
     parts += [_text(0, foot + 20, begin), _text(100, foot + 20, end, "", "end")]
     return _svg(foot + 26, title, parts)
 
 
 def heat(rows: Sequence[tuple[str, str]], values: Sequence[Sequence[int]], foot: Sequence[str], title: str) -> Markup:
-    """A field for each value, the darker the larger. `rows` are names: one letter and the rest; `foot` by column.
+    """A field for each value, the stronger the larger. `rows` are names: one letter and the rest; `foot` by column.
 
     A value below zero stands for a field that is not there, such as a day to come.
     """
     most = max((value for row in values for value in row), default=0)
-    across = 94 / max((len(row) for row in values), default=1)
+    across = 92 / max((len(row) for row in values), default=1)
     parts: list[str] = []
     for down, ((letter, rest), row) in enumerate(zip(rows, values, strict=True)):
         parts.append(_text(0, 18 * down + 12, Markup("{}{}").format(letter, _thin(rest))))
         for place, value in enumerate(row):
             if value >= 0:
                 kind = f"heat heat-{level(value, most)}"
-                parts.append(_rect(kind, 6 + across * place, 18 * down, across * 0.86, 15, 3))
+                parts.append(_rect(kind, 8 + across * place, 18 * down, across * 0.86, 15, 3))
     below = 18 * len(rows)
-    parts += [_text(6 + across * place, below + 16, words) for place, words in enumerate(foot) if words]
+    parts += [_text(8 + across * place, below + 16, words) for place, words in enumerate(foot) if words]
     return _svg(below + 22, title, parts)
 
 
@@ -123,7 +124,7 @@ def short(words: str, most: int) -> str:
 
 
 def level(value: int, most: int) -> int:
-    """How dark a field is: 0 for nothing, then 1 to 4 in equal parts of the most there is."""
+    """How strong a field is: 0 for nothing, then 1 to 4 in equal parts of the most there is."""
     return 0 if value <= 0 else max(1, -(-LEVELS * value // max(most, 1)))
 
 

@@ -42,7 +42,7 @@ CREATE TRIGGER uncounted AFTER DELETE ON figures BEGIN
 END;
 """
 SCALE = 10_000
-MOST = Decimal(10) ** 14  # beyond it an amount is a mistake, and would not fit the table
+MOST = Decimal(10) ** 11  # beyond it an amount is a mistake, and thousands of them would not fit a whole number
 OFTEN = 3
 CANDIDATES = 40
 LATEST = 24

@@ -66,7 +66,7 @@ def _chart(looks: Looks, today: date) -> Markup:
     first = locale.first_week_day
     names = [get_day_names("abbreviated", "stand-alone", locale)[(first + day) % 7] for day in range(7)]
     rows = [(name[:1].upper(), name[1:]) for name in names]
-    title = gettext("Looks by day over %(weeks)d weeks, darker for more; the table has the numbers.", weeks=WEEKS)
+    title = gettext("Looks by day over %(weeks)d weeks, stronger for more; the table has the numbers.", weeks=WEEKS)
     return charts.heat(rows, looked.weeks(looks, today, first), _months(today, first), title)
 
 

@@ -49,7 +49,7 @@ def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
             mine = [view for view in views if view.terms.vendor == subject.number]
             return render_template("panel_vendor.html", views=mine, kinds=classes_of)
         case "vendor.looks":
-            mine = [view for view in views if view.terms.vendor == subject.number]
+            mine = [view for view in _every(vault) if view.terms.vendor == subject.number]
             return looks_map(vault, mine) if mine else None
         case "insights.vendors":
             return given_and_got(vault, views, subject)
