@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
-from consent import access
+from consent import segments
 from consent.access import Entry
 
 if TYPE_CHECKING:
     from vault.opened import OpenVault
 
 WEEKS = 26
-MOST = 2000  # entries opened for one map, about 30 ms
+MOST = 2000  # entries read for one map
 ACCEPTED = frozenset({"allowed", "left", "left again", "start_again"})
 
 
@@ -42,21 +43,21 @@ class Looks:
         return sum(self.by_grant.values())
 
 
-def lately(vault: OpenVault, log_keys: Mapping[bytes, bytes], today: date) -> Looks:
-    """The looks of the last weeks under these grants. Days are those of the server's zone."""
-    found = access.entries(vault.server, vault.owner_id, log_keys, limit=MOST)
-    return by_day(found, today - timedelta(weeks=WEEKS), cut=len(found) == MOST)
+def lately(
+    vault: OpenVault, log_keys: Mapping[bytes, bytes], since: date, takes: Callable[[Entry], bool] | None = None
+) -> Looks:
+    """The looks under these grants from a day on (in the server's zone), or those of them that are to be taken."""
+    said = takewhile(lambda entry: entry.at.astimezone().date() >= since, segments.entries(vault, log_keys))
+    found = list(islice(said, MOST + 1))
+    return by_day(filter(takes, found[:MOST]), cut=len(found) > MOST)
 
 
-def by_day(entries: Iterable[Entry], since: date, *, cut: bool = False) -> Looks:
-    """Entries added up by day, from a day on."""
+def by_day(entries: Iterable[Entry], *, cut: bool = False) -> Looks:
+    """Entries added up by day."""
     days: dict[date, Day] = {}
     by_grant: dict[bytes, int] = {}
     for entry in entries:
         when = entry.at.astimezone().date()
-        if when < since:
-            cut = False
-            continue
         day = days.setdefault(when, Day(when))
         day.looks += 1
         day.refused += entry.outcome not in ACCEPTED

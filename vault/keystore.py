@@ -148,6 +148,20 @@ class Keystore:
                 update(Floor).where(Floor.owner_id == owner, Floor.revision < revision).values(revision=revision)
             )
 
+    def log_head(self, owner: bytes) -> tuple[int, bytes]:
+        """How far her access log has come: the number of its last segment and the digest that stands for it."""
+        chosen = select(Floor.log_number, Floor.log_head).where(Floor.owner_id == owner)
+        with self.database.engine.connect() as connection:
+            row = connection.execute(chosen).first()
+        return (row[0], row[1]) if row and row[1] else (0, bytes(32))
+
+    def raise_log_head(self, owner: bytes, seen: int, number: int, digest: bytes) -> bool:
+        """Her log has come further than `seen`; False when somebody has said so already."""
+        mine = (Floor.owner_id == owner, Floor.log_number == seen)
+        values = {"log_number": number, "log_head": digest}
+        with self.database.writing() as connection:
+            return connection.execute(update(Floor).where(*mine).values(**values)).rowcount == 1
+
     def set_up(self) -> bytes:
         """Make the instance id and its first keys where there is no id yet; returns the id."""
         with self.database.writing() as connection:

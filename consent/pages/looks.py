@@ -12,6 +12,7 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from consent import access, looked
+from consent.access import Entry
 from consent.looked import WEEKS, Looks
 from consent.views import GrantView
 from vault import charts
@@ -37,20 +38,23 @@ class Given:
     paid: str = ""
 
 
-def looks_map(vault: OpenVault, views: Sequence[GrantView]) -> str:
+def looks_map(vault: OpenVault, views: Sequence[GrantView], takes: Callable[[Entry], bool] | None = None) -> Markup:
     """Days by weeks, and the same as a table."""
     today = shown.today()
     names = {view.grant_id: view.terms.client_name for view in views}
-    looks = looked.lately(vault, {view.grant_id: view.terms.log_key for view in views}, today)
-    return render_template(
+    keys = {view.grant_id: view.terms.log_key for view in views}
+    looks = looked.lately(vault, keys, looked.first_day(today, shown.locale().first_week_day), takes)
+    shown_map = render_template(
         "looks.html",
         looks=looks,
         names=names,
         most=_most(looks, names),
         weeks=WEEKS,
         chart=_chart(looks, today) if looks.total else None,
+        narrowed=takes is not None,
         kinds=classes_of,
     )
+    return Markup(shown_map)  # noqa: S704 - our own template, escaped where it prints
 
 
 def _most(looks: Looks, names: Mapping[bytes, str]) -> tuple[str, int]:
