@@ -86,14 +86,13 @@ def activity() -> str:
     earlier = _place(request.args.get("before", ""))
     rest = dropwhile(lambda entry: entry.place >= earlier, said) if earlier else said
     shown = list(islice(filter(choice.takes, rest), PAGE + 1))
+    takes = choice.takes if choice.query.keys() - {"vendor"} else None
     line = request.args.get("line", "")[:100]
     witness, unreadable = _witness(line)
     return render_template(
         "activity.html",
         entries=shown[:PAGE],
-        map=looks_map(her, list(chosen.values()), choice.takes if choice.query else None)
-        if known and not earlier
-        else None,
+        map=looks_map(her, list(chosen.values()), takes) if known and not earlier else None,
         older=_written(shown[PAGE - 1]) if len(shown) > PAGE else None,
         views=known,
         vendors={view.terms.client_id: view.terms.client_name for view in known.values()},
