@@ -6,13 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING
 
-from consent import segments
 from consent.access import Entry
-
-if TYPE_CHECKING:
-    from vault.opened import OpenVault
 
 WEEKS = 26
 MOST = 2000  # entries read for one map
@@ -43,12 +38,10 @@ class Looks:
         return sum(self.by_grant.values())
 
 
-def lately(
-    vault: OpenVault, log_keys: Mapping[bytes, bytes], since: date, takes: Callable[[Entry], bool] | None = None
-) -> Looks:
-    """The looks under these grants from a day on (in the server's zone), or those of them that are to be taken."""
-    said = takewhile(lambda entry: entry.at.astimezone().date() >= since, segments.entries(vault, log_keys))
-    found = list(islice(said, MOST + 1))
+def lately(said: Iterable[Entry], since: date, takes: Callable[[Entry], bool] | None = None) -> Looks:
+    """Those looks, newest first, that are not before a day (in the server's zone) and are to be taken."""
+    recent = takewhile(lambda entry: entry.at.astimezone().date() >= since, said)
+    found = list(islice(recent, MOST + 1))
     return by_day(filter(takes, found[:MOST]), cut=len(found) > MOST)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -38,12 +38,18 @@ class Given:
     paid: str = ""
 
 
-def looks_map(vault: OpenVault, views: Sequence[GrantView], takes: Callable[[Entry], bool] | None = None) -> Markup:
-    """Days by weeks, and the same as a table."""
+def keys_of(views: Iterable[GrantView]) -> dict[bytes, bytes]:
+    """What opens the looks under these grants."""
+    return {view.grant_id: view.terms.log_key for view in views}
+
+
+def looks_map(
+    views: Iterable[GrantView], said: Iterable[Entry], takes: Callable[[Entry], bool] | None = None
+) -> Markup:
+    """Days by weeks, and the same as a table: the looks under these grants, newest first."""
     today = shown.today()
     names = {view.grant_id: view.terms.client_name for view in views}
-    keys = {view.grant_id: view.terms.log_key for view in views}
-    looks = looked.lately(vault, keys, looked.first_day(today, shown.locale().first_week_day), takes)
+    looks = looked.lately(said, looked.first_day(today, shown.locale().first_week_day), takes)
     shown_map = render_template(
         "looks.html",
         looks=looks,

@@ -9,11 +9,11 @@ from flask import g, render_template
 from markupsafe import Markup
 from sqlalchemy import select
 
-from consent import inbox
+from consent import inbox, segments
 from consent import views as granted
 from consent.disclosure import disclose, ref
 from consent.models import Disclosure
-from consent.pages.looks import given_and_got, looks_map
+from consent.pages.looks import given_and_got, keys_of, looks_map
 from consent.views import GrantView
 from vault.opened import OpenVault
 from vault.record import classes_of
@@ -50,11 +50,11 @@ def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
             return render_template("panel_vendor.html", views=mine, kinds=classes_of)
         case "vendor.looks":
             mine = [view for view in _every(vault) if view.terms.vendor == subject.number]
-            return looks_map(vault, mine) if mine else None
+            return looks_map(mine, segments.entries(vault, keys_of(mine))) if mine else None
         case "insights.vendors":
             return given_and_got(vault, views, subject)
         case "insights.looks":
-            return looks_map(vault, _every(vault))
+            return looks_map(every := _every(vault), segments.entries(vault, keys_of(every)))
     return None
 
 
