@@ -29,11 +29,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place between 0 and 1 across, its height, and the words of that height if it is to be named."""
+    """A value at a place between 0 and 1 across, in words and with the words of the place."""
 
     at: float
     value: float
-    words: str = ""
+    words: str
+    place: str
 
 
 def columns(bars: Sequence[Bar], title: str, scale: Callable[[float], str] = str) -> Markup:
@@ -42,9 +43,9 @@ def columns(bars: Sequence[Bar], title: str, scale: Callable[[float], str] = str
     marks = steps(max((bar.value for bar in bars), default=0))
     top = marks[-1]
     parts = [grid for mark in marks[1:] for grid in _grid(foot - height * mark / top, scale(mark))]
-    across = 100 / max(len(bars), 1)
+    across = 94 / max(len(bars), 1)
     for place, bar in enumerate(bars):
-        middle, tall = across * (place + 0.5), height * max(bar.value, 0) / top
+        middle, tall = 6 + across * (place + 0.5), height * max(bar.value, 0) / top
         parts.append(
             _rect("mark now" if bar.now else "mark", middle - across * 0.3, foot - tall, across * 0.6, tall, 4)
         )
@@ -62,7 +63,8 @@ def ranks(bars: Sequence[Bar], title: str) -> Markup:
     parts: list[str] = []
     for place, bar in enumerate(bars):
         top = 46 * place
-        parts += [_text(0, top + 14, short(bar.label, 22), "mine"), _text(100, top + 14, bar.words, "", "end")]
+        label = short(bar.label, max(30 - len(bar.words), 8))
+        parts += [_text(0, top + 14, label, "mine"), _text(100, top + 14, bar.words, "", "end")]
         parts.append(_rect("well", 0, top + 22, 100, 10, 5))
         parts.append(_rect("mark", 0, top + 22, 100 * max(bar.value, 0) / most, 10, 5))
     return _svg(46 * len(bars), title, parts)
@@ -73,30 +75,28 @@ def dots(rows: Iterable[tuple[str, Sequence[float]]], begin: str, end: str, titl
     parts: list[str] = []
     top = 0
     for name, places in rows:
-        parts += [_text(0, top + 20, short(name, 34), "mine"), _line("grid", 0, top + 40, 100, top + 40)]
+        parts += [_text(0, top + 20, short(name, 30), "mine"), _line("grid", 0, top + 40, 100, top + 40)]
         parts += [_circle(2 + 96 * place, top + 40, 6) for place in places]
         top += 60
     parts += [_text(0, top + 20, begin), _text(100, top + 20, end, "", "end")]
     return _svg(top + 26, title, parts)
 
 
-def stairs(points: Sequence[Point], begin: str, end: str, title: str) -> Markup:
-    """A value that holds until the next one, from left to right."""
-    height, foot = 120.0, 160.0
+def stairs(points: Sequence[Point], title: str) -> Markup:
+    """A value that holds until the next one, from left to right; the first and the last are named below."""
+    height, foot = 120.0, 140.0
     low, high = min(point.value for point in points), max(point.value for point in points)
     floor = low - (high - low) * 0.25 if high > low else low - 1
     span = high - floor if high > low else 2
-    placed = [(4 + 92 * point.at, foot - height * (point.value - floor) / span) for point in points]
+    placed = [(3 + 94 * point.at, foot - height * (point.value - floor) / span) for point in points]
     parts = [_line("axis", 0, foot, 100, foot)]
     for (left, up), (right, next_up) in pairwise(placed):
         parts += [_line("trace", left, up, right, up), _line("trace", right, up, right, next_up)]
     parts += [_circle(across, down, 5) for across, down in placed]
-    for (across, down), point in zip(placed, points, strict=True):
-        under = 20 if point is points[0] and points[-1].value > point.value else -12
-        if point.words:
-            parts.append(_text(across, down + under, point.words, "mine", _anchor(across)))
-    parts += [_text(0, foot + 20, begin), _text(100, foot + 20, end, "", "end")]
-    return _svg(foot + 26, title, parts)
+    for across, point, anchor in ((0, points[0], ""), (100, points[-1], "end")):
+        parts.append(_text(across, foot + 22, point.words, "mine", anchor))
+        parts.append(_text(across, foot + 42, point.place, "", anchor))
+    return _svg(foot + 48, title, parts)
 
 
 def heat(rows: Sequence[tuple[str, str]], values: Sequence[Sequence[int]], foot: Sequence[str], title: str) -> Markup:

@@ -93,7 +93,7 @@ def forget(db: sqlite3.Connection, number: int) -> None:
 
 def plain(words: str) -> str:
     """Words as they are compared: small letters, single spaces."""
-    return " ".join(words.split()).casefold()
+    return " ".join(words.split()).lower()
 
 
 def _product(words: str) -> int:

@@ -20,10 +20,10 @@ ALL = {
     "columns": charts.columns([Bar(3, "J", NASTY, rest=NASTY), Bar(9, "F", NASTY, front=NASTY, now=True)], NASTY),
     "ranks": charts.ranks([Bar(9, NASTY, NASTY), Bar(0, NASTY, NASTY), Bar(-5, NASTY, NASTY)], NASTY),
     "dots": charts.dots([(NASTY, [0, 0.5, 1])], NASTY, NASTY, NASTY),
-    "stairs": charts.stairs([Point(0, 2.5, NASTY), Point(0.4, 2.5), Point(1, 3, NASTY)], NASTY, NASTY, NASTY),
+    "stairs": charts.stairs([Point(0, 2.5, NASTY, NASTY), Point(0.4, 2, "", ""), Point(1, 3, NASTY, NASTY)], NASTY),
     "heat": charts.heat([("M", NASTY), ("T", "")], [[0, 1, 9], [2, -1, -1]], [NASTY, "", ""], NASTY),
     "nothing": charts.columns([], ""),
-    "one price": charts.stairs([Point(0, 2.5, "a")], "", "", ""),
+    "one price": charts.stairs([Point(0, 2.5, "€2.50", "today")], ""),
 }
 
 

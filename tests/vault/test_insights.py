@@ -110,6 +110,17 @@ def test_a_time_is_chosen_by_a_plain_form(ada: Ada):
     assert '<option value="2019">2019</option>' in ada.looks_at("/insights")
 
 
+def test_a_purchase_dated_wrongly_by_centuries_spoils_no_chart(ada: Ada):
+    ada.buys("Moss", "2026-11-18", "18.50")
+    ada.buys("Tapestry", "1066-10-14", "5.00")
+    ada.buys("Rocket", "9999-01-01", "6.00")
+    rows = said(ada, "/insights?when=all")
+    assert (rows["1066"], rows["2026"], rows["9999"]) == ("1 €5.00", "1 €18.50", "1 €6.00")
+    assert len(rows) < 30
+    assert findings(ada, "/insights?when=9999")[0] == "You spent €6.00 in 9999"
+    assert findings(ada)[0] == YEAR % "€18.50"
+
+
 @pytest.mark.parametrize("odd", ["when=%27", "when=0000", "currency=%27--", "product=%27", "product=99999", "gifts=1"])
 def test_what_cannot_be_read_narrows_nothing(ada: Ada, odd: str):
     ada.buys("Moss", "2026-11-18", "18.50")

@@ -156,15 +156,17 @@ def _change(name: str, paid: list[Paid]) -> str:
 def _history_chart(paid: list[Paid]) -> Markup:
     days = [When(each.day).earliest for each in paid]
     first, length = days[0], max((days[-1] - days[0]).days, 1)
-    ends = {0, len(paid) - 1}
     points = [
         charts.Point(
-            (day - first).days / length, float(each.price.decimal), shown.money(each.price) if at in ends else ""
+            (day - first).days / length,
+            float(each.price.decimal),
+            shown.short_money(each.price.decimal, each.price.currency),
+            shown.short_day(each.day),
         )
-        for at, (day, each) in enumerate(zip(days, paid, strict=True))
+        for day, each in zip(days, paid, strict=True)
     ]
     title = gettext("Price of one, from the first purchase shown to the last; the table has the numbers.")
-    return charts.stairs(points, shown.short_day(paid[0].day), shown.short_day(paid[-1].day), title)
+    return charts.stairs(points, title)
 
 
 def _paid(reading: Session, vault: OpenVault, numbers: list[int]) -> list[Paid]:

@@ -24,6 +24,7 @@ from vault.pages.listing import vendor_name
 pages = Blueprint("insights", __name__)
 
 TOP = 8
+BARS = 30
 SPENT = {
     "": N_("You spent %(sum)s in the last twelve months"),
     "all": N_("You spent %(sum)s since %(year)s"),
@@ -64,9 +65,8 @@ class Period:
         """What the query string asks for; what cannot be read is the last twelve months."""
         this = str(today.year)
         if when == "all":
-            first = min(years, default=this)
-            several = [str(year) for year in range(int(first), today.year + 1)]
-            return cls("all", "", "", several if len(several) > 1 else _months(f"{first}-01", today))
+            several = _years([*years, this])
+            return cls("all", "", "", several if len(several) > 1 else _months(f"{this}-01", today))
         if re.fullmatch(r"[1-9]\d{3}", when):
             return cls(when, when, when, _months(f"{when}-01", today if when == this else date(int(when), 12, 31)))
         begin = f"{today.year - 1}-{today.month + 1:02}" if today.month < 12 else f"{today.year}-01"
@@ -95,7 +95,7 @@ def insights() -> str:
         "insights.html",
         period=period,
         years=years,
-        years_before=[(year, year) for year in years if year and year != str(today.year)],
+        years_before=[(year, year) for year in years if year != str(today.year)],
         this_year=str(today.year),
         today=today,
         gifts=gifts,
@@ -128,7 +128,7 @@ def _spending(catalogue: Catalogue, period: Period, span: Span, currency: str, t
         "heading": period.heading(_money(together, currency), today),
         "together": Row("", sum(each.times for each in months), _money(together, currency)),
         "average": "" if len(period.buckets[0]) == 4 else shown.rounded(average, currency),
-        "dearest": max(months, key=lambda each: each.amount).value,
+        "dearest": max((each for each in months if len(each.value) == 7), key=lambda each: each.amount, default=None),
         "time": time,
         "vendors": _ranked(
             vendors,
@@ -163,14 +163,14 @@ def _by_time(months: Sequence[Sum], period: Period, currency: str) -> Part:
     title = gettext("Spending by year") if size == 4 else gettext("Spending by month")
     rows = [
         Row(
-            shown.month(each.value) if each.value in period.buckets or len(each.value) > 4 else _vague(each.value),
+            shown.month(each.value) if len(each.value) == size else _vague(each.value),
             each.times,
             _money(each.amount, currency),
-            link(when=each.value) if size == 4 and each.value else _purchases(period, month=each.value),
+            link(when=each.value) if size == 4 else _purchases(period, month=each.value),
         )
         for each in sorted(sums.values(), key=lambda each: each.value)
     ]
-    return Part(title, charts.columns(bars, _described(title, currency), shown.number), rows)
+    return Part(title, charts.columns(bars, _described(title, currency), shown.brief), rows)
 
 
 def _label(bucket: str, found: Sum, currency: str) -> tuple[str, str, str, str]:
@@ -197,7 +197,7 @@ def _ranked(
         top.append(rest)
         rows.append(Row(gettext("%(n)d others", n=len(others)), rest.times, _money(rest.amount, currency)))
     bars = [
-        charts.Bar(float(each.amount), row.name, _brief(each.amount, currency))
+        charts.Bar(float(each.amount), row.name, shown.short_money(each.amount, currency))
         for each, row in zip(top, rows, strict=True)
     ]
     return Part(title, charts.ranks(bars, _described(title, currency)), rows)
@@ -230,10 +230,10 @@ def _got(catalogue: Catalogue, span: Span) -> Callable[[Collection[int]], dict[i
     return got
 
 
-def _brief(amount: Decimal, currency: str) -> str:
-    """An amount that leaves room for a name beside it."""
-    words = _money(amount, currency)
-    return words if len(words) <= 10 else shown.rounded(amount, currency)
+def _years(known: Sequence[str]) -> list[str]:
+    """Every year from the first to the last; where that is too many, the latest of those with anything in them."""
+    every = [str(year) for year in range(int(min(known)), int(max(known)) + 1)]
+    return every if len(every) <= BARS else sorted(set(known))[-BARS:]
 
 
 def _months(begin: str, last: date) -> list[str]:
@@ -249,7 +249,7 @@ def _purchases(period: Period, *, month: str = "", **more: Any) -> str:
 
 
 def _vague(year: str) -> str:
-    return str(gettext("%(year)s, month not known", year=year) if year else gettext("Day not known"))
+    return str(gettext("%(year)s, month not known", year=year))
 
 
 def _described(title: str, currency: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
-from babel.numbers import format_currency, format_decimal, format_percent, get_currency_name
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent, get_currency_name
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
@@ -148,9 +148,17 @@ def rounded(amount: Decimal, currency: str) -> str:
     return str(format_currency(amount, currency, pattern, locale=locale(), currency_digits=False))
 
 
-def number(plain: float) -> str:
-    """1,500, from 1500.0."""
-    return str(format_decimal(plain, locale=locale()))
+def brief(plain: float) -> str:
+    """1,500 or 25M, from a round number."""
+    if plain < 100_000:
+        return str(format_decimal(plain, locale=locale()))
+    return str(format_compact_decimal(plain, locale=locale(), fraction_digits=2))
+
+
+def short_money(amount: Decimal, currency: str) -> str:
+    """€18.50, or a long amount to the whole unit, so that there is room for a name beside it."""
+    words = money({"amount": str(amount), "currency": currency})
+    return words if len(words) <= 10 else rounded(amount, currency)
 
 
 def percent(part: Decimal) -> str:
