@@ -156,14 +156,12 @@ def _change(name: str, paid: list[Paid]) -> str:
 def _history_chart(paid: list[Paid]) -> Markup:
     days = [When(each.day).earliest for each in paid]
     first, length = days[0], max((days[-1] - days[0]).days, 1)
+    prices = [(each.price.decimal, each.price.currency) for each in paid]
     points = [
         charts.Point(
-            (day - first).days / length,
-            float(each.price.decimal),
-            shown.short_money(each.price.decimal, each.price.currency),
-            shown.short_day(each.day),
+            (day - first).days / length, float(price), shown.short_money(price, currency), shown.short_day(each.day)
         )
-        for day, each in zip(days, paid, strict=True)
+        for day, each, (price, currency) in zip(days, paid, prices, strict=True)
     ]
     title = gettext("Price of one, from the first purchase shown to the last; the table has the numbers.")
     return charts.stairs(points, title)

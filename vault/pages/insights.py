@@ -135,7 +135,7 @@ def _spending(catalogue: Catalogue, period: Period, span: Span, currency: str, t
             currency,
             lambda number: vendor_name(number, titles) or gettext("Somewhere"),
             gettext("Spending by vendor"),
-            lambda number: _purchases(period, vendor=number or None),
+            lambda number: _purchases(period, vendor=number) if number else "",
         ),
         "kinds": _ranked(
             kinds,
