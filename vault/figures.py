@@ -152,14 +152,18 @@ def kinds(catalogue: Catalogue, *, gifts: bool) -> list[str]:
     return [found[0] for found in catalogue.rows(statement, int(gifts), OFTEN, CANDIDATES)]
 
 
-def days(catalogue: Catalogue, column: Literal["product", "kind"], value: int | str, *, gifts: bool) -> list[str]:
-    """The latest days, newest first, on which a product or a kind of thing was bought; only days that are known."""
-    of_it = "product = ?" if column == "product" else "kind <> '' AND kind = ?"
+def days(catalogue: Catalogue, thing: str | int, since: str = "", *, gifts: bool) -> list[str]:
+    """Days on which a kind of thing or a product was bought, newest first: from a day on, or else the latest few.
+
+    Only days that are known.
+    """
+    of_it = "kind <> '' AND kind = ?" if isinstance(thing, str) else "product = ?"
     statement = (
-        f"SELECT DISTINCT substr(day, 1, 10) FROM figures WHERE {of_it} AND gift <= ? AND length(day) >= 10 "  # noqa: S608
-        "ORDER BY day DESC LIMIT ?"
+        f"SELECT DISTINCT substr(day, 1, 10) FROM figures WHERE {of_it} AND day >= ? AND gift <= ? "  # noqa: S608
+        "AND length(day) >= 10 ORDER BY day DESC LIMIT ?"
     )
-    return [found[0] for found in catalogue.rows(statement, value, int(gifts), LATEST)]
+    most = -1 if since else LATEST
+    return [found[0] for found in catalogue.rows(statement, thing, since, int(gifts), most)]
 
 
 def purchases(catalogue: Catalogue, product: int, *, gifts: bool) -> list[int]:

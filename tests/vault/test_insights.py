@@ -239,3 +239,10 @@ def test_many_vendors_are_eight_and_the_others(ada: Ada):
     assert len(found) == 20
     assert figures.bought_at(catalogue, Span(), {101}) == {101: [("EUR", found[1])]}
     assert said(ada)["12 others"] == "12 purchases €60.00"
+
+
+def test_the_table_of_habits_has_the_days_of_its_chart(ada: Ada):
+    drinks_coffee(ada, *["9.00"] * 30)
+    page = ada.looks_at("/insights")
+    assert page.split('id="habits"')[1].split("</svg>")[0].count("<circle") == 16
+    assert "every 23 days 14 Nov, 22 Oct, 29 Sept" in said(ada)["Coffee"]

@@ -27,12 +27,15 @@ YEAR = 365
 SOON = 180
 LONG = 60
 
+Thing = str | int  # a kind of thing by its words, or a product by the number that stands for it
+
 
 class Habit(NamedTuple):
-    """Something bought again and again: its name, its rhythm, and the rhythm in words."""
+    """Something bought again and again: its name and rhythm, its days within a year, and the rhythm in words."""
 
     name: str
     rhythm: Rhythm
+    year: list[date]
     every: str
     sentence: str
 
@@ -60,11 +63,12 @@ def about(vault: OpenVault, today: date, *, gifts: bool) -> dict[str, Any]:
     """What the page says of all times, not only of the one chosen."""
     catalogue = vault.catalogue
     often = figures.products(catalogue, gifts=gifts)
+    habits = _habits(catalogue, often, today, gifts=gifts)
     with vault.server.main.reading() as reading:
         soon = (today + timedelta(days=SOON)).isoformat()
         ending = figures.guarantees(catalogue, today.isoformat(), soon)
         return {
-            "habits": (habits := _habits(catalogue, often, today, gifts=gifts)),
+            "habits": habits,
             "habits_chart": _habits_chart(habits, today) if habits else None,
             "history": _history(reading, vault, often, gifts=gifts),
             "ending": readable(reading, vault, ending[:SHOWN]),
@@ -74,20 +78,25 @@ def about(vault: OpenVault, today: date, *, gifts: bool) -> dict[str, Any]:
 
 def _habits(catalogue: Catalogue, often: list[int], today: date, *, gifts: bool) -> list[Habit]:
     """The steadiest first; a product that is all there is of its kind is called by the kind."""
-    found: dict[tuple[date, ...], tuple[str, Rhythm]] = {}
-    for kind in figures.kinds(catalogue, gifts=gifts):
-        if regular := _regular(figures.days(catalogue, "kind", kind, gifts=gifts), today):
-            found.setdefault(regular.days, (kind, regular))
-    for product in often:
-        regular = _regular(figures.days(catalogue, "product", product, gifts=gifts), today)
-        if regular and regular.days not in found:
-            found[regular.days] = (_title(catalogue, product, gifts=gifts), regular)
-    named = sorted(found.values(), key=lambda each: (-len(each[1].days), each[1].every, each[0]))
-    return [Habit(shown.capital(name), regular, *_in_words(name, regular.every)) for name, regular in named[:SHOWN]]
+    found: dict[tuple[date, ...], tuple[Thing, Rhythm]] = {}
+    things: list[Thing] = [*figures.kinds(catalogue, gifts=gifts), *often]
+    for thing in things:
+        regular = rhythm(_days(catalogue, thing, gifts=gifts), today)
+        if regular:
+            found.setdefault(regular.days, (thing, regular))
+    steadiest = sorted(found.values(), key=lambda each: (-len(each[1].days), each[1].every))[:SHOWN]
+    return [_habit(catalogue, thing, regular, today, gifts=gifts) for thing, regular in steadiest]
 
 
-def _regular(days: list[str], today: date) -> Rhythm | None:
-    return rhythm((date.fromisoformat(day) for day in days), today)
+def _habit(catalogue: Catalogue, thing: Thing, regular: Rhythm, today: date, *, gifts: bool) -> Habit:
+    name = thing if isinstance(thing, str) else _title(catalogue, thing, gifts=gifts)
+    since = (today - timedelta(days=YEAR)).isoformat()
+    year = [day for day in _days(catalogue, thing, since, gifts=gifts) if day <= today]
+    return Habit(shown.capital(name), regular, year, *_in_words(name, regular.every))
+
+
+def _days(catalogue: Catalogue, thing: Thing, since: str = "", *, gifts: bool) -> list[date]:
+    return [date.fromisoformat(day) for day in figures.days(catalogue, thing, since, gifts=gifts)]
 
 
 def _in_words(name: str, days: int) -> tuple[str, str]:
@@ -113,8 +122,8 @@ def _in_words(name: str, days: int) -> tuple[str, str]:
 
 def _habits_chart(habits: list[Habit], today: date) -> Markup:
     first = today - timedelta(days=YEAR)
-    rows = [(each.name, [(day - first).days / YEAR for day in each.rhythm.days if day >= first]) for each in habits]
-    title = gettext("Days on which you bought each, over twelve months; the table has the rhythm.")
+    rows = [(each.name, [(day - first).days / YEAR for day in reversed(each.year)]) for each in habits]
+    title = gettext("Days on which you bought each, over twelve months; the table has the same days.")
     return charts.dots(rows, gettext("a year ago"), gettext("today"), title)
 
 

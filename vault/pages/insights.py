@@ -72,10 +72,10 @@ class Period:
         begin = f"{today.year - 1}-{today.month + 1:02}" if today.month < 12 else f"{today.year}-01"
         return cls("", begin, today.isoformat()[:7], _months(begin, today))
 
-    def heading(self, paid: str, today: date) -> str:
-        """What was spent in it, as a sentence."""
+    def heading(self, paid: str, first: str, today: date) -> str:
+        """What was spent in it, as a sentence. `first` is the first year of all."""
         kind = self.when if self.when in ("", "all") else "this" if self.when == str(today.year) else "year"
-        return str(gettext(SPENT[kind], sum=paid, year=self.when if kind == "year" else self.buckets[0][:4]))
+        return str(gettext(SPENT[kind], sum=paid, year=self.when if kind == "year" else first))
 
 
 @pages.get("/insights")
@@ -125,7 +125,7 @@ def _spending(catalogue: Catalogue, period: Period, span: Span, currency: str, t
     kinds = figures.spent(catalogue, "kind", span, currency)
     time, average = _by_time(months, period, currency), together / max(len(period.buckets), 1)
     return {
-        "heading": period.heading(_money(together, currency), today),
+        "heading": period.heading(_money(together, currency), months[0].value[:4], today),
         "together": Row("", sum(each.times for each in months), _money(together, currency)),
         "average": "" if len(period.buckets[0]) == 4 else shown.rounded(average, currency),
         "dearest": max((each for each in months if len(each.value) == 7), key=lambda each: each.amount, default=None),
