@@ -64,7 +64,7 @@ def test_the_access_log_and_insights_show_who_looked_when(ada: Ada, bookshop: Bo
         assert today.startswith("23 Nov"), path
         assert "Bookshop (Purchases)" in today
         assert "Kettle Lane Coffee (Purchases)" in today
-        assert yesterday == "22 Nov Bookshop (Purchases) 2"
+        assert yesterday == "22 Nov Bookshop (Purchases) 2 looks"
         assert page.count("heat-4") == 1
     assert "Kettle Lane Coffee looked once in 26 weeks" in ada.looks_at(f"/activity?vendor={coffee.client_id}")
     assert "0 such looks in the last 26 weeks" in ada.looks_at("/activity?outcome=refused")
