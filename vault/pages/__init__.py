@@ -7,7 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, health, home, insights, purchases, security, setup, unlock_page
+    from vault.pages import collection, health, home, insights, language, purchases, security, setup, unlock_page
 
     return [
         home.pages,
@@ -18,4 +18,5 @@ def blueprints() -> list[Blueprint]:
         insights.pages,
         security.pages,
         health.pages,
+        language.pages,
     ]
