@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
-from vault import crypto
+from vault import crypto, figures
 from vault.errors import Locked
 from vault.models import Owner, RecordRow
+from vault.values import Bought
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from vault.opened import OpenVault
     from vault.server import Server
+    from vault.stored import Stored
 
 SHAPE = 2
 SCHEMA = """
@@ -84,7 +86,7 @@ class Catalogue:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         if image is None:
-            self._db.executescript(SCHEMA)
+            self._db.executescript(SCHEMA + figures.SCHEMA)
         else:
             self._db.deserialize(image)
             if self._db.execute("PRAGMA user_version").fetchone()[0] != SHAPE:
@@ -151,13 +153,17 @@ class Catalogue:
             self._db.execute("COMMIT")
 
     def _take(self, vault: OpenVault, number: int, revision: int, box: bytes | None) -> None:
+        figures.forget(self._db, number)
         if box is None:
             self._db.execute("DELETE FROM entries WHERE number = ?", (number,))
             return
+        stored = _opened(vault, number, revision, box)
         self._db.execute(
             f"INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES ({HOLES})",  # noqa: S608
-            _line(vault, number, revision, box),
+            _line(stored) if stored else _damaged(number, revision),
         )
+        if stored:
+            figures.take(self._db, number, stored.record)
 
     def check(self, session: Session, vault: OpenVault) -> None:
         """Compare every row with what is remembered; one that went back, is missing, or returned is damaged."""
@@ -176,6 +182,7 @@ class Catalogue:
             self._db.executemany("UPDATE entries SET damaged = 1 WHERE number = ?", wrong)
             returned = [_damaged(number, at) for number, at in present.items() if number not in remembered]
             self._db.executemany(f"INSERT INTO entries ({COLUMNS}) VALUES ({HOLES})", returned)  # noqa: S608
+            self._db.execute("DELETE FROM figures WHERE number IN (SELECT number FROM entries WHERE damaged)")
             self.checked = True
 
     @property
@@ -191,17 +198,21 @@ class Catalogue:
             return self._db.serialize()
 
 
-def _line(vault: OpenVault, number: int, revision: int, box: bytes) -> Entry:
+def _opened(vault: OpenVault, number: int, revision: int, box: bytes) -> Stored | None:
     from vault.store import unseal
 
     try:
-        stored = unseal(vault, number, revision, box)
+        return unseal(vault, number, revision, box)
     except crypto.Damaged:
-        return _damaged(number, revision)
+        return None
+
+
+def _line(stored: Stored) -> Entry:
     record = stored.record
+    bought = record.bought() or Bought()
     return Entry(
-        number,
-        revision,
+        stored.number,
+        stored.revision,
         record.collection,
         record.part,
         record.day(),
@@ -211,7 +222,12 @@ def _line(vault: OpenVault, number: int, revision: int, box: bytes) -> Entry:
         record.bundle(),
         int(bool(stored.proposes)),
         0,
-        *record.bought(),
+        bought.amount,
+        bought.currency,
+        bought.category,
+        bought.taste,
+        bought.return_by,
+        bought.warranty_until,
     )
 
 

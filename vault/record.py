@@ -16,27 +16,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast, dataclass_transform
+from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
 from marshmallow import RAISE, Schema, ValidationError
 
 from vault.errors import Invalid
 from vault.kinds import Field as Field
 from vault.kinds import schema_field
-from vault.values import Money, When
+from vault.values import Bought, Money, When
 
 T = TypeVar("T")
-
-
-class Bought(NamedTuple):
-    """What the catalogue knows of a purchase: an amount in ten-thousandths, days in ISO 8601 as precise as known."""
-
-    amount: int | None = None
-    currency: str = ""
-    category: str = ""
-    taste: str = ""
-    return_by: str = ""
-    warranty_until: str = ""
 
 
 def labelled(
@@ -217,9 +206,9 @@ class Record:
         """The number of the vendor record it belongs to, or 0."""
         return 0
 
-    def bought(self) -> Bought:
-        """What purchases are narrowed by, added up by, and become due by."""
-        return Bought()
+    def bought(self) -> Bought | None:
+        """What purchases are narrowed by, added up by, and become due by; None for what is no expense."""
+        return None
 
 
 def plain(value: Any) -> Any:

@@ -50,6 +50,7 @@ ROOM = Room(
         Nav("home.home", N_("Home"), "home", 10, short=True),
         Nav("collection.purchases", N_("Purchases"), "bag", 20, short=True),
         Nav("collection.vendors", N_("Vendors"), "shop", 30, short=True),
+        Nav("insights.insights", N_("Insights"), "chart", 50),
         Nav("collection.profile", N_("Profile"), "person", 60),
         Nav("collection.preferences", N_("Preferences"), "sliders", 70),
         Nav("collection.notes", N_("Notes"), "note", 80),

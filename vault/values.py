@@ -7,7 +7,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 # ASCII: there are digits of other scripts, which a vendor's program could not read. The API document repeats these.
 CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -79,6 +79,20 @@ class Money:
             return cls(raw["amount"], raw["currency"])  # the patterns refuse with a TypeError what is no text
         except (KeyError, TypeError):
             raise ValueError("not an amount") from None
+
+
+class Bought(NamedTuple):
+    """What the catalogue knows of a purchase: an amount in ten-thousandths, None where no price is known; the kind of
+    thing; which product it is; days in ISO 8601 as precise as known."""
+
+    amount: int | None = None
+    currency: str = ""
+    category: str = ""
+    product: str = ""
+    gift: bool = False
+    taste: str = ""
+    return_by: str = ""
+    warranty_until: str = ""
 
 
 def whole(amount: Decimal) -> int | None:

@@ -146,6 +146,7 @@ def test_every_page_can_be_used_by_everybody(chromium, served, furnished, axe, w
         "/vendors",
         "/profile",
         "/preferences",
+        "/insights",
         "/notes",
         "/security",
         "/purchases/new",

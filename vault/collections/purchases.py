@@ -9,8 +9,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from vault.errors import N_
-from vault.record import Bought, Record, labelled
-from vault.values import Money, When, whole
+from vault.record import Record, labelled
+from vault.values import Bought, Money, When, whole
 
 FOR_WHOM = {"me": N_("Me"), "gift": N_("A gift"), "household": N_("The household"), "work": N_("Work")}
 TASTE = {"mine": N_("Your taste"), "not_mine": N_("Not your taste")}
@@ -58,11 +58,18 @@ class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a 
         return self.vendor or 0
 
     def bought(self) -> Bought:
-        """Its price, kind, taste and last days."""
+        """The price of the whole line; the same product is known by its code, or else by its name."""
         amount = whole(self.price.decimal) if self.price else None
-        currency = self.price.currency if self.price and amount is not None else ""
-        days = [str(day or "") for day in (self.return_by, self.warranty_until)]
-        return Bought(amount, currency, self.category or "", self.taste or "", *days)
+        return Bought(
+            amount,
+            self.price.currency if self.price and amount is not None else "",
+            self.category or "",
+            self.product_code or self.item,
+            self.for_whom == "gift",
+            self.taste or "",
+            str(self.return_by or ""),
+            str(self.warranty_until or ""),
+        )
 
 
 class Order(

@@ -7,7 +7,19 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, due, files, health, home, language, purchase, security, setup, unlock_page
+    from vault.pages import (
+        collection,
+        due,
+        files,
+        health,
+        home,
+        insights,
+        language,
+        purchase,
+        security,
+        setup,
+        unlock_page,
+    )
     from vault.pages import keys as _keys  # noqa: F401 - adds to the pages of security
     from vault.pages import passkeys as _passkeys  # noqa: F401 - likewise
     from vault.pages import recovery as _recovery  # noqa: F401 - likewise
@@ -20,6 +32,7 @@ def blueprints() -> list[Blueprint]:
         purchase.pages,
         files.pages,
         due.pages,
+        insights.pages,
         security.pages,
         health.pages,
         language.pages,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent, get_currency_name
 from babel.units import format_unit
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
@@ -146,6 +146,11 @@ def month(known: str) -> str:
         return known or str(gettext("Day not known"))
     first = date.fromisoformat(f"{known[:7]}-01")
     words = str(format_date(first, "LLLL" if first.year == today().year else "LLLL y", locale=locale()))
+    return capital(words)
+
+
+def capital(words: str) -> str:
+    """Words that begin with a large letter."""
     return words[:1].upper() + words[1:]
 
 
@@ -157,6 +162,36 @@ def money(amount: Any) -> str:
     return str(
         format_currency(Decimal(plain["amount"]), plain["currency"], locale=locale(), decimal_quantization=False)
     )
+
+
+def rounded(amount: Decimal, currency: str) -> str:
+    """€19, to the whole unit."""
+    pattern = locale().currency_formats["standard"].pattern.replace(".00", "")
+    return str(format_currency(amount, currency, pattern, locale=locale(), currency_digits=False))
+
+
+def brief(plain: float) -> str:
+    """1,500 or 25M, from a round number."""
+    if plain < 100_000:
+        return str(format_decimal(plain, locale=locale()))
+    return str(format_compact_decimal(plain, locale=locale(), fraction_digits=2))
+
+
+def short_money(amount: Decimal, currency: str) -> str:
+    """€18.50, or a long amount to the whole unit, so that there is room for a name beside it."""
+    words = money({"amount": str(amount), "currency": currency})
+    return words if len(words) <= 10 else rounded(amount, currency)
+
+
+def percent(part: Decimal) -> str:
+    """7%, from 0.07."""
+    return str(format_percent(part, locale=locale()))
+
+
+def currency(code: str) -> str:
+    """Euro, from EUR; the code itself where it has no name."""
+    words = str(get_currency_name(code, locale=locale()))
+    return words if words == code else f"{words} ({code})"
 
 
 def total(amounts: Iterable[Any]) -> str:
