@@ -6,7 +6,7 @@ in the answer, so the vendor holds a witness that no entry was taken out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOOK = 600  # seconds
 UNLIMITED = 1 << 40
+AT_ONCE = 500  # entries opened at a time
 
 _NEXT = Statement(
     "INSERT INTO counters (owner_id, grant_id, number) VALUES (:owner, :grant, 1) "
@@ -191,6 +192,19 @@ def entries(
     if before is not None:
         page = [entry for entry in page if (int(entry.at.timestamp()), entry.number) < before]
     return page[:limit]
+
+
+def each(server: Server, owner: bytes, grant: bytes, key: bytes) -> Iterator[Entry]:
+    """Every look of one grant, the oldest first, read in batches."""
+    sealing, after = crypto.RowKey(key), 0
+    mine = select(Access.number, Access.day, Access.box).where(Access.owner_id == owner, Access.grant_id == grant)
+    while True:
+        with server.log.reading() as session:
+            rows = session.execute(mine.where(Access.number > after).order_by(Access.number).limit(AT_ONCE)).all()
+        if not rows:
+            return
+        after = rows[-1].number
+        yield from (_read(sealing, owner, grant, *row) for row in rows)
 
 
 def _read(sealing: crypto.RowKey, owner: bytes, grant: bytes, number: int, day: int, box: bytes) -> Entry:

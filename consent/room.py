@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from consent import following, notices, receipt_rows, reminders, sweeping
+from consent import following, leaving, notices, receipt_rows, reminders, sweeping
 from vault.errors import N_
 from vault.rooms import Nav, Room
 
@@ -61,6 +61,8 @@ ROOM = Room(
     panel=_panel,
     on_change=following.on_change,
     on_unlock=following.on_unlock,
+    on_leave=leaving.end_all,
+    on_erase=leaving.end_all,
     jobs={
         "expire": sweeping.expire,
         "replace": sweeping.replace,
@@ -72,4 +74,5 @@ ROOM = Room(
     sweep=sweeping.sweep,
     commands=_commands,
     export=_export,
+    files=leaving.files,
 )

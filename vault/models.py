@@ -144,6 +144,14 @@ class Job(Main):
     __table_args__ = (Index("jobs_due", "due_at"),)
 
 
+class Certificate(Main):
+    """That a vault was deleted here: all that is left of it, signed, so that whoever has its number can show it."""
+
+    __tablename__ = "certificates"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    box: Mapped[bytes]
+
+
 class Pepper(Keys):
     """The keystore's half of a lock or grant. Without this row nothing opens it again, whatever copy comes back."""
 
@@ -158,11 +166,15 @@ class Pepper(Keys):
 
 
 class Floor(Keys):
-    """The lowest revision of an owner's content that is not an old copy."""
+    """The lowest revision of an owner's content that is not an old copy.
+
+    `leaves_day` is the day (since 1970) from which her vault is deleted; 0 once that has begun; None while she stays.
+    """
 
     __tablename__ = "floors"
     owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
     revision: Mapped[int]
+    leaves_day: Mapped[int | None]
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vault import departure
 from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
@@ -12,6 +13,7 @@ from vault.mail import deliver
 from vault.rooms import Nav, Room
 
 if TYPE_CHECKING:
+    import click
     from flask import Blueprint
 
     from vault.server import Server
@@ -21,6 +23,17 @@ def _pages(server: Server) -> Iterable[Blueprint]:
     from vault.pages import blueprints
 
     return blueprints()
+
+
+def _commands() -> Iterable[click.Command]:
+    from vault import leaving_cli
+
+    return (leaving_cli.export, leaving_cli.open_encrypted, leaving_cli.bring_everything_back, leaving_cli.delete)
+
+
+def _sweep(server: Server) -> None:
+    sweep_locks(server)
+    departure.sweep(server)
 
 
 ROOM = Room(
@@ -34,8 +47,10 @@ ROOM = Room(
         Nav("collection.preferences", N_("Preferences"), "sliders", 70),
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("security.security", N_("Security"), "key", 95),
+        Nav("leaving.export", N_("Export"), "down", 97),
     ),
     on_unlock=furnish,
-    jobs={"mail": deliver, "unmake_lock": unmake_lock},
-    sweep=sweep_locks,
+    jobs={"mail": deliver, "unmake_lock": unmake_lock, "farewell": departure.farewell},
+    sweep=_sweep,
+    commands=_commands,
 )

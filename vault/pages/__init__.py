@@ -7,7 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, health, home, purchases, security, setup, unlock_page
+    from vault.pages import collection, departure, health, home, leaving, purchases, security, setup, unlock_page
 
     return [
         home.pages,
@@ -16,5 +16,7 @@ def blueprints() -> list[Blueprint]:
         collection.pages,
         purchases.pages,
         security.pages,
+        leaving.pages,
+        departure.pages,
         health.pages,
     ]

@@ -38,6 +38,7 @@ NOTICES = {
     "passphrase": N_("Your passphrase is changed, and every other session has ended."),
     "ended": N_("Ended. That session opens nothing any more."),
     "seen": N_("Noted."),
+    "kept": N_("Your vault stays. What others could see has ended and stays ended."),
     "renewed": N_("It goes on."),
     "taken-in": N_("Kept. It is yours now."),
     "dropped": N_("Dropped. Its content is gone."),

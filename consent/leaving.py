@@ -1,0 +1,100 @@
+"""What consent gives to an archive, and what it does when she leaves. Nothing here ever becomes a permission again."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import select
+
+from consent import access, grants, receipt_rows, views
+from consent.access import Entry
+from consent.models import Grant
+from consent.views import GrantView
+from vault import crypto, tables
+from vault.errors import NotFound
+
+if TYPE_CHECKING:
+    from vault.opened import OpenVault
+    from vault.rooms import File
+    from vault.server import Server
+
+FOLDER = "sharing"
+COLUMNS = ("at", "vendor", "grant", "number", "outcome", "what", "records", "purposes")
+
+
+def files(vault: OpenVault) -> Iterator[File]:
+    """Permissions, the looks that were taken, signed receipts, and the screens that they are about."""
+    with vault.server.main.reading() as session:
+        known = views.every(session, vault)
+        kept = receipt_rows.every(session, vault)
+    agreed = [_permission(view) for view in known]
+    yield f"{FOLDER}/permissions.json", [orjson.dumps(agreed, option=orjson.OPT_INDENT_2)]
+    yield f"{FOLDER}/access-log.csv", _table(vault, known)
+    for each in kept:
+        name = f"{FOLDER}/receipts/{each.receipt_id.hex()}"
+        if each.text:
+            yield f"{name}.jwt", [each.text.encode()]
+        if each.has_screen:
+            screen = _screen(vault, each.receipt_id)
+            if screen is not None:
+                yield f"{name}.html", [screen]
+
+
+def _permission(view: GrantView) -> dict[str, Any]:
+    """What was agreed and what became of it. Never a key: a grant cannot be made from this."""
+    said = orjson.loads(view.terms.to_bytes())
+    del said["log_key"]
+    state = {"state": "live" if view.live else "ended", "held": view.held}
+    end = {"cause": view.cause, "ended_on": views.ended_on(view)}
+    return {"grant": view.grant_id.hex(), **state, **end, **said}
+
+
+def _screen(vault: OpenVault, receipt: bytes) -> bytes | None:
+    try:
+        with vault.server.main.reading() as session:
+            return receipt_rows.screen(session, vault, receipt)
+    except (crypto.Damaged, NotFound):
+        return None
+
+
+def _table(vault: OpenVault, known: list[GrantView]) -> Iterator[bytes]:
+    """Every look of every grant, the oldest first, as a table; its times are UTC."""
+    out = io.StringIO(newline="")
+    written = csv.writer(out)
+    out.write("\ufeff")
+    written.writerow(COLUMNS)
+    for view in known:
+        for entry in access.each(vault.server, vault.owner_id, view.grant_id, view.terms.log_key):
+            written.writerow([tables.inert(cell) for cell in _cells(view, entry)])
+            if out.tell() >= tables.ABOUT_ONCE:
+                yield tables.taken(out)
+    yield tables.taken(out)
+
+
+def _cells(view: GrantView, entry: Entry) -> tuple[str, ...]:
+    what = "; ".join(f"{collection}: {', '.join(paths)}" for collection, paths in entry.what.items())
+    return (
+        entry.at.isoformat(),
+        view.terms.client_name,
+        view.grant_id.hex(),
+        str(entry.number),
+        entry.outcome,
+        what,
+        str(entry.count),
+        "; ".join(entry.purposes),
+    )
+
+
+def end_all(server: Server, owner: bytes) -> None:
+    """She leaves: everything that anybody can see ends now, all of it before the first row; then everybody is told."""
+    with server.main.reading() as session:
+        mine = (Grant.owner_id == owner, Grant.state == "live")
+        living = session.scalars(select(Grant.grant_id).where(*mine).order_by(Grant.grant_id)).all()
+    if living:
+        server.keystore.take(owner, *living)
+    for grant in living:
+        grants.end(server, owner, grant, "revoked")

@@ -1,0 +1,100 @@
+"""Deleting the vault: asked for with the passphrase and its name, taken back within a week, and certified."""
+
+from __future__ import annotations
+
+from base64 import b32decode
+from datetime import timedelta
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask_babel import gettext
+
+from vault import departure, proving
+from vault.errors import N_, Busy, NotFound, TooManyTries, VaultError, WrongSecret
+from vault.kit import vault_number
+from vault.pages import session
+from vault.pages.errors import wait_for
+from vault.pages.session import server
+
+pages = Blueprint("departure", __name__)
+
+LABELS = {"passphrase": N_("Present passphrase"), "name": N_("Short name of your vault")}
+NOT_THE_NAME = N_("That is not the short name of this vault.")
+
+
+@pages.get("/delete")
+@session.unlocked
+def delete() -> Response:
+    """What it means; or, once it is asked for, until when it can be taken back."""
+    return _page()
+
+
+@pages.post("/delete")
+@session.unlocked
+def ask() -> Response:
+    """Ask for it: everything that others can see has ended before the answer."""
+    vault = session.vault()
+    name = str(vault.settings.get("handle", ""))
+    if request.form.get("name", "").strip().casefold() != name.casefold():
+        return _page("name", WrongSecret(NOT_THE_NAME))
+    try:
+        proving.prove(vault, request.form.get("passphrase", ""), address=session.address())
+    except (WrongSecret, TooManyTries, Busy) as error:
+        return _page("passphrase", error)
+    departure.ask(vault)
+    return make_response(redirect(url_for("departure.delete"), 303))
+
+
+@pages.post("/delete/keep")
+@session.unlocked
+def keep() -> Response:
+    """Take it back."""
+    kept = departure.keep(session.vault())
+    there = url_for("home.home", notice="kept") if kept else url_for("departure.delete")
+    return make_response(redirect(there, 303))
+
+
+@pages.get("/deleted/<number>")
+def deleted(number: str) -> Response:
+    """The certificate of a vault that was deleted here, for whoever has its number. Needs no vault."""
+    return make_response(render_template("deleted.html", number=number, text=_certificate(number)))
+
+
+@pages.get("/deleted/<number>/certificate.jwt")
+def certificate_file(number: str) -> Response:
+    """The same as a file."""
+    response = Response(_certificate(number), mimetype="application/jwt")
+    response.headers["Content-Disposition"] = 'attachment; filename="deletion-certificate.jwt"'
+    return response
+
+
+def _certificate(number: str) -> str:
+    letters = "".join(each for each in number.upper() if each.isalnum())
+    try:
+        owner = b32decode(letters + "=" * (-len(letters) % 8))
+    except ValueError:
+        raise NotFound from None
+    found = departure.certificate_of(server(), owner)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _page(field: str = "", error: VaultError | None = None) -> Response:
+    vault = session.vault()
+    day = departure.planned(vault.server, vault.owner_id)
+    sentence = gettext(error.sentence) if error else ""
+    page = render_template(
+        "delete.html",
+        leaving=day,
+        last_day=day - timedelta(days=1) if day else None,
+        would=departure.day_of(vault.server.now // departure.DAY + 1 + departure.COOLING_OFF),
+        number=vault_number(vault.owner_id),
+        certificate=departure.address_of(vault.server, vault.owner_id),
+        by_code=vault.opened_by == "recovery",
+        errors={field: (sentence,)} if field else {},
+        wrong=[(field, gettext(LABELS[field]), sentence)] if field else [],
+        typed=request.form.get("name", ""),
+    )
+    response = make_response(page, error.status if error else 200)
+    response.headers.update(wait_for(error) if error else {})
+    return response
