@@ -130,16 +130,17 @@ def remove_client(client_id: str) -> None:
     help="A JWK Set to check by, saved from jwks_uri.  [default: the key of this server]",
 )
 def verify_receipt(file: Path, keys: Path | None) -> None:
-    """Check that the receipt in FILE is as it was signed, and print what it says. Exit code 1 when it is not."""
+    """Check that the receipt or certificate in FILE is as it was signed, and print what it says. Exit code 1 if not."""
     import orjson
 
-    from consent import verifying
-    from consent.receipts import in_words
+    from consent import receipts, verifying
+    from vault import certificate
 
     try:
         known = orjson.loads(keys.read_bytes()) if keys else _own_keys()
-        said = verifying.verify(file.read_text("ascii").strip(), known if isinstance(known, dict) else {})
-        lines = in_words(said)
+        text = file.read_text("ascii").strip()
+        kind = certificate if verifying.typ_of(text) == certificate.TYPE else receipts
+        lines = kind.in_words(verifying.verify(text, known if isinstance(known, dict) else {}, kind.TYPE))
     except verifying.NotSigned as error:
         raise click.ClickException(f"Not verified. {error.reason}") from None
     except UnicodeDecodeError:

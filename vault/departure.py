@@ -133,10 +133,11 @@ def _empty(database: Database, table: Table, owner: bytes) -> None:
     keys = [column for column in table.primary_key if column.name != "owner_id"] or [table.c.owner_id]
     mine = table.c.owner_id == owner
     while True:
-        with database.transaction() as session:
+        with database.reading() as session:
             some = session.execute(select(*keys).where(mine).order_by(*keys).limit(AT_ONCE)).all()
-            if not some:
-                return
+        if not some:
+            return
+        with database.transaction() as session:
             session.execute(delete(table).where(mine, tuple_(*keys).in_([tuple(row) for row in some])))
 
 

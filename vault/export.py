@@ -97,7 +97,7 @@ def document(session: Session, vault: OpenVault, walk: Walk) -> Iterator[bytes]:
         yield (b"" if first else b",\n") + orjson.dumps(entry)
         first = False
     tail = {"damaged": sorted(walk.damaged), "fingerprint": walk.fingerprint}
-    yield b"\n]," + orjson.dumps(tail)[1:-1] + b"\n"
+    yield (b"" if first else b"\n") + b"]," + orjson.dumps(tail)[1:-1] + b"\n"
     for room in vault.server.rooms:
         if room.export is not None:
             yield b"," + orjson.dumps({room.name: room.export(vault)})[1:-1] + b"\n"

@@ -24,6 +24,7 @@ from vault.sealed_archive import NotAnArchive
 LISTING_MOST = 16 << 20  # bytes of a ZIP file's table of contents, and of the manifest
 FILES_MOST = 100_000
 UNPACKED_MOST = 8 << 30  # bytes of all files together
+RATIO_MOST, RATIO_FREE = 200, 64 << 20  # how far they may grow, once they are larger than this
 LINE_MOST = 16 << 20  # bytes of one record
 CHUNK = 1 << 18
 DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError, RuntimeError, KeyError)
@@ -44,7 +45,7 @@ class Archive:
 
     def __init__(self, file: Readable) -> None:
         try:
-            _bounded(file)
+            size = _bounded(file)
             self._zip = zipfile.ZipFile(file)
             self._entries = {entry.filename: entry for entry in self._zip.infolist()}
             manifest = orjson.loads(b"".join(self._unpacked("manifest.json", LISTING_MOST)))
@@ -53,7 +54,9 @@ class Archive:
         except (*DAMAGED, TypeError, crypto.Damaged):
             raise NotAnArchive from None
         together = sum(each.size for each in self.files.values())
-        if manifest["format"] != FORMAT or together > UNPACKED_MOST or len(self.files) > FILES_MOST:
+        if manifest["format"] != FORMAT or len(self.files) > FILES_MOST:
+            raise NotAnArchive
+        if together > min(UNPACKED_MOST, max(RATIO_FREE, RATIO_MOST * size)):
             raise NotAnArchive
         if len(self._entries) != len(self._zip.infolist()) or self._entries.keys() != {*self.files, "manifest.json"}:
             raise NotAnArchive
@@ -100,8 +103,10 @@ class Archive:
                 yield piece
 
 
-def _bounded(file: Readable) -> None:
-    """Refuse a table of contents that would fill the memory: zipfile reads it whole (APPNOTE §4.3.14, §4.3.16)."""
+def _bounded(file: Readable) -> int:
+    """How large a file is, in bytes. zipfile reads the table of contents whole (APPNOTE §4.3.14, §4.3.16), so one that
+    would fill the memory is refused here.
+    """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - (1 << 16) - 98))
     tail = file.read()
@@ -115,10 +120,17 @@ def _bounded(file: Readable) -> None:
     if listing > LISTING_MOST:
         raise NotAnArchive
     file.seek(0)
+    return size
 
 
 def _listed(said: Any) -> Listed:
     path, size, sha256 = said["path"], said["bytes"], said["sha256"]
-    if type(size) is not int or size < 0 or not SHA256.fullmatch(sha256) or type(path) is not str:
+    if type(size) is not int or size < 0 or not SHA256.fullmatch(sha256) or not _harmless(path):
         raise NotAnArchive
     return Listed(path, size, sha256)
+
+
+def _harmless(path: Any) -> bool:
+    """A path that stays where it is unpacked. Nothing is unpacked here, but it may be handed on."""
+    parts = path.split("/") if type(path) is str and path.isprintable() and "\\" not in path else [""]
+    return not {"", ".", ".."} & set(parts) and ":" not in parts[0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import IO, cast
 
-from flask import Blueprint, Response, make_response, render_template, request, stream_with_context
-from flask_babel import gettext
+from flask import Blueprint, Response, make_response, render_template, request
+from flask_babel import get_translations, gettext
 from werkzeug.formparser import FormDataParser
 
 from vault import departure, proving
@@ -29,7 +29,6 @@ AROUND = 1 << 20  # bytes of a form besides the file in it
 LABELS = {
     "passphrase": N_("Present passphrase"),
     "chosen": N_("Passphrase for the archive"),
-    "file": N_("Archive"),
     "opens": N_("Passphrase of the archive"),
 }
 FORMS = {"sealed": "vault", "zip": "zip", "json": "json"}  # a form and how its file's name ends
@@ -52,13 +51,13 @@ def download() -> Response:
         return _page()
     try:
         proving.prove(vault, request.form.get("passphrase", ""), address=session.address())
-        words = Words(gettext, shown.language())
+        words = Words(get_translations().gettext, shown.language())  # which outlives this request
         parts = exported(vault, form, request.form.get("chosen", ""), words=words)
     except TooWeak as error:
         return _page("chosen", error, form=form)
     except (WrongSecret, TooManyTries, Busy) as error:
         return _page("passphrase", error, form=form)
-    response = Response(stream_with_context(parts), mimetype=KINDS[form])
+    response = Response(parts, mimetype=KINDS[form])
     name = f"vault-{vault.server.clock().date().isoformat()}.{FORMS[form]}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
@@ -128,7 +127,8 @@ def _page(
         chosen_form=form,
         field=field,
         errors={field: (sentence,)} if field else {},
-        wrong=[(field, gettext(LABELS[field]), sentence)] if field else [],
+        refused=sentence if field == "file" else gettext("Nothing was written.") if field else "",
+        wrong=[(field, gettext(LABELS[field]), sentence)] if field in LABELS else [],
         by_code=vault.opened_by == "recovery",
     )
     response = make_response(page, error.status if error else 200)
