@@ -47,7 +47,7 @@ ROOM = Room(
         Nav("collection.preferences", N_("Preferences"), "sliders", 70),
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("security.security", N_("Security"), "key", 95),
-        Nav("leaving.export", N_("Export"), "down", 97),
+        Nav("leaving.export", N_("Export"), "download", 97),
     ),
     on_unlock=furnish,
     jobs={"mail": deliver, "unmake_lock": unmake_lock, "farewell": departure.farewell},

@@ -19,7 +19,7 @@ from vault.leaving import TooWeak, exported
 from vault.pages import session, shown
 from vault.pages.errors import wait_for
 from vault.pieces import Spool, TooLarge
-from vault.record import CLASSES
+from vault.record import CLASSES, classes_of
 from vault.sealed_archive import NotAnArchive, is_sealed, open_archive
 from vault.turn import position
 
@@ -113,12 +113,12 @@ def _page(
     vault = session.vault()
     with vault.server.main.reading() as reading:
         empty = position(reading, vault.owner_id).last_record == 0
-    counts = {kind: vault.catalogue.count("collection = ? AND part = ?", *pair) for pair, kind in CLASSES.items()}
+    counts = vault.catalogue.tally("collection", "NOT damaged")
     sentence = gettext(error.sentence) if error else ""
     asked = "fingerprint" in request.args
     page = render_template(
         "export.html",
-        counts=[(kind, count) for kind, count in counts.items() if count],
+        counts=[(_title(name), counts[name]) for name in dict.fromkeys(name for name, _ in CLASSES) if name in counts],
         damaged=vault.catalogue.count("damaged"),
         fingerprint=in_groups(came.fingerprint if came else fingerprint(vault)) if asked or came else "",
         empty=empty,
@@ -134,3 +134,9 @@ def _page(
     response = make_response(page, error.status if error else 200)
     response.headers.update(wait_for(error) if error else {})
     return response
+
+
+def _title(collection: str) -> str:
+    """What the menu calls a collection."""
+    first = classes_of(collection)[0]
+    return str(gettext("Profile") if first.part else gettext(first.title))

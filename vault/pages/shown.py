@@ -16,6 +16,7 @@ from babel.numbers import format_currency, format_decimal
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
+from vault import departure
 from vault.errors import N_
 from vault.pages.session import server
 from vault.record import Field
@@ -215,11 +216,13 @@ def _about_this_page() -> dict[str, Any]:
     vault, moment_now = g.get("vault"), now()
     name = vault.name if vault is not None else ""
     code = request.args.get("notice", "")
+    leaves_on = departure.planned(vault.server, vault.owner_id) if vault is not None else None
     return {
         "lang": language(),
         "you": name,
         "vault_name": gettext("%(name)s’s vault", name=name) if name else gettext("Vault"),
         "here": _here(),
+        "leaves_on": leaves_on.isoformat() if leaves_on is not None and request.blueprint != "departure" else "",
         "notice": gettext(NOTICES[code]) if code in NOTICES else "",
         "today_in_words": str(format_date(moment_now.date(), "full", locale=locale())),
         "weekday": str(format_skeleton("MMMMEEEEd", moment_now.date(), locale=locale())),
