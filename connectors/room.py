@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+import orjson
+
 from connectors import models, resuming, uploads
+from connectors.course import standings
 from vault.errors import N_
 from vault.rooms import Nav, Room
 
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
     import click
     from flask import Blueprint
 
+    from vault.opened import OpenVault
+    from vault.rooms import File
     from vault.server import Server
 
 
@@ -28,6 +34,12 @@ def _commands() -> Iterable[click.Command]:
     return (cli.import_files, demo.command, bench.command)
 
 
+def _files(vault: OpenVault) -> Iterable[File]:
+    """What came of every file that was brought in."""
+    told = [{"import": each.import_id.hex(), "state": each.state, **asdict(each.course)} for each in standings(vault)]
+    return (("imports/imports.json", (orjson.dumps(told, option=orjson.OPT_INDENT_2),)),)
+
+
 TABLES = (models.Import, models.ImportChunk, models.ImportReport)
 
 ROOM = Room(
@@ -37,4 +49,5 @@ ROOM = Room(
     on_unlock=resuming.resume,
     on_erase=uploads.erase,
     commands=_commands,
+    files=_files,
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import select
 
-from consent import access, grants, receipt_rows, views
+from consent import access, grants, inbox, receipt_rows, views
 from consent.access import Entry
 from consent.models import Grant
 from consent.views import GrantView
@@ -34,6 +34,7 @@ def files(vault: OpenVault) -> Iterator[File]:
     agreed = [_permission(view) for view in known]
     yield f"{FOLDER}/permissions.json", [orjson.dumps(agreed, option=orjson.OPT_INDENT_2)]
     yield f"{FOLDER}/access-log.csv", _table(vault, known)
+    yield f"{FOLDER}/inbox.json", [orjson.dumps(_inbox(vault), option=orjson.OPT_INDENT_2)]
     for each in kept:
         name = f"{FOLDER}/receipts/{each.receipt_id.hex()}"
         if each.text:
@@ -51,6 +52,22 @@ def _permission(view: GrantView) -> dict[str, Any]:
     state = {"state": "live" if view.live else "ended", "held": view.held}
     end = {"cause": view.cause, "ended_on": views.ended_on(view)}
     return {"grant": view.grant_id.hex(), **state, **end, **said}
+
+
+def _inbox(vault: OpenVault) -> list[dict[str, Any]]:
+    """What vendors have left and she has not decided about."""
+    with vault.server.main.reading() as session:
+        waiting = inbox.waiting(session, vault, limit=-1)
+    return [
+        {
+            "from": each.name,
+            "client_id": each.client,
+            "at": each.at,
+            "grant": each.grant_id.hex(),
+            "data": dict(each.data),
+        }
+        for each in waiting
+    ]
 
 
 def _screen(vault: OpenVault, receipt: bytes) -> bytes | None:

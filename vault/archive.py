@@ -1,4 +1,4 @@
-"""An archive of everything: one ZIP file that is written as it is read from, and never lies anywhere whole.
+"""An archive of everything: one ZIP file, given out piece by piece, so that memory does not grow with it.
 
 `vault.json` is the whole truth (vault/export.py); the tables and the page are made from the same records, so that
 nobody needs a program of ours. `manifest.json` comes last, with the size and hash of every other file.
@@ -36,7 +36,8 @@ README = N_(
     "               a formula has a ' in front of it.\n"
     "vault.json     All of it, with its history and where it came from, for programs. A vault takes it back from\n"
     "               here.\n"
-    "sharing/       What you allowed to whom, with signed receipts, and every look that was taken.\n"
+    "sharing/       What you allowed to whom, with signed receipts, every look that was taken, and your inbox.\n"
+    "imports/       What came of the files you brought in.\n"
     "manifest.json  A list of the files with their sizes and SHA-256 hashes, and the fingerprint of your records.\n\n"
     "Nothing in here opens anything for anybody: permissions are told of, and never come back to life from here.\n"
     "These files are not encrypted. Keep them where nobody else reads, or take the encrypted form instead.\n\n"

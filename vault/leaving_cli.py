@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 import click
@@ -12,6 +12,7 @@ import click
 from vault.cli import line_of_progress, open_by_passphrase, read_passphrase, running
 
 TO_WRITE = click.File("wb", lazy=True)  # nothing is made or emptied before there is something to write
+TO_READ = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 FORMS = click.Choice(["json", "zip", "sealed"])
 
 
@@ -36,34 +37,37 @@ def export(form: str, output: IO[bytes], handle: str, passphrase_stdin: bool) ->
 
 
 @click.command("open-archive")
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=TO_READ)
 @click.option("--output", type=TO_WRITE, default="-", help="Where to write.  [default: standard output]")
 @click.option("--passphrase-stdin", is_flag=True, help="Read the archive's passphrase from standard input.")
-def open_encrypted(file: IO[bytes], output: IO[bytes], passphrase_stdin: bool) -> None:
+def open_encrypted(file: Path, output: IO[bytes], passphrase_stdin: bool) -> None:
     """Decrypt an archive: FILE, as `vrm export --as sealed` or the Export page made it. Needs no vault."""
     from vault.sealed_archive import NotAnArchive, is_sealed, open_archive
 
-    if not is_sealed(file):
-        raise NotAnArchive
-    shutil.copyfileobj(open_archive(file, read_passphrase(passphrase_stdin, words="Passphrase of the archive")), output)
+    with file.open("rb") as sealed:
+        if not is_sealed(sealed):
+            raise NotAnArchive
+        chosen = read_passphrase(passphrase_stdin, words="Passphrase of the archive")
+        for piece in open_archive(sealed, chosen).pieces():
+            output.write(piece)
 
 
 @click.command("bring-back")
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=TO_READ)
 @click.option("--handle", default="", help="The vault's short name, if there is more than one.")
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase, and that of an encrypted archive.")
-def bring_everything_back(file: IO[bytes], handle: str, passphrase_stdin: bool) -> None:
+def bring_everything_back(file: Path, handle: str, passphrase_stdin: bool) -> None:
     """Take everything from the archive FILE into an empty vault. Doing it again goes on where it stopped."""
     from vault import sessions
     from vault.bringing import bring_back
     from vault.sealed_archive import is_sealed, open_archive
 
-    with running() as server:
+    with running() as server, file.open("rb") as opened:
         keyring = open_by_passphrase(server, handle, from_stdin=passphrase_stdin)
         vault = sessions.for_command(server, keyring)
-        sealed = is_sealed(file)
+        sealed = is_sealed(opened)
         chosen = read_passphrase(passphrase_stdin, words="Passphrase of the archive") if sealed else ""
-        came = bring_back(vault, open_archive(file, chosen) if sealed else file, _progress())
+        came = bring_back(vault, open_archive(opened, chosen) if sealed else opened, _progress())
     click.echo(came.sentence)
     click.echo(f"Fingerprint  {came.fingerprint}")
 

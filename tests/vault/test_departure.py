@@ -20,7 +20,7 @@ from vault.collections.notes import Note
 from vault.errors import Locked, WrongSecret
 from vault.keyring import Keyring
 from vault.kit import vault_number
-from vault.models import Job, Keys, Log, Main
+from vault.models import Job, Key, Keys, Lock, Log, Main, RecordRow
 from vault.server import Server
 from vault.worker import tick
 
@@ -42,6 +42,13 @@ def rows_of(house: Server, owner: bytes) -> dict[str, int]:
                 with database.reading() as session:
                     left[table.name] = session.scalar(counting) or 0
     return {name: count for name, count in left.items() if count}
+
+
+def boxes_of(ada: Ada) -> list[bytes]:
+    """Her locks, keys and records as they lie."""
+    statements = [select(table.box).where(table.owner_id == ada.owner_id) for table in (Lock, Key, RecordRow)]
+    with ada.house.main.reading() as session:
+        return [box for statement in statements for box in session.scalars(statement) if box]
 
 
 def noticed(house: Server) -> set[str]:
@@ -111,12 +118,16 @@ def test_a_deleted_vault_leaves_a_certificate_and_nothing_that_opens(
     ada.removes(ada.buys("A mistake"))
     ada.lets(bookshop, PURCHASES, RECEIPTS, ticks=("item-1",))
     bookshop.reads()
-    before = rows_of(ada.house, bram)
+    before, kept = rows_of(ada.house, bram), boxes_of(ada)
     asks_to_delete(ada)
     clock.passes(days=9)
     tick(ada.house, sweep=True)
     assert rows_of(ada.house, ada.owner_id) == GONE
     assert rows_of(ada.house, bram) == before
+    for database in ada.house.databases:
+        for file in database.file.parent.iterdir():
+            raw = file.read_bytes()
+            assert not [box for box in kept if box in raw], file.name
     with pytest.raises(Locked):
         sessions.open_session(ada.house, ada.session)
     for way in (
@@ -137,13 +148,15 @@ def test_vendors_and_she_are_told_also_after_she_is_gone(
     ada = Ada(house, PASSPHRASE, furnished[2])
     shopfront.visits(ada)
     asks_to_delete(ada)
+    told = reader.Vault(house.main.file, house.keystore.database.file).jobs()
+    assert "Your vault will be deleted" in {payload.get("subject") for _kind, payload in told}
     ada.lets(shopfront)
     clock.passes(days=9)
     departure.sweep(house)
     assert noticed(house) == {"notice", "farewell"}
-    told = dict(reader.Vault(house.main.file, house.keystore.database.file).jobs())
-    assert told["farewell"]["to"] == "ada@home.test"
-    assert departure.certificate_of(house, ada.owner_id) in told["farewell"]["text"]
+    left = dict(reader.Vault(house.main.file, house.keystore.database.file).jobs())
+    assert left["farewell"]["to"] == "ada@home.test"
+    assert departure.certificate_of(house, ada.owner_id) in left["farewell"]["text"]
     house.stop()
 
 

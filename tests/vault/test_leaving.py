@@ -39,6 +39,7 @@ from vault.keyring import Keyring, new_keys, open_keyring
 from vault.leaving import TooWeak, exported
 from vault.models import Owner
 from vault.opened import OpenVault, seal_settings
+from vault.pieces import Spool, TooLarge
 from vault.sealed_archive import open_archive
 from vault.server import Server
 from vault.settings import in_directory, to_environment
@@ -281,6 +282,19 @@ def test_a_damaged_record_is_named_and_the_rest_is_there(ada: Ada) -> None:
     assert 2 not in {each["number"] for each in document["records"]}
 
 
+def test_a_file_on_its_way_lies_nowhere_readable_and_is_bounded(tmp_path: Path) -> None:
+    with Spool(tmp_path, most=3_000_000) as spool:
+        for _time in range(30):
+            spool.write(b"obsidian marmalade" * 5000)
+        file = spool.finish()
+        assert not list(tmp_path.iterdir())
+        spool._file.seek(0)
+        assert b"marmalade" not in spool._file.read()
+        assert b"".join(file.pieces()) == file.read() == b"obsidian marmalade" * 150_000
+    with Spool(tmp_path, most=10) as small, pytest.raises(TooLarge):
+        small.write(b"more than that")
+
+
 # As pages and commands.
 
 
@@ -291,6 +305,7 @@ def test_the_export_page_asks_for_the_passphrase_again(ada: Ada) -> None:
     weak = ada.presses("/export", status=422, form="sealed", passphrase=PASSPHRASE, chosen="kettle").text
     assert "Too short" in weak
     taken = ada.presses("/export", status=200, form="zip", passphrase=PASSPHRASE)
+    assert taken.content_length == len(taken.data)
     assert b"A Kettle" in inside(taken.data)["vault.json"]
     assert re.fullmatch(r'attachment; filename="vault-\d{4}-\d\d-\d\d\.zip"', taken.headers["Content-Disposition"])
     shown = re.search(r'<code class="breaks">([0-9a-f ]{71})</code>', ada.looks_at("/export?fingerprint=show"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import IO, cast
 
 from flask import Blueprint, Response, make_response, render_template, request
-from flask_babel import get_translations, gettext
+from flask_babel import gettext
 from werkzeug.formparser import FormDataParser
 
 from vault import departure, proving
@@ -18,7 +19,7 @@ from vault.fingerprint import in_groups
 from vault.leaving import TooWeak, exported
 from vault.pages import session, shown
 from vault.pages.errors import wait_for
-from vault.pieces import Spool, TooLarge
+from vault.pieces import Pieces, Spool, TooLarge
 from vault.record import CLASSES, classes_of
 from vault.sealed_archive import NotAnArchive, is_sealed, open_archive
 from vault.turn import position
@@ -45,22 +46,42 @@ def export() -> Response:
 @pages.post("/export")
 @session.unlocked
 def download() -> Response:
-    """The file, written while it is sent. Asks for the passphrase again."""
+    """The file. Asks for the passphrase again.
+
+    It is made whole before any of it is sent: what is read for it comes from one snapshot, and whoever fetches slowly
+    would hold that open. So the browser knows how much is to come.
+    """
     vault, form = session.vault(), request.form.get("form", "")
     if form not in FORMS:
         return _page()
     try:
         proving.prove(vault, request.form.get("passphrase", ""), address=session.address())
-        words = Words(get_translations().gettext, shown.language())  # which outlives this request
+        words = Words(gettext, shown.language())
         parts = exported(vault, form, request.form.get("chosen", ""), words=words)
     except TooWeak as error:
         return _page("chosen", error, form=form)
     except (WrongSecret, TooManyTries, Busy) as error:
         return _page("passphrase", error, form=form)
-    response = Response(parts, mimetype=KINDS[form])
+    response = _sent(parts, KINDS[form])
     name = f"vault-{vault.server.clock().date().isoformat()}.{FORMS[form]}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _sent(parts: Iterable[bytes], mimetype: str) -> Response:
+    with ExitStack() as stack:
+        spool = stack.enter_context(Spool(session.server().settings.cache_dir))
+        for part in parts:
+            spool.write(part)
+        file = spool.finish()
+        response = Response(_pieces(file, stack.pop_all()), mimetype=mimetype)
+    response.content_length = file.size
+    return response
+
+
+def _pieces(file: Pieces, held: ExitStack) -> Iterator[bytes]:
+    with held:
+        yield from file.pieces()
 
 
 @pages.post("/export/bring-back")
