@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import select
 
-from consent import access, grants, inbox, receipt_rows, views
+from consent import grants, inbox, receipt_rows, segments, stopping, views
 from consent.access import Entry
 from consent.models import Grant
 from consent.views import GrantView
@@ -79,16 +79,16 @@ def _screen(vault: OpenVault, receipt: bytes) -> bytes | None:
 
 
 def _table(vault: OpenVault, known: list[GrantView]) -> Iterator[bytes]:
-    """Every look of every grant, the oldest first, as a table; its times are UTC."""
+    """Every look of every grant, the latest first, as a table; its times are UTC."""
     out = io.StringIO(newline="")
     written = csv.writer(out)
     out.write("\ufeff")
     written.writerow(COLUMNS)
-    for view in known:
-        for entry in access.each(vault.server, vault.owner_id, view.grant_id, view.terms.log_key):
-            written.writerow([tables.inert(cell) for cell in _cells(view, entry)])
-            if out.tell() >= tables.ABOUT_ONCE:
-                yield tables.taken(out)
+    by_grant = {view.grant_id: view for view in known}
+    for entry in segments.entries(vault, {grant: view.terms.log_key for grant, view in by_grant.items()}):
+        written.writerow([tables.inert(cell) for cell in _cells(by_grant[entry.grant_id], entry)])
+        if out.tell() >= tables.ABOUT_ONCE:
+            yield tables.taken(out)
     yield tables.taken(out)
 
 
@@ -106,12 +106,18 @@ def _cells(view: GrantView, entry: Entry) -> tuple[str, ...]:
     )
 
 
-def end_all(server: Server, owner: bytes) -> None:
-    """She leaves: everything that anybody can see ends now, all of it before the first row; then everybody is told."""
-    with server.main.reading() as session:
-        mine = (Grant.owner_id == owner, Grant.state == "live")
-        living = session.scalars(select(Grant.grant_id).where(*mine).order_by(Grant.grant_id)).all()
-    if living:
-        server.keystore.take(owner, *living)
-    for grant in living:
-        grants.end(server, owner, grant, "revoked")
+def stop(server: Server, owner: bytes) -> None:
+    """She leaves: everything that anybody can see ends in one step; then everybody is told."""
+    if server.keystore.alive(owner, "grant"):
+        stopping.stop_all(server, owner)
+
+
+def end(server: Server, owner: bytes) -> None:
+    """Her peppers are gone: what she has not stopped before ends in the rows too, and everybody is told."""
+    mine = select(Grant.grant_id).where(Grant.owner_id == owner, Grant.state == "live").order_by(Grant.grant_id)
+    while True:
+        with server.main.reading() as session:
+            some = session.scalars(mine.limit(stopping.AT_ONCE)).all()
+        if not some:
+            return
+        grants.end_some(server, owner, some, "revoked", tell_her=False)

@@ -12,8 +12,8 @@ import orjson
 from vault.errors import Invalid
 from vault.export import FORMAT
 from vault.record import CLASSES
-from vault.sealed_archive import NotAnArchive
 from vault.stored import Stored, from_bytes
+from vault.unpacking import NotAnArchive
 
 ENTRY = {"number", "collection", "part", "version", "source", "edits", "origin", "mark", "history", "removed"}
 VERSION = {"collection", "part", "version", "source", "edits", "origin"}

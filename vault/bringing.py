@@ -23,9 +23,8 @@ from vault.fingerprint import Fingerprint
 from vault.keyring import about_key
 from vault.models import Key
 from vault.pieces import Readable
-from vault.sealed_archive import NotAnArchive
 from vault.turn import position
-from vault.unpacking import Archive
+from vault.unpacking import Archive, NotAnArchive
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

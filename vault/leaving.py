@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 from vault.archive import Words, archive
 from vault.errors import N_, VaultError
 from vault.export import export
-from vault.sealed_archive import sealed_archive
+from vault.pieces import Pieces, Readable
+from vault.sealed_file import NotSuchAFile, is_one, open_file, seal
 from vault.strength import strength
+from vault.unpacking import NotAnArchive
 
 if TYPE_CHECKING:
     from vault.opened import OpenVault
+
+
+SEALED = "archive"  # the kind of the sealed file
 
 
 class TooWeak(VaultError):
@@ -37,4 +42,17 @@ def exported(
     judged = strength(passphrase, [vault.name, str(vault.settings.get("handle", ""))])
     if not judged.good:
         raise TooWeak(judged.sentence)
-    return sealed_archive(archive(vault, words, tell), passphrase)
+    return seal(SEALED, archive(vault, words, tell), passphrase)
+
+
+def is_sealed(file: Readable) -> bool:
+    """Is it an encrypted archive?"""
+    return is_one(SEALED, file)
+
+
+def open_archive(file: Readable, passphrase: str) -> Pieces:
+    """The ZIP file in an encrypted archive; all of it has verified. Raises NotAnArchive, WrongSecret, Busy."""
+    try:
+        return open_file(SEALED, file, passphrase)
+    except NotSuchAFile:
+        raise NotAnArchive from None

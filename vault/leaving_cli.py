@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +14,11 @@ from vault.cli import line_of_progress, open_by_passphrase, read_passphrase, run
 TO_WRITE = click.File("wb", lazy=True)  # nothing is made or emptied before there is something to write
 TO_READ = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 FORMS = click.Choice(["json", "zip", "sealed"])
+
+
+def commands() -> Iterable[click.Command]:
+    """What this adds to `vrm`."""
+    return (export, open_encrypted, bring_everything_back, delete)
 
 
 @click.command("export")
@@ -42,13 +47,14 @@ def export(form: str, output: IO[bytes], handle: str, passphrase_stdin: bool) ->
 @click.option("--passphrase-stdin", is_flag=True, help="Read the archive's passphrase from standard input.")
 def open_encrypted(file: Path, output: IO[bytes], passphrase_stdin: bool) -> None:
     """Decrypt an archive: FILE, as `vrm export --as sealed` or the Export page made it. Needs no vault."""
-    from vault.sealed_archive import NotAnArchive, is_sealed, open_archive
+    from vault.leaving import is_sealed, open_archive
+    from vault.unpacking import NotAnArchive
 
     with file.open("rb") as sealed:
         if not is_sealed(sealed):
             raise NotAnArchive
         chosen = read_passphrase(passphrase_stdin, words="Passphrase of the archive")
-        for piece in open_archive(sealed, chosen).pieces():
+        for piece in open_archive(sealed, chosen).parts():
             output.write(piece)
 
 
@@ -60,7 +66,7 @@ def bring_everything_back(file: Path, handle: str, passphrase_stdin: bool) -> No
     """Take everything from the archive FILE into an empty vault. Doing it again goes on where it stopped."""
     from vault import sessions
     from vault.bringing import bring_back
-    from vault.sealed_archive import is_sealed, open_archive
+    from vault.leaving import is_sealed, open_archive
 
     with running() as server, file.open("rb") as opened:
         keyring = open_by_passphrase(server, handle, from_stdin=passphrase_stdin)

@@ -80,10 +80,6 @@ class Pieces:
         self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence])
         return self._at
 
-    def pieces(self) -> Iterator[bytes]:
-        """All of it from the beginning, a piece at a time."""
-        return (self._open(n) for n in range(self._last + 1))
-
     def read(self, length: int = -1) -> bytes:
         end = self.size if length < 0 else min(self._at + length, self.size)
         together = bytearray()
@@ -93,6 +89,10 @@ class Pieces:
             together += some
             self._at += len(some)
         return bytes(together)
+
+    def parts(self) -> Iterator[bytes]:
+        """All of it in its order, piece by piece."""
+        return map(self._open, range(self._last + 1))
 
     def _open(self, n: int) -> bytes:
         last = n == self._last
@@ -153,4 +153,4 @@ class Spool:
 
 
 def _about(archive: bytes, n: int, *, last: bool) -> bytes:
-    return crypto.identity("vrm/1/archive piece", archive, n, int(last))
+    return crypto.identity("vrm/1/piece", archive, n, int(last))

@@ -10,12 +10,14 @@ from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
+from vault.recovering import mend
 from vault.rooms import Nav, Room
 
 if TYPE_CHECKING:
     import click
     from flask import Blueprint
 
+    from vault.opened import OpenVault
     from vault.server import Server
 
 
@@ -27,8 +29,14 @@ def _pages(server: Server) -> Iterable[Blueprint]:
 
 def _commands() -> Iterable[click.Command]:
     from vault import leaving_cli
+    from vault.backup_cli import commands
 
-    return (leaving_cli.export, leaving_cli.open_encrypted, leaving_cli.bring_everything_back, leaving_cli.delete)
+    return (*commands(), *leaving_cli.commands())
+
+
+def _on_unlock(vault: OpenVault) -> None:
+    furnish(vault)
+    mend(vault)
 
 
 def _sweep(server: Server) -> None:
@@ -49,7 +57,7 @@ ROOM = Room(
         Nav("security.security", N_("Security"), "key", 95),
         Nav("leaving.export", N_("Export"), "download", 97),
     ),
-    on_unlock=furnish,
+    on_unlock=_on_unlock,
     jobs={"mail": deliver, "unmake_lock": unmake_lock, "farewell": departure.farewell},
     sweep=_sweep,
     commands=_commands,

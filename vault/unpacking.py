@@ -18,8 +18,8 @@ import orjson
 
 from vault import crypto
 from vault.archive import FORMAT
+from vault.errors import N_, VaultError
 from vault.pieces import Readable
-from vault.sealed_archive import NotAnArchive
 
 LISTING_MOST = 16 << 20  # bytes of a ZIP file's table of contents, and of the manifest
 FILES_MOST = 100_000
@@ -29,6 +29,13 @@ LINE_MOST = 16 << 20  # bytes of one record
 CHUNK = 1 << 18
 DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError, RuntimeError, KeyError)
 SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class NotAnArchive(VaultError):
+    """A file that is no archive, or is not whole. Nothing of it was taken."""
+
+    code, status = "not_an_archive", 422
+    sentence = N_("This file is not an archive of a vault, or it is damaged. Nothing was taken from it.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ def open_archive(raw: bytes, passphrase: str) -> bytes:
     key = open_lock("archive", archive, archive, stretch(passphrase, params), None, params, lock)
     boxes = [rest[at : at + 1_049_677] for at in range(0, len(rest), 1_049_677)]
     return b"".join(
-        open_precious(key, identity("vrm/1/archive piece", archive, n, int(n == len(boxes) - 1)), box)
+        open_precious(key, identity("vrm/1/piece", archive, n, int(n == len(boxes) - 1)), box)
         for n, box in enumerate(boxes)
     )
 
@@ -514,6 +514,7 @@ PLACES: dict[tuple[str, str], tuple[str, Any]] = {
         lambda o, g, receipt: identity("vrm/1/receipt screen", o, g, receipt),
     ),
     ("accesses", "box"): ("owner_id, grant_id, number", lambda o, g, n: identity("vrm/1/access", o, g, n)),
+    ("segments", "box"): ("owner_id, number", lambda o, n: identity("vrm/1/segment", o, n)),
     ("imports", "box"): ("owner_id, import_id", lambda o, i: identity("vrm/1/import", o, i)),
     ("import_chunks", "box"): ("owner_id, import_id, n", lambda o, i, n: identity("vrm/1/upload", o, i, n)),
     ("import_reports", "box"): ("owner_id, import_id, n", lambda o, i, n: identity("vrm/1/import-report", o, i, n)),
@@ -527,7 +528,7 @@ def boxes(main: Path, log: Path) -> list[Box]:
     for (table, column), (parts, about) in PLACES.items():
         source, name = (JOINED, f"d.{column}") if table == "disclosures" else (table, column)
         statement = f"SELECT {parts}, {name} FROM {source} WHERE {name} IS NOT NULL ORDER BY {parts}"
-        for row in rows(log if table == "accesses" else main, statement):
+        for row in rows(log if table in ("accesses", "segments") else main, statement):
             where = " ".join(part.hex() if isinstance(part, bytes) else str(part) for part in row[:-1])
             found.append(Box(table, column, where, about(*row[:-1]), row[-1]))
     return found

@@ -130,7 +130,7 @@ def test_every_kind_of_lock_and_key_is_on_the_page() -> None:
     from vault.keystore import OPENING, SIGNING
 
     kinds = {row[0].strip("`") for row in table_under("Locks")[1:]}
-    assert kinds == {"passphrase", "recovery", "archive", share_links.BEHIND, *PREFIX}
+    assert kinds == {"passphrase", "recovery", share_links.BEHIND, *PREFIX}
     letters = {row[1]: row[0].strip("`") for row in table_under("Bearer strings")[1:]}
     assert letters == dict(PREFIX)
     keys = " ".join(row[0] for row in table_under("Keys")[1:])

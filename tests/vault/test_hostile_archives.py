@@ -17,10 +17,11 @@ from vault import crypto, export, locks, pieces, unpacking
 from vault.bringing import bring_back
 from vault.errors import VaultError, WrongSecret
 from vault.fingerprint import Fingerprint
-from vault.leaving import exported
+from vault.leaving import exported, is_sealed, open_archive
 from vault.opened import OpenVault
-from vault.sealed_archive import BEGIN, NotAnArchive, is_sealed, open_archive
+from vault.unpacking import NotAnArchive
 
+BEGIN = 167  # where the pieces of an encrypted archive begin
 Files = dict[str, bytes]
 Change = Callable[[Files], None]
 

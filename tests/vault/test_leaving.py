@@ -36,11 +36,10 @@ from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
 from vault.errors import WrongSecret
 from vault.keyring import Keyring, new_keys, open_keyring
-from vault.leaving import TooWeak, exported
+from vault.leaving import TooWeak, exported, open_archive
 from vault.models import Owner
 from vault.opened import OpenVault, seal_settings
 from vault.pieces import Spool, TooLarge
-from vault.sealed_archive import open_archive
 from vault.server import Server
 from vault.settings import in_directory, to_environment
 from vault.tables import inert
@@ -290,7 +289,7 @@ def test_a_file_on_its_way_lies_nowhere_readable_and_is_bounded(tmp_path: Path) 
         assert not list(tmp_path.iterdir())
         spool._file.seek(0)
         assert b"marmalade" not in spool._file.read()
-        assert b"".join(file.pieces()) == file.read() == b"obsidian marmalade" * 150_000
+        assert b"".join(file.parts()) == file.read() == b"obsidian marmalade" * 150_000
     with Spool(tmp_path, most=10) as small, pytest.raises(TooLarge):
         small.write(b"more than that")
 

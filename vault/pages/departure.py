@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b32decode
 from datetime import timedelta
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
@@ -10,7 +9,7 @@ from flask_babel import gettext
 
 from vault import departure, proving
 from vault.errors import N_, Busy, NotFound, TooManyTries, VaultError, WrongSecret
-from vault.kit import vault_number
+from vault.kit import owner_of, vault_number
 from vault.pages import session
 from vault.pages.errors import wait_for
 from vault.pages.session import server
@@ -68,12 +67,8 @@ def certificate_file(number: str) -> Response:
 
 
 def _certificate(number: str) -> str:
-    letters = "".join(each for each in number.upper() if each.isalnum())
-    try:
-        owner = b32decode(letters + "=" * (-len(letters) % 8))
-    except ValueError:
-        raise NotFound from None
-    found = departure.certificate_of(server(), owner)
+    owner = owner_of(number)
+    found = departure.certificate_of(server(), owner) if owner else None
     if found is None:
         raise NotFound
     return found

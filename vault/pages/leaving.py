@@ -16,13 +16,13 @@ from vault.bringing import Came, NotEmpty, bring_back
 from vault.errors import N_, Busy, TooManyTries, VaultError, WrongSecret
 from vault.export import fingerprint
 from vault.fingerprint import in_groups
-from vault.leaving import TooWeak, exported
+from vault.leaving import TooWeak, exported, is_sealed, open_archive
 from vault.pages import session, shown
 from vault.pages.errors import wait_for
 from vault.pieces import Pieces, Spool, TooLarge
 from vault.record import CLASSES, classes_of
-from vault.sealed_archive import NotAnArchive, is_sealed, open_archive
 from vault.turn import position
+from vault.unpacking import NotAnArchive
 
 pages = Blueprint("leaving", __name__)
 
@@ -81,7 +81,7 @@ def _sent(parts: Iterable[bytes], mimetype: str) -> Response:
 
 def _pieces(file: Pieces, held: ExitStack) -> Iterator[bytes]:
     with held:
-        yield from file.pieces()
+        yield from file.parts()
 
 
 @pages.post("/export/bring-back")

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "vault_keys_0002"
-down_revision = "vault_keys_0001"
+revision = "vault_keys_0004"
+down_revision = "vault_keys_0003"
 branch_labels = None
 depends_on = None
 
