@@ -120,4 +120,7 @@ def end(server: Server, owner: bytes) -> None:
             some = session.scalars(mine.limit(stopping.AT_ONCE)).all()
         if not some:
             return
-        grants.end_some(server, owner, some, "revoked", tell_her=False)
+        try:
+            grants.end_some(server, owner, some, "revoked", tell_her=False)
+        except NotFound:
+            return  # the owner is not in this database any more

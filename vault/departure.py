@@ -8,12 +8,16 @@ any two of them is finished by the worker.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, delete, insert, select, tuple_
 
 from vault import certificate, crypto, jobs, kit, mail, signing
+from vault.db import taking_away
+from vault.errors import DiskFull
 from vault.models import Certificate, Handle, Key, Lock, Log, Main, Owner
 
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ def ask(vault: OpenVault) -> date:
     day = server.now // DAY + 1 + COOLING_OFF
     server.keystore.leave(owner, day)
     _end_what_others_see(server, owner)
-    with server.main.transaction() as session:
+    with suppress(DiskFull), server.main.transaction() as session:
         mail.queue(session, server, owner, "Your vault will be deleted", _told(server, day_of(day)))
     return day_of(day)
 
@@ -60,7 +64,7 @@ def sweep(server: Server) -> None:
         if day > today:
             _end_what_others_see(server, owner)
         elif _left(server, owner):
-            erase(server, owner)
+            taking_away(server.databases, partial(erase, server, owner))
 
 
 def erase(server: Server, owner: bytes) -> None:
@@ -156,7 +160,10 @@ def _certify(server: Server, owner: bytes) -> None:
 
 def _farewell(session: Session, server: Server, owner: bytes, text: str) -> None:
     found = session.get(Owner, owner)
-    to = mail.open_notice(server, owner, found.notice_box) if found else None
+    try:
+        to = mail.open_notice(server, owner, found.notice_box) if found else None
+    except crypto.Damaged:
+        return  # nobody knows any more whom to tell
     if to is None or not server.settings.smtp_url:
         return
     words = (
