@@ -42,7 +42,7 @@ def ask(vault: OpenVault) -> date:
     server.keystore.leave(owner, day)
     _end_what_others_see(server, owner)
     with suppress(DiskFull), server.main.transaction() as session:
-        mail.queue(session, server, owner, "Your vault will be deleted", _told(server, day_of(day)))
+        _tell(session, server, owner, day_of(day))
     return day_of(day)
 
 
@@ -166,20 +166,30 @@ def _farewell(session: Session, server: Server, owner: bytes, text: str) -> None
         return  # nobody knows any more whom to tell
     if to is None or not server.settings.smtp_url:
         return
+    say = mail.speaker(session, server, owner)
     words = (
-        "Your vault has been deleted, as you asked. Below is the signed certificate; keep it if you like. "
-        f"It can also be fetched here: {address_of(server, owner)}\n\n{text}\n"
+        say("Your vault has been deleted, as you asked. Below is the signed certificate; keep it if you like.")
+        + "\n\n"
+        + say("It can also be fetched here:")
+        + f" {address_of(server, owner)}\n\n{text}\n"
     )
-    payload = {"to": to, "subject": "Your vault has been deleted", "text": words}
+    payload = {"to": to, "subject": say("Your vault has been deleted"), "text": words}
     jobs.enqueue(session, server, NOBODY, "farewell", payload)
 
 
-def _told(server: Server, day: date) -> str:
-    return (
-        "Somebody who knows your passphrase has asked to delete your vault. Nobody can see anything in it any more.\n\n"
-        f"On {day.isoformat()} it will be deleted for good. Until then you can take that back: unlock it and press "
-        f'"Keep my vault".\n\n{server.settings.issuer}/delete\n'
+def _tell(session: Session, server: Server, owner: bytes, day: date) -> None:
+    say = mail.speaker(session, server, owner)
+    text = (
+        say(
+            "Somebody who knows your passphrase has asked to delete your vault. Nobody else can see anything in it now."
+        )
+        + "\n\n"
+        + say("It will be deleted for good on: %(day)s") % {"day": day.isoformat()}
+        + "\n\n"
+        + say("Until then you can take that back: unlock it, and keep your vault.")
+        + f"\n{server.settings.issuer}/delete\n"
     )
+    mail.queue(session, server, owner, say("Your vault will be deleted"), text)
 
 
 def _about(owner: bytes) -> bytes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from vault import crypto, deriving, inbox, lock_rows, locks, sandbox, unlock
+from vault import crypto, deriving, inbox, languages, lock_rows, locks, sandbox, unlock
 from vault.errors import N_, Closed, Invalid, NotFound
 from vault.keyring import Keyring, new_keys, opened_keys
 from vault.mail import seal_notice
@@ -28,8 +28,18 @@ def set_up_address(server: Server) -> str | None:
     return None if instance.claimed else f"/setup/{crypto.tag(server.keys.tag, 'set-up', instance.id)[:20].hex()}"
 
 
-def set_up(server: Server, *, handle: str, name: str, passphrase: str, notice: str | None, first: bool) -> Keyring:
+def set_up(
+    server: Server,
+    *,
+    handle: str,
+    name: str,
+    passphrase: str,
+    notice: str | None,
+    first: bool,
+    language: str = languages.SOURCE,
+) -> Keyring:
     """A new vault with two ways to unlock: passphrase and recovery code. `first` claims the one-time address.
+    Mails will be in `language`.
 
     The code stays in her sealed settings until she has shown that she has it. Raises Invalid, Closed.
     """
@@ -49,7 +59,7 @@ def set_up(server: Server, *, handle: str, name: str, passphrase: str, notice: s
         session.execute(
             insert(Owner).values(
                 owner_id=owner,
-                notice_box=seal_notice(server, owner, notice),
+                notice_box=seal_notice(server, owner, notice, language),
                 settings_box=seal_settings(keyring, settings),
                 inbox_box=inbox.seal_public_half(server, owner, keyring["inbox"]),
             )

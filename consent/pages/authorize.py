@@ -121,9 +121,11 @@ def _offer(asked: Asked) -> Response:
 
 def _form_page(asked: Asked, template: str, status: int = 200, **values: object) -> Response:
     """A page with a form whose answer leads back to the vendor."""
+    request_uri = request.values.get("request_uri", "")
     page = render_template(
         template,
-        request_uri=request.values.get("request_uri", ""),
+        request_uri=request_uri,
+        same_page=url_for("authorize.ask", request_uri=request_uri, client_id=asked.client_id),
         action=url_for("authorize.decide"),
         **values,
     )

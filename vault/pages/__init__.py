@@ -7,7 +7,18 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, departure, health, home, leaving, purchases, security, setup, unlock_page
+    from vault.pages import (
+        collection,
+        departure,
+        health,
+        home,
+        language,
+        leaving,
+        purchases,
+        security,
+        setup,
+        unlock_page,
+    )
 
     return [
         home.pages,
@@ -19,4 +30,5 @@ def blueprints() -> list[Blueprint]:
         leaving.pages,
         departure.pages,
         health.pages,
+        language.pages,
     ]
