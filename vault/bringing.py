@@ -40,8 +40,8 @@ class NotEmpty(VaultError):
 
     code, status = "not_empty", 409
     sentence = N_(
-        "This vault is not empty. An archive is only taken into an empty one, so that nothing is doubled or "
-        "overwritten. Nothing was changed."
+        "Something was written into this vault before, if only to be removed again. An archive is only taken into an "
+        "empty one, so that nothing is doubled or overwritten. Nothing was changed."
     )
 
 
