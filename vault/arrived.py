@@ -15,8 +15,8 @@ from vault.record import CLASSES
 from vault.stored import Stored, from_bytes
 from vault.unpacking import NotAnArchive
 
-ENTRY = {"number", "collection", "part", "version", "source", "edits", "origin", "mark", "history", "removed"}
-VERSION = {"collection", "part", "version", "source", "edits", "origin"}
+VERSION = {"collection", "part", "version", "source", "edits", "origin"}  # the members of a record's box
+ENTRY = {*VERSION, "number", "mark", "history"}
 REMOVED = {"number", "removed", "mark", "history"}
 MARK, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[a-z_]{1,40}")

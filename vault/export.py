@@ -12,7 +12,7 @@ from sqlalchemy import select
 from vault import crypto, mail, store
 from vault.fingerprint import Fingerprint
 from vault.models import Owner, RecordRow, Version
-from vault.stored import Stored
+from vault.stored import Stored, to_bytes
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -126,12 +126,5 @@ def _head(session: Session, vault: OpenVault) -> dict[str, Any]:
 
 
 def _plain(stored: Stored) -> dict[str, Any]:
-    shown = {
-        "collection": stored.kind.collection,
-        "part": stored.kind.part,
-        "version": stored.kind.version,
-        "source": stored.source,
-        "edits": stored.edits,
-        "origin": stored.origin,
-    }
-    return {name: value for name, value in shown.items() if value not in ("", {}, None)}
+    """What lies in a record's box, in today's form."""
+    return dict(orjson.loads(to_bytes(stored)))
