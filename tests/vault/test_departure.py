@@ -196,7 +196,7 @@ def test_a_power_cut_after_any_step_is_finished_by_the_next_round(ada: Ada, book
     asks_to_delete(ada)
     ada.lets(bookshop)
     clock.passes(days=9)
-    cuts, again = 0, 6  # what is done anew in every round takes fewer steps than that
+    cuts, again = 0, 5  # what is done anew in every round takes fewer steps than that
     while True:
         cuts += 1
         power = Power(fails_at=min(cuts, again))
@@ -207,7 +207,7 @@ def test_a_power_cut_after_any_step_is_finished_by_the_next_round(ada: Ada, book
         if cuts > 1:
             assert not any(ada.house.keystore.alive(ada.owner_id, kind) for kind in ("lock", "session", "grant"))
             assert not departure.keep(ada.vault)
-    assert 12 < cuts < 99
+    assert 9 < cuts < 99
     assert rows_of(ada.house, ada.owner_id) == GONE
     assert len(noticed(ada.house)) >= 1
 
