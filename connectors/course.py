@@ -83,22 +83,28 @@ def mine(vault: OpenVault, import_id: bytes) -> tuple[ColumnElement[bool], Colum
     return Import.owner_id == vault.owner_id, Import.import_id == import_id
 
 
+def about_import(owner: bytes, import_id: bytes) -> bytes:
+    """The identity of the box with an import's course."""
+    return crypto.identity("vrm/1/import", owner, import_id)
+
+
+def about_report(owner: bytes, import_id: bytes, n: int) -> bytes:
+    """The identity of a box of its report."""
+    return crypto.identity("vrm/1/import-report", owner, import_id, n)
+
+
 def seal_course(vault: OpenVault, import_id: bytes, course: Course) -> bytes:
     """What the row of an import holds."""
-    about = crypto.identity("vrm/1/import", vault.owner_id, import_id)
-    return crypto.seal(vault.keyring["files"], about, crypto.pad(orjson.dumps(vars(course))), key_id=_key_id(vault))
+    about = about_import(vault.owner_id, import_id)
+    return vault.keyring.seal("files", about, crypto.pad(orjson.dumps(vars(course))))
 
 
 def open_course(vault: OpenVault, import_id: bytes, box: bytes) -> Course:
     """The other way. Raises crypto.Damaged."""
-    about = crypto.identity("vrm/1/import", vault.owner_id, import_id)
-    said = orjson.loads(crypto.open_box(vault.keyring["files"], about, box))
+    about = about_import(vault.owner_id, import_id)
+    said = orjson.loads(vault.keyring.open("files", about, box))
     known = {each.name for each in dataclasses.fields(Course)}
     return Course(**{name: value for name, value in said.items() if name in known})
-
-
-def _key_id(vault: OpenVault) -> int:
-    return vault.keyring.keys["files"][0]
 
 
 def standing(vault: OpenVault, import_id: bytes) -> Standing:
@@ -134,9 +140,9 @@ def _if_it_opens(vault: OpenVault, import_id: bytes, box: bytes) -> Course:
 def add_report(session: Session, vault: OpenVault, import_id: bytes, course: Course, lines: list[ReportLine]) -> None:
     """Write down refused and left out lines, in the transaction that counts them."""
     for at in range(0, len(lines), REPORT_LINES):
-        about = crypto.identity("vrm/1/import-report", vault.owner_id, import_id, course.reports)
+        about = about_report(vault.owner_id, import_id, course.reports)
         content = crypto.pad(orjson.dumps([tuple(line) for line in lines[at : at + REPORT_LINES]]))
-        box = crypto.seal(vault.keyring["files"], about, content, key_id=_key_id(vault))
+        box = vault.keyring.seal("files", about, content)
         row = {"owner_id": vault.owner_id, "import_id": import_id, "n": course.reports, "box": box}
         session.execute(insert(ImportReport).values(**row))
         course.reports += 1
@@ -150,7 +156,7 @@ def report(vault: OpenVault, import_id: bytes) -> list[ReportLine]:
         boxes = {row.n: row.box for row in session.execute(select(ImportReport.n, ImportReport.box).where(*this))}
     found: list[ReportLine] = []
     for n in range(count):
-        about = crypto.identity("vrm/1/import-report", vault.owner_id, import_id, n)
-        said: list[Any] = orjson.loads(crypto.open_box(vault.keyring["files"], about, boxes.get(n)))
+        about = about_report(vault.owner_id, import_id, n)
+        said: list[Any] = orjson.loads(vault.keyring.open("files", about, boxes.get(n)))
         found += [ReportLine(*line) for line in said]
     return found

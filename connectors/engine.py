@@ -23,6 +23,7 @@ from connectors.reading import ZIP, Event, FileRefused, Progress, Recognised, re
 from connectors.uploads import SealedUpload, drop_chunks
 from vault import crypto, store
 from vault.errors import N_, Invalid
+from vault.keyring import hold
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -264,6 +265,7 @@ class _Run:
 
     def _save(self, session: Session, course: Course, **values: object) -> None:
         """Raises Lost unless the lease is still held; nothing of the transaction is committed then."""
+        hold(session, self.vault.keyring)
         box = seal_course(self.vault, self.import_id, course)
         held = (*mine(self.vault, self.import_id), Import.lease_id == self.lease, Import.state == "running")
         saved = session.execute(update(Import).where(*held).values(box=box, **values))

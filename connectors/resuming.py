@@ -14,7 +14,8 @@ from connectors.engine import alive, run
 from connectors.models import Import
 from connectors.uploads import drop_chunks, tidy
 from vault import crypto
-from vault.errors import N_, NotFound
+from vault.errors import N_, Locked, NotFound
+from vault.keyring import hold
 from vault.logs import log
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _until_it_ends(vault: OpenVault, import_id: bytes) -> None:
                     vault.server.catalogues.of(vault)  # caught up here, before a page has to wait for it
                 return
             time.sleep(PAUSE)
-    except (NotFound, crypto.Damaged, SQLAlchemyError, OSError) as error:
+    except (NotFound, Locked, crypto.Damaged, SQLAlchemyError, OSError) as error:
         log.error("import_failed", reason=type(error).__name__)
     finally:
         with _lock:
@@ -81,6 +82,7 @@ def end(vault: OpenVault, import_id: bytes) -> None:
 def _decide(vault: OpenVault, import_id: bytes, *, stopped: bool, state: str = "waiting", sentence: str = "") -> None:
     """Take the lease from whoever runs it and write down what she said. Whatever is over stays as it is."""
     with vault.server.main.transaction() as session:
+        hold(session, vault.keyring)
         box = session.scalar(select(Import.box).where(*mine(vault, import_id), Import.state.in_(UNDER_WAY)))
         if box is None:
             return

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from connectors import models, resuming, uploads
-from connectors.course import standings
+from connectors import course, models, resuming, uploads
 from vault.errors import N_
-from vault.rooms import Nav, Room
+from vault.rooms import Boxes, Nav, Room
 
 if TYPE_CHECKING:
     import click
@@ -36,7 +35,9 @@ def _commands() -> Iterable[click.Command]:
 
 def _files(vault: OpenVault) -> Iterable[File]:
     """What came of every file that was brought in."""
-    told = [{"import": each.import_id.hex(), "state": each.state, **asdict(each.course)} for each in standings(vault)]
+    told = [
+        {"import": each.import_id.hex(), "state": each.state, **asdict(each.course)} for each in course.standings(vault)
+    ]
     return (("imports/imports.json", (orjson.dumps(told, option=orjson.OPT_INDENT_2),)),)
 
 
@@ -50,4 +51,9 @@ ROOM = Room(
     on_erase=uploads.erase,
     commands=_commands,
     files=_files,
+    boxes=(
+        Boxes(models.Import.box, "files", course.about_import, ("owner_id", "import_id")),
+        Boxes(models.ImportChunk.box, "files", uploads.about_chunk, ("owner_id", "import_id", "n"), at_once=4),
+        Boxes(models.ImportReport.box, "files", course.about_report, ("owner_id", "import_id", "n")),
+    ),
 )

@@ -15,6 +15,7 @@ from connectors.course import Course, mine, seal_course
 from connectors.models import Import, ImportChunk, ImportReport
 from vault import crypto
 from vault.errors import N_, VaultError
+from vault.keyring import hold
 
 if TYPE_CHECKING:
     from vault.opened import OpenVault
@@ -59,6 +60,7 @@ class Arriving:
         box = seal_course(self.vault, self.import_id, self.course)
         row = {"state": "arriving", "lease_until": now + ARRIVAL, "started_day": now // DAY, "box": box}
         with self.vault.server.main.transaction() as session:
+            hold(session, self.vault.keyring)
             session.execute(insert(Import).values(owner_id=owner, import_id=self.import_id, **row))
 
     def write(self, data: bytes) -> int:
@@ -77,11 +79,12 @@ class Arriving:
         return 0
 
     def _keep(self, piece: bytes) -> None:
-        about = _about_chunk(self.vault.owner_id, self.import_id, self.course.chunks)
-        box = crypto.seal(self.vault.keyring["files"], about, piece, key_id=self.vault.keyring.keys["files"][0])
+        about = about_chunk(self.vault.owner_id, self.import_id, self.course.chunks)
+        box = self.vault.keyring.seal("files", about, piece)
         row = {"owner_id": self.vault.owner_id, "import_id": self.import_id, "n": self.course.chunks, "box": box}
         later = self.vault.server.now + ARRIVAL
         with self.vault.server.main.transaction() as session:
+            hold(session, self.vault.keyring)
             session.execute(insert(ImportChunk).values(**row))
             session.execute(update(Import).where(*mine(self.vault, self.import_id)).values(lease_until=later))
         self.course.chunks += 1
@@ -92,13 +95,15 @@ class Arriving:
             self._keep(bytes(self._ahead))
         box = seal_course(self.vault, self.import_id, self.course)
         with self.vault.server.main.transaction() as session:
+            hold(session, self.vault.keyring)
             waiting = {"state": "waiting", "lease_until": 0, "box": box}
             session.execute(update(Import).where(*mine(self.vault, self.import_id)).values(**waiting))
         self._finished = True
         return self.import_id
 
 
-def _about_chunk(owner: bytes, import_id: bytes, n: int) -> bytes:
+def about_chunk(owner: bytes, import_id: bytes, n: int) -> bytes:
+    """The identity of a piece of an upload."""
     return crypto.identity("vrm/1/upload", owner, import_id, n)
 
 
@@ -123,7 +128,7 @@ class SealedUpload:
         this = (ImportChunk.owner_id == owner, ImportChunk.import_id == self._import_id, ImportChunk.n == n)
         with self._vault.server.main.reading() as session:
             box = session.scalar(select(ImportChunk.box).where(*this))
-        piece = crypto.open_box(self._vault.keyring["files"], _about_chunk(owner, self._import_id, n), box)
+        piece = self._vault.keyring.open("files", about_chunk(owner, self._import_id, n), box)
         if n >= self._chunks or len(piece) != min(PIECE, self.size - n * PIECE):
             raise crypto.Damaged
         return piece

@@ -46,14 +46,15 @@ def decided(whole: Terms, details: Details, decision: Decision, *, now: int, log
         given_at=now,
         until=now + decision.days * DAY,
         log_key=log_key,
-        items=_items(details, decision),
+        items=items_allowed(details, decision),
         deposits=tuple(item for item in details.deposits if item.number in decision.items),
         looks=looks,
         looks_per_day=per_day,
     )
 
 
-def _items(details: Details, decision: Decision) -> tuple[VaultData, ...]:
+def items_allowed(details: Details, decision: Decision) -> tuple[VaultData, ...]:
+    """The items to see as she decided them."""
     return tuple(
         item.chosen(tuple(decision.fields[item.number]), gifts=item.number in decision.gifts)
         for item in details.items

@@ -13,6 +13,7 @@ from consent.models import Denial
 from consent.pushed import Asked
 from consent.terms import DAY
 from vault import crypto
+from vault.keyring import hold
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -34,8 +35,8 @@ def remember(session: Session, vault: OpenVault, asked: Asked, *, never: bool, i
     server, owner, tag = vault.server, vault.owner_id, _tag(vault, asked)
     box = None
     if instead is not None:
-        key_id, files = vault.keyring.keys["files"]
-        box = crypto.seal(files, about_denial(owner, tag), crypto.pad(offer.said(instead)), key_id=key_id)
+        hold(session, vault.keyring)
+        box = vault.keyring.seal("files", about_denial(owner, tag), crypto.pad(offer.said(instead)))
     vendor = grants.vendor_tag(server, owner, asked.client_id)
     session.execute(delete(Denial).where(Denial.owner_id == owner, Denial.request_tag == tag))
     row = {"owner_id": owner, "request_tag": tag, "vendor_tag": vendor, "day": server.now // DAY, "never": never}
@@ -68,7 +69,7 @@ def offered(session: Session, vault: OpenVault, asked: Asked) -> bool:
     ).all()
     for tag, box in rows:
         try:
-            raw = crypto.open_box(vault.keyring["files"], about_denial(vault.owner_id, tag), box)
+            raw = vault.keyring.open("files", about_denial(vault.owner_id, tag), box)
         except crypto.Damaged:
             return False
         said: list[dict[str, Any]] = orjson.loads(raw)

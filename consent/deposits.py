@@ -226,6 +226,8 @@ def _insert(server: Server, opening: Opening, item: VaultDeposit, row: dict[str,
             taken = session.execute(update(Grant).where(*live, Grant.version == found.version).values(state="live"))
             if taken.rowcount != 1 or _over_quota(session, server, opening, item):  # type: ignore[attr-defined]
                 return False
+            if (inbox.public_half(session, server, opening.owner_id) or (0,))[0] != crypto.key_id_of(row["box"]):
+                return False  # her keys were changed meanwhile; sealed once more, it opens
             session.execute(insert(Deposit).values(**row))
     except IntegrityError:
         return False

@@ -45,7 +45,7 @@ def on_unlock(vault: OpenVault) -> None:
     with vault.server.main.reading() as session:
         daily = [view for view in views.live(session, vault) if any(item.daily for item in view.terms.items)]
     if daily:
-        with her_turn(vault.server, vault.owner_id) as turn:
+        with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
             for view in views.live(turn.session, vault):
                 if view.key is not None and not view.old:
                     refresh_daily(turn, vault, view)

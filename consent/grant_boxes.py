@@ -38,6 +38,16 @@ def about(owner: bytes, grant: bytes, what: str, *version: int) -> bytes:
     return crypto.identity(KINDS[what], owner, grant, *version)
 
 
+def about_copy(owner: bytes, grant: bytes) -> bytes:
+    """Identity of her copy of a grant's key."""
+    return about(owner, grant, "copy")
+
+
+def about_memory(owner: bytes, grant: bytes, version: int) -> bytes:
+    """Identity of her memory of a grant."""
+    return about(owner, grant, "memory", version)
+
+
 def seal_memory(vault: OpenVault, grant: bytes, version: int, terms: Terms) -> bytes:
     """What stays of a grant after its end: what was agreed, and the key of its log."""
     return crypto.seal(

@@ -55,7 +55,7 @@ def _lessen(vault: OpenVault, grant: bytes, event: str, less: Callable[[Terms], 
     with vault.server.main.reading() as session:
         at = position(session, vault.owner_id)  # first: what is read after it may be newer
         ready = _lessened(session, vault, grant, less)
-    with her_turn(vault.server, vault.owner_id) as turn:
+    with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
         if turn.before != at or views.read(turn.session, vault, grant) != ready.view:
             ready = _lessened(turn.session, vault, grant, less)
         if not ready.terms.empty:
@@ -140,7 +140,7 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
 
     `shown` is the digest of that preview; False when it has changed since, and she must look again.
     """
-    with her_turn(vault.server, vault.owner_id) as turn:
+    with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
         view = views.read(turn.session, vault, grant)
         if not view.live or view.held != "old copy":
             raise NotFound

@@ -110,7 +110,7 @@ def screen(session: Session, vault: OpenVault, receipt: bytes) -> bytes:
     if row is None or row.screen_box is None:
         raise NotFound
     place = about("screen", vault.owner_id, row.grant_id, receipt)
-    return zlib.decompress(crypto.open_box(vault.keyring["files"], place, row.screen_box))
+    return zlib.decompress(vault.keyring.open("files", place, row.screen_box))
 
 
 def vendors_copy(session: Session, owner: bytes, grant: bytes, key: bytes) -> str | None:
@@ -168,13 +168,18 @@ def _kept(session: Session, vault: OpenVault, where: Any) -> list[Kept]:
 
 def _open(vault: OpenVault, row: Receipt) -> Kept:
     kind: Kind = "end" if row.kind == "end" else "consent"
-    key = vault.server.keys.seal if kind == "end" else vault.keyring["files"]
     kept = Kept(row.receipt_id, row.grant_id, kind, row.day, None, None, row.screen_box is not None)
     try:
-        text = crypto.open_box(key, about_row(row), row.box).decode().rstrip()
+        text = _opened(vault, row).decode().rstrip()
     except crypto.Damaged:
         return kept
     return replace(kept, text=text, said=verifying.payload_of(text))
+
+
+def _opened(vault: OpenVault, row: Receipt) -> bytes:
+    if row.kind == "end":
+        return crypto.open_box(vault.server.keys.seal, about_row(row), row.box)
+    return vault.keyring.open("files", about_row(row), row.box)
 
 
 def _padded(text: str) -> bytes:
@@ -183,8 +188,17 @@ def _padded(text: str) -> bytes:
 
 def about_row(row: Receipt) -> bytes:
     """The identity of a receipt's box."""
-    parts = (row.owner_id, row.grant_id, row.receipt_id, row.kind, row.revision, row.day)
-    return crypto.identity("vrm/1/receipt", *parts)
+    return about_receipt(row.owner_id, row.grant_id, row.receipt_id, row.kind, row.revision, row.day)
+
+
+def about_receipt(owner: bytes, grant: bytes, receipt: bytes, kind: str, revision: int, day: int) -> bytes:
+    """The same of its columns."""
+    return crypto.identity("vrm/1/receipt", owner, grant, receipt, kind, revision, day)
+
+
+def about_screen(owner: bytes, grant: bytes, receipt: bytes) -> bytes:
+    """The identity of her copy of the screen."""
+    return about("screen", owner, grant, receipt)
 
 
 def about(what: Literal["copy", "screen"], owner: bytes, grant: bytes, receipt: bytes) -> bytes:

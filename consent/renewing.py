@@ -41,7 +41,7 @@ def renew(vault: OpenVault, grant: bytes, days: int, *, shown: bytes) -> bool:
     Raises NotFound for an ended one, and for days she cannot choose.
     """
     server = vault.server
-    with her_turn(server, vault.owner_id) as turn:
+    with her_turn(server, vault.owner_id, keyring=vault.keyring) as turn:
         view = views.read(turn.session, vault, grant)
         if not view.live or view.old or view.held == "old copy" or days not in choices(view.terms, server.now):
             raise NotFound

@@ -6,9 +6,23 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from consent import following, leaving, notices, receipt_rows, reminders, segments, stopping, sweeping, views
+from consent import (
+    denials,
+    deposits,
+    following,
+    grant_boxes,
+    leaving,
+    notices,
+    receipt_rows,
+    reminders,
+    segments,
+    stopping,
+    sweeping,
+    views,
+)
+from consent.models import Denial, Deposit, Grant, Receipt, Segment
 from vault.errors import N_, DiskFull
-from vault.rooms import Nav, Room
+from vault.rooms import Boxes, Nav, Room
 
 if TYPE_CHECKING:
     import click
@@ -85,4 +99,21 @@ ROOM = Room(
     commands=_commands,
     export=_export,
     files=leaving.files,
+    boxes=(
+        Boxes(Grant.copy_box, "root", grant_boxes.about_copy, ("owner_id", "grant_id")),
+        Boxes(Grant.memory_box, "root", grant_boxes.about_memory, ("owner_id", "grant_id", "version")),
+        Boxes(Denial.offer_box, "files", denials.about_denial, ("owner_id", "request_tag")),
+        Boxes(Deposit.box, "inbox", deposits.about_deposit, ("owner_id", "grant_id", "deposit_id")),
+        Boxes(
+            Receipt.box,
+            "files",
+            receipt_rows.about_receipt,
+            ("owner_id", "grant_id", "receipt_id", "kind", "revision", "day"),
+            only=Receipt.kind == "consent",
+        ),
+        Boxes(
+            Receipt.screen_box, "files", receipt_rows.about_screen, ("owner_id", "grant_id", "receipt_id"), at_once=20
+        ),
+        Boxes(Segment.box, "files", segments.about, ("owner_id", "number"), at_once=20, database="log"),
+    ),
 )

@@ -26,6 +26,7 @@ from consent.chain import Head, Verdict
 from consent.models import Access, Segment
 from consent.terms import DAY
 from vault import crypto
+from vault.keyring import hold
 
 if TYPE_CHECKING:
     from vault.opened import OpenVault
@@ -167,13 +168,14 @@ def _next(vault: OpenVault, end: Head, log_keys: Mapping[bytes, bytes]) -> bytes
 
 def _append(vault: OpenVault, number: int, content: bytes) -> bool:
     """Write a segment after the last one; False when another process has written one meanwhile."""
-    key_id, key = vault.keyring.keys["files"]
-    box = crypto.seal(key, about(vault.owner_id, number), crypto.pad(zlib.compress(content)), key_id=key_id)
+    box = vault.keyring.seal("files", about(vault.owner_id, number), crypto.pad(zlib.compress(content)))
     newest = select(func.max(Segment.number)).where(Segment.owner_id == vault.owner_id)
-    with vault.server.log.transaction() as session:
-        if (session.scalar(newest) or 0) >= number:
-            return False
-        session.execute(insert(Segment).values(owner_id=vault.owner_id, number=number, box=box))
+    with vault.server.main.transaction() as main:
+        hold(main, vault.keyring)  # or this segment might end under a key that is just being changed
+        with vault.server.log.transaction() as session:
+            if (session.scalar(newest) or 0) >= number:
+                return False
+            session.execute(insert(Segment).values(owner_id=vault.owner_id, number=number, box=box))
     return True
 
 
@@ -200,7 +202,7 @@ def _contents(vault: OpenVault, *, newest_first: bool) -> Iterator[tuple[int, by
 
 def _opened(vault: OpenVault, number: int, box: bytes) -> bytes | None:
     try:
-        return zlib.decompress(crypto.open_box(vault.keyring["files"], about(vault.owner_id, number), box))
+        return zlib.decompress(vault.keyring.open("files", about(vault.owner_id, number), box))
     except crypto.Damaged:
         return None
 

@@ -52,6 +52,13 @@ class Choice:
     views: int | None = None
     asks: bool = False
 
+    @property
+    def sensitive(self) -> bool:
+        """Would it let somebody reach her, or see what she keeps to herself?"""
+        places = (each.split("/", 1) for each in self.fields if "/" in each)
+        known = (collection_paths(collection).get(path) for collection, path in places)
+        return bool(self.gifts) or any(each is not None and each.sensitive for each in known)
+
 
 class Made(NamedTuple):
     """A new grant, and the string that shows what it gives: known here and then to whoever has it."""
@@ -183,7 +190,7 @@ def make(vault: OpenVault, choice: Choice, passphrase: str, *, shown: bytes, scr
 
     with server.main.reading() as session:
         ready = prepare(session)
-    with new_pepper(server, owner, grant) as pepper, her_turn(server, owner) as turn:
+    with new_pepper(server, owner, grant) as pepper, her_turn(server, owner, keyring=vault.keyring) as turn:
         if turn.before != ready.at:  # something of hers was written in between
             ready = prepare(turn.session)
         if not crypto.same(ready.digest, shown):

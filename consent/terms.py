@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 import vault.collections  # noqa: F401 - states the record classes
+from consent.purposes import DANGEROUS
 from vault.record import Field, collection_paths
 
 DAY = 86400  # seconds
@@ -70,6 +71,12 @@ class VaultData:
     def daily(self) -> bool:
         """Does what it shows depend on the day?"""
         return bool(self.delay) or any(self.known[path].daily for path in self.fields if path in self.known)
+
+    @property
+    def sensitive(self) -> bool:
+        """Would it let somebody reach her, see what she keeps to herself, or advertise with what they see?"""
+        fields = (self.known[path] for path in self.fields if path in self.known)
+        return self.gifts or self.purpose in DANGEROUS or any(each.sensitive for each in fields)
 
     def chosen(self, optional: Sequence[str], *, gifts: bool) -> VaultData:
         """As she allows it: necessary fields, the optional ones she ticked, gifts if she said so."""

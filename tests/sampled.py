@@ -12,3 +12,8 @@ T = TypeVar("T")
 def some(repeats: Sequence[T]) -> Sequence[T]:
     """Those of this run; the most different ones stand first."""
     return repeats if os.environ.get("VRM_TEST_ALL") else repeats[:2]
+
+
+def thinned(repeats: Sequence[T], *, first: int, then_every: int) -> Sequence[T]:
+    """The first few and then every so manyth; all of them where VRM_TEST_ALL is set."""
+    return repeats if os.environ.get("VRM_TEST_ALL") else [*repeats[:first], *repeats[first::then_every]]

@@ -36,6 +36,7 @@ README = N_(
     "               a formula has a ' in front of it.\n"
     "vault.json     All of it, with its history and where it came from, for programs. A vault takes it back from\n"
     "               here.\n"
+    "attachments/   The files you attached, each under the number of its record.\n"
     "sharing/       What you allowed to whom, with signed receipts, every look that was taken, and your inbox.\n"
     "imports/       What came of the files you brought in.\n"
     "manifest.json  A list of the files with their sizes and SHA-256 hashes, and the fingerprint of your records.\n\n"

@@ -55,6 +55,22 @@ def forget(server: Server, **who: str) -> None:
         session.execute(delete(Attempt).where(Attempt.tag.in_(tags)))
 
 
+def once(server: Server, what: str, value: str, *, until: int) -> bool:
+    """Is this the first use of something that may be used once, and that is good until then anyway?"""
+    known = _tag(server, what, value)
+    with server.main.transaction() as session:
+        if session.get(Attempt, known) is not None:
+            return False
+        session.execute(insert(Attempt).values(tag=known, count=1, until=until))
+    return True
+
+
+def sweep(server: Server) -> None:
+    """The worker's part: tries that nobody counts any more."""
+    with server.main.transaction() as session:
+        session.execute(delete(Attempt).where(Attempt.until <= server.now - FORGOTTEN))
+
+
 def _delay(kind: str, count: int) -> int:
     over = count - FREE[kind]
     return 0 if over <= 0 else min(LONGEST[kind], 2 ** min(over, 12))

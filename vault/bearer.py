@@ -40,7 +40,7 @@ class Bearer:
 
     def text(self, route_key: bytes) -> str:
         """The string to hand out."""
-        raw = crypto.route(route_key, _xor(self.owner_id, self.lock_id)) + self.lock_id + self.secret
+        raw = place(self.owner_id, self.lock_id, route_key) + self.secret
         raw += crc32(raw).to_bytes(4, "big")
         return f"vrm_{PREFIX[self.kind]}_{_letters(raw)}"
 
@@ -58,8 +58,19 @@ def parse(text: str, kind: Kind, route_key: bytes) -> Bearer | None:
     raw = urlsafe_b64decode(shape[2] + "=")
     if len(raw) != LENGTH or crc32(raw[:-4]).to_bytes(4, "big") != raw[-4:] or _letters(raw) != shape[2]:
         return None
-    lock_id, secret = raw[16:32], raw[32:64]
-    return Bearer(kind, _xor(crypto.route(route_key, raw[:16], back=True), lock_id), lock_id, secret)
+    owner_id, lock_id = placed(raw[:32], route_key)
+    return Bearer(kind, owner_id, lock_id, raw[32:64])
+
+
+def place(owner_id: bytes, lock_id: bytes, route_key: bytes) -> bytes:
+    """Route and lock id, 32 bytes: where a lock is, told to nobody but this server. Also what a passkey goes by."""
+    return crypto.route(route_key, _xor(owner_id, lock_id)) + lock_id
+
+
+def placed(where: bytes, route_key: bytes) -> tuple[bytes, bytes]:
+    """Owner and lock id of a place; of 32 other bytes, ids that nothing has."""
+    lock_id = where[ID_LENGTH:]
+    return _xor(crypto.route(route_key, where[:ID_LENGTH], back=True), lock_id), lock_id
 
 
 def _letters(raw: bytes) -> str:

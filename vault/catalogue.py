@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import select
 
 from vault import crypto
+from vault.errors import Locked
 from vault.models import Owner, RecordRow
 
 if TYPE_CHECKING:
@@ -24,29 +25,34 @@ if TYPE_CHECKING:
     from vault.opened import OpenVault
     from vault.server import Server
 
-SHAPE = 1
+SHAPE = 2
 SCHEMA = """
 CREATE TABLE meta (revision INTEGER NOT NULL);
 INSERT INTO meta VALUES (0);
 CREATE TABLE entries (
   number INTEGER PRIMARY KEY, revision INTEGER NOT NULL, collection TEXT NOT NULL, part TEXT NOT NULL,
   day TEXT NOT NULL, vendor INTEGER NOT NULL, title TEXT NOT NULL, facet TEXT NOT NULL, bundle TEXT NOT NULL,
-  proposes INTEGER NOT NULL, damaged INTEGER NOT NULL
+  proposes INTEGER NOT NULL, damaged INTEGER NOT NULL, amount INTEGER, currency TEXT NOT NULL, category TEXT NOT NULL,
+  taste TEXT NOT NULL, return_by TEXT NOT NULL, warranty_until TEXT NOT NULL
 );
 CREATE INDEX by_day ON entries (collection, part, day DESC, number DESC);
 CREATE INDEX by_vendor ON entries (vendor, day DESC);
 CREATE INDEX by_facet ON entries (collection, part, facet, damaged);
 CREATE INDEX by_kind_and_vendor ON entries (collection, part, vendor, day DESC);
 CREATE INDEX by_bundle ON entries (bundle) WHERE bundle <> '';
+CREATE INDEX by_category ON entries (category) WHERE category <> '';
+CREATE INDEX by_currency ON entries (currency) WHERE currency <> '';
+CREATE INDEX by_taste ON entries (taste) WHERE taste <> '';
+CREATE INDEX by_return ON entries (return_by) WHERE return_by <> '';
+CREATE INDEX by_warranty ON entries (warranty_until) WHERE warranty_until <> '';
 CREATE INDEX by_proposal ON entries (number) WHERE proposes;
 CREATE INDEX by_damage ON entries (number) WHERE damaged;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
-COLUMNS = "number, revision, collection, part, day, vendor, title, facet, bundle, proposes, damaged"
 
 
 class Entry(NamedTuple):
-    """One line of the catalogue."""
+    """One line of the catalogue. `amount` is in ten-thousandths of the currency, None where no price is known."""
 
     number: int
     revision: int
@@ -59,6 +65,16 @@ class Entry(NamedTuple):
     bundle: str
     proposes: int
     damaged: int
+    amount: int | None = None
+    currency: str = ""
+    category: str = ""
+    taste: str = ""
+    return_by: str = ""
+    warranty_until: str = ""
+
+
+COLUMNS = ", ".join(Entry._fields)
+HOLES = ", ".join("?" * len(Entry._fields))
 
 
 class Catalogue:
@@ -100,6 +116,11 @@ class Catalogue:
         with self._lock:
             return dict(self._db.execute(statement, values).fetchall())
 
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What a statement finds. It is written in code, values are bound."""
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
+
     def titles(self, numbers: Iterable[int]) -> dict[int, str]:
         """Titles by number."""
         wanted = sorted(set(numbers))
@@ -139,7 +160,7 @@ class Catalogue:
             self._db.execute("DELETE FROM entries WHERE number = ?", (number,))
             return
         self._db.execute(
-            f"INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+            f"INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES ({HOLES})",  # noqa: S608
             _line(vault, number, revision, box),
         )
 
@@ -159,7 +180,7 @@ class Catalogue:
             wrong = [(number,) for number, revision in remembered.items() if present.get(number, -1) < revision]
             self._db.executemany("UPDATE entries SET damaged = 1 WHERE number = ?", wrong)
             returned = [_damaged(number, at) for number, at in present.items() if number not in remembered]
-            self._db.executemany("INSERT INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?)", returned)
+            self._db.executemany(f"INSERT INTO entries ({COLUMNS}) VALUES ({HOLES})", returned)  # noqa: S608
             self.checked = True
 
     @property
@@ -195,6 +216,7 @@ def _line(vault: OpenVault, number: int, revision: int, box: bytes) -> Entry:
         record.bundle(),
         int(bool(stored.proposes)),
         0,
+        *record.bought(),
     )
 
 
@@ -213,7 +235,12 @@ class Catalogues:
     def of(self, vault: OpenVault) -> Catalogue:
         """Her catalogue, opened or built if need be, caught up and checked."""
         with self._lock:
-            known = self._open.pop(vault.owner_id, None)
+            known = self._open.get(vault.owner_id)
+            if known and known[1].keyring.keys != vault.keyring.keys:
+                if known[1].keyring.keys["catalogue"] > vault.keyring.keys["catalogue"]:
+                    raise Locked  # her keys were changed under this request, which could read nothing new
+                known = None
+            self._open.pop(vault.owner_id, None)
             catalogue = known[0] if known else _fetch(vault)
             self._open[vault.owner_id] = catalogue, vault
             while len(self._open) > 1 and sum(each.size for each, _ in self._open.values()) > self.budget:
@@ -260,7 +287,7 @@ def _fetch(vault: OpenVault) -> Catalogue:
     """Open the sealed image; whatever is wrong with it or too new for this database, build from the rows instead."""
     try:
         catalogue = Catalogue(
-            crypto.open_box(vault.keyring["catalogue"], _about(vault), _file(vault.server, vault.owner_id).read_bytes())
+            vault.keyring.open("catalogue", _about(vault), _file(vault.server, vault.owner_id).read_bytes())
         )
     except (OSError, crypto.Damaged, sqlite3.DatabaseError):
         return Catalogue()
@@ -273,7 +300,7 @@ def _save(catalogue: Catalogue, vault: OpenVault) -> None:
     if catalogue.saved == catalogue.revision:
         return
     file = _file(vault.server, vault.owner_id)
-    box = crypto.seal(vault.keyring["catalogue"], _about(vault), catalogue.image())
+    box = vault.keyring.seal("catalogue", _about(vault), catalogue.image())
     fresh = file.with_suffix(f".{crypto.random_bytes(4).hex()}")
     try:
         fresh.write_bytes(box)

@@ -26,6 +26,7 @@ class Field:
     help: str = ""
     required: bool = False
     private: bool = False
+    sensitive: bool = False
     choices: Mapping[str, str] = dataclasses.field(default_factory=dict)
     refers: str = ""
     between: tuple[int, int] | None = None

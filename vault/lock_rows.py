@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 
-from vault import crypto, locks
+from vault import attempts, crypto, locks
 from vault.keyring import Keyring, open_keyring
 from vault.models import Lock
 
@@ -42,19 +42,22 @@ def living_of(server: Server, owner: bytes, kind: str) -> Any:
     return living(server, of_kind(server, owner, kind))
 
 
-def of_kind(server: Server, owner: bytes, kind: str) -> Sequence[Any]:
+def of_kind(server: Server, owner: bytes, *kinds: str) -> Sequence[Any]:
     with server.main.reading() as session:
         return session.execute(
-            select(Lock.owner_id, Lock.lock_id, Lock.kind, Lock.params, Lock.box)
-            .where(Lock.owner_id == owner, Lock.kind == kind)
+            select(Lock.owner_id, Lock.lock_id, Lock.kind, Lock.params, Lock.used_at, Lock.box)
+            .where(Lock.owner_id == owner, Lock.kind.in_(kinds))
             .order_by(Lock.lock_id)
         ).all()
 
 
 def living(server: Server, rows: Sequence[Any]) -> Any:
     """The lock that opens. While a passphrase is being replaced there may be two; the dead one has no pepper."""
-    alive = [row for row in rows if row.kind == "recovery" or server.keystore.pepper(row.owner_id, row.lock_id)]
-    return alive[0] if alive else None
+    return next(iter(all_living(server, rows)), None)
+
+
+def all_living(server: Server, rows: Sequence[Any]) -> list[Any]:
+    return [row for row in rows if row.kind == "recovery" or server.keystore.pepper(row.owner_id, row.lock_id)]
 
 
 def open_with(server: Server, row: Any, secret: bytes) -> Keyring | None:
@@ -84,6 +87,7 @@ def unmake_lock(server: Server, owner: bytes, payload: Mapping[str, Any]) -> Non
 
 def sweep_locks(server: Server) -> None:
     """The worker's part: rows of locks whose pepper is gone, or whose session ran out, are removed."""
+    attempts.sweep(server)
     with server.main.reading() as session:
         rows = session.execute(
             select(Lock.owner_id, Lock.lock_id, Lock.expires_at)

@@ -2,9 +2,9 @@
 
     KEK = HKDF-SHA256(ikm = secret, salt = pepper, info = id("vrm/1/kek", kind, owner, lock))
 
-The secret is what Argon2id made of a passphrase, the secret of a bearer string, or a recovery code. The pepper lies in
-the keystore; only the recovery code does without, because it must work when the keystore is lost. Opening the box *is*
-the verification: there is no hash to compare.
+The secret is what Argon2id made of a passphrase, what a passkey gives (WebAuthn PRF), the secret of a bearer string, or
+a recovery code. The pepper lies in the keystore; only the recovery code does without, because it must work when the
+keystore is lost. Opening the box *is* the verification: there is no hash to compare.
 """
 
 from __future__ import annotations
@@ -52,6 +52,17 @@ def passphrase_secret(passphrase: str, params: bytes) -> bytes:
     if len(params) != 28:
         raise crypto.Damaged
     return crypto.stretch(passphrase, params[12:], crypto.Cost.from_bytes(params[:12]))
+
+
+def passkey_params(credential: bytes, public_key: bytes) -> bytes:
+    """Credential id and public key (COSE, RFC 9052 §7), as stored beside a passkey's lock and bound to it."""
+    return len(credential).to_bytes(2, "big") + credential + public_key
+
+
+def read_passkey_params(params: bytes) -> tuple[bytes, bytes]:
+    """The other way."""
+    end = 2 + int.from_bytes(params[:2], "big")
+    return params[2:end], params[end:]
 
 
 def new_recovery_code() -> bytes:

@@ -129,6 +129,23 @@ class Version(Main):
     )
 
 
+class AttachmentRow(Main):
+    """A file of a record: `box` holds what is known of it, `content` the file. `removed`: taken away, for some days."""
+
+    __tablename__ = "attachments"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    attachment_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    number: Mapped[int]
+    revision: Mapped[int]
+    removed: Mapped[bool]
+    box: Mapped[bytes]
+    content: Mapped[bytes]
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "number"], ["records.owner_id", "records.number"], name="attachments_record"),
+        Index("attachments_number", "owner_id", "number"),
+    )
+
+
 class Job(Main):
     """Something to be done later, written in the same transaction as what announces it. Times: seconds since 1970."""
 

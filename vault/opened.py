@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenVault:
-    """Her keys and where her rows are. `opened_by` is the kind of lock that opened this session."""
+    """Her keys and where her rows are. `opened_by` is the kind of lock that opened this session.
+
+    `proved_at` is when she last showed that it is she, `ends_at` when this session ends by itself if nothing more
+    happens: seconds since 1970.
+    """
 
     server: Server = field(repr=False)
     keyring: Keyring = field(repr=False)
@@ -25,6 +29,8 @@ class OpenVault:
     opened_by: str = "passphrase"
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
     lost: int = 0
+    proved_at: int = 0
+    ends_at: int = 0
 
     @property
     def owner_id(self) -> bytes:
@@ -42,13 +48,17 @@ class OpenVault:
         return self.server.catalogues.of(self)
 
 
+def about_settings(owner: bytes) -> bytes:
+    """The identity of the box with her settings."""
+    return crypto.identity("vrm/1/settings", owner)
+
+
 def seal_settings(keyring: Keyring, settings: dict[str, Any]) -> bytes:
     """Her settings as a box: her name, and her recovery code until she has confirmed that she has it."""
-    about = crypto.identity("vrm/1/settings", keyring.owner_id)
-    return crypto.seal(keyring["files"], about, crypto.pad(orjson.dumps(settings)), key_id=keyring.keys["files"][0])
+    return keyring.seal("files", about_settings(keyring.owner_id), crypto.pad(orjson.dumps(settings)))
 
 
 def open_settings(keyring: Keyring, box: bytes) -> dict[str, Any]:
     """The other way. Raises crypto.Damaged."""
-    raw = crypto.open_box(keyring["files"], crypto.identity("vrm/1/settings", keyring.owner_id), box)
+    raw = keyring.open("files", about_settings(keyring.owner_id), box)
     return dict(orjson.loads(raw))

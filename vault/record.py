@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast, dataclass_transform
 
 from marshmallow import RAISE, Schema, ValidationError
 
@@ -28,22 +28,38 @@ from vault.values import Money, When
 T = TypeVar("T")
 
 
+class Bought(NamedTuple):
+    """What the catalogue knows of a purchase: an amount in ten-thousandths, days in ISO 8601 as precise as known."""
+
+    amount: int | None = None
+    currency: str = ""
+    category: str = ""
+    taste: str = ""
+    return_by: str = ""
+    warranty_until: str = ""
+
+
 def labelled(
     label: str,
     *,
     help: str = "",  # noqa: A002 - the word for it
     default: Any = dataclasses.MISSING,
     private: bool = False,
+    sensitive: bool = False,
     one_of: Mapping[str, str] | None = None,
     refers: str = "",
     between: tuple[int, int] | None = None,
     long: bool = False,
 ) -> Any:
-    """A stored field. `private` keeps it out of every grant unless it is ticked by name."""
+    """A stored field. `private` keeps it out of every grant unless it is ticked by name.
+
+    Before anybody is let see what is `sensitive` or `private`, she shows once more that it is she.
+    """
     words = {
         "label": label,
         "help": help,
         "private": private,
+        "sensitive": sensitive or private,
         "choices": one_of or {},
         "refers": refers,
         "between": between,
@@ -201,6 +217,10 @@ class Record:
         """The number of the vendor record it belongs to, or 0."""
         return 0
 
+    def bought(self) -> Bought:
+        """What purchases are narrowed by, added up by, and become due by."""
+        return Bought()
+
 
 def plain(value: Any) -> Any:
     """JSON for a field's value."""
@@ -233,6 +253,7 @@ def _field(each: dataclasses.Field[Any], hint: Any) -> Field:
         help=words["help"],
         required=required,
         private=words["private"],
+        sensitive=words["sensitive"],
         choices=words["choices"],
         refers=words["refers"],
         between=words["between"],

@@ -53,7 +53,7 @@ def mend(vault: OpenVault) -> None:
     with server.main.reading() as session:
         box = session.scalar(select(Owner.inbox_box).where(Owner.owner_id == owner))
     if box is None and "inbox" in vault.keyring.keys:
-        made = inbox.seal_public_half(server, owner, vault.keyring["inbox"])
+        made = inbox.seal_public_half(server, owner, *vault.keyring.keys["inbox"])
         with server.main.transaction() as session:
             mine = (Owner.owner_id == owner, Owner.inbox_box.is_(None))
             session.execute(update(Owner).where(*mine).values(inbox_box=made))

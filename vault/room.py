@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vault import departure
+from vault import attachments, departure, files_along, rekeying
+from vault.attached import about_content, about_known
 from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
+from vault.models import AttachmentRow, Owner, RecordRow, Version
+from vault.opened import about_settings
 from vault.recovering import mend
-from vault.rooms import Nav, Room
+from vault.rooms import Boxes, Nav, Room
+from vault.stored import about_record
 
 if TYPE_CHECKING:
     import click
@@ -37,6 +41,7 @@ def _commands() -> Iterable[click.Command]:
 def _on_unlock(vault: OpenVault) -> None:
     furnish(vault)
     mend(vault)
+    rekeying.resume(vault)
 
 
 def _sweep(server: Server) -> None:
@@ -57,8 +62,23 @@ ROOM = Room(
         Nav("security.security", N_("Security"), "key", 95),
         Nav("leaving.export", N_("Export"), "download", 97),
     ),
+    on_change=attachments.follow,
     on_unlock=_on_unlock,
-    jobs={"mail": deliver, "unmake_lock": unmake_lock, "farewell": departure.farewell},
+    jobs={
+        "mail": deliver,
+        "unmake_lock": unmake_lock,
+        "farewell": departure.farewell,
+        attachments.JOB: attachments.erase,
+    },
     sweep=_sweep,
     commands=_commands,
+    files=files_along.files,
+    bring=files_along.bring,
+    boxes=(
+        Boxes(RecordRow.box, "records", about_record, ("owner_id", "number", "revision")),
+        Boxes(Version.box, "records", about_record, ("owner_id", "number", "revision")),
+        Boxes(Owner.settings_box, "files", about_settings, ("owner_id",)),
+        Boxes(AttachmentRow.box, "files", about_known, ("owner_id", "attachment_id", "number", "revision", "removed")),
+        Boxes(AttachmentRow.content, "files", about_content, ("owner_id", "attachment_id", "number"), at_once=2),
+    ),
 )

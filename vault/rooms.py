@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import click
     from _typeshed.wsgi import WSGIApplication
     from flask import Blueprint
     from markupsafe import Markup
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import InstrumentedAttribute
 
     from vault.opened import OpenVault
     from vault.server import Server
@@ -33,6 +35,26 @@ class Nav:
     short: bool = False
 
 
+Under = Literal["root", "records", "files", "inbox"]  # which of her keys
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """A column of boxes under one of her keys, stated so that they can be sealed anew when her keys are changed.
+
+    `about` makes a box's identity of the columns `of`; `only` narrows the rows to those under her key; `at_once` is how
+    many are sealed anew in one transaction. `database` is where it lies, if that is not main.
+    """
+
+    column: InstrumentedAttribute[Any]
+    under: Under
+    about: Callable[..., bytes]
+    of: Sequence[str]
+    only: ColumnElement[bool] | None = None
+    at_once: int = 200
+    database: Literal["main", "log"] = "main"
+
+
 def _nothing(*_args: Any) -> tuple[()]:
     return ()
 
@@ -47,7 +69,8 @@ class Room:
     again until that is done; `on_erase` before her rows are deleted, when her keys are gone already; `jobs` by kind;
     `calls` are jobs that wait for somebody else's server, and so are done apart; `sweep` is the worker's look for
     unfinished things; `checks` are doctor's sentences. `export` is a room's part of vault.json; `files` are those it
-    adds to an archive, and `bring(vault, path, pieces)` takes one of them back, True if it is the room's own.
+    adds to an archive, and `bring(vault, path, pieces)` takes one of them back, True if it is the room's own. `boxes`
+    are the columns that lie under her keys.
     """
 
     name: str
@@ -67,3 +90,4 @@ class Room:
     export: Callable[[OpenVault], Mapping[str, Any]] | None = None
     files: Callable[[OpenVault], Iterable[File]] = _nothing
     bring: Callable[[OpenVault, str, Iterable[bytes]], bool] | None = None
+    boxes: Sequence[Boxes] = ()

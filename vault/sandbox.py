@@ -48,7 +48,7 @@ def _make(server: Server) -> None:
     keyring = Keyring(OWNER, root, opened_keys(OWNER, root, keys))
     boxes = {
         "settings_box": seal_settings(keyring, {"name": NAME, "handle": ""}),
-        "inbox_box": inbox.seal_public_half(server, OWNER, keyring["inbox"]),
+        "inbox_box": inbox.seal_public_half(server, OWNER, *keyring.keys["inbox"]),
     }
     with suppress(IntegrityError):  # a crash may have left this much
         server.keystore.welcome(OWNER)

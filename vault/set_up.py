@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from vault import crypto, deriving, inbox, languages, lock_rows, locks, sandbox, unlock
+from vault import choices, crypto, deriving, inbox, languages, lock_rows, locks, sandbox, unlock
 from vault.errors import N_, Closed, Invalid, NotFound
-from vault.keyring import Keyring, new_keys, opened_keys
+from vault.keyring import Keyring, hold, new_keys, opened_keys
 from vault.mail import seal_notice
 from vault.models import Handle, Instance, Owner
 from vault.opened import OpenVault, seal_settings
@@ -61,7 +61,7 @@ def set_up(
                 owner_id=owner,
                 notice_box=seal_notice(server, owner, notice, language),
                 settings_box=seal_settings(keyring, settings),
-                inbox_box=inbox.seal_public_half(server, owner, keyring["inbox"]),
+                inbox_box=inbox.seal_public_half(server, owner, *keyring.keys["inbox"]),
             )
         )
         session.add_all(keys)
@@ -87,8 +87,14 @@ def confirm_recovery_code(vault: OpenVault, groups: Mapping[int, str]) -> bool:
     given = {at: written_group(text) for at, text in groups.items()}
     if not code or len(given) < 2 or any(expected[at] != text for at, text in given.items()):
         return False
-    write_settings(vault, {name: value for name, value in vault.settings.items() if name != "recovery"})
+    with vault.server.main.transaction() as session:
+        choices.change(session, vault, _shown)
     return True
+
+
+def _shown(settings: dict[str, Any]) -> None:
+    for name in ("recovery", "renewed"):
+        settings.pop(name, None)
 
 
 def written_group(typed: str) -> str:
@@ -100,6 +106,7 @@ def write_settings(vault: OpenVault, settings: dict[str, Any]) -> None:
     """Replace her settings box."""
     box = seal_settings(vault.keyring, settings)
     with vault.server.main.transaction() as session:
+        hold(session, vault.keyring)
         session.execute(update(Owner).where(Owner.owner_id == vault.owner_id).values(settings_box=box))
     vault.settings.clear()
     vault.settings.update(settings)

@@ -26,7 +26,8 @@ Row = tuple[bytes, int, int, bytes | None, bytes | None, bytes | None]
 @contextmanager
 def writing(vault: OpenVault, *, numbers: int = 0, revisions: int = 1) -> Iterator[Turn]:
     """Her turn for changing records. Every room hears of the changes before they are committed, in the transaction."""
-    with her_turn(vault.server, vault.owner_id, numbers=numbers, revisions=revisions) as turn:
+    turns = her_turn(vault.server, vault.owner_id, numbers=numbers, revisions=revisions, keyring=vault.keyring)
+    with turns as turn:
         yield turn
         for room in vault.server.rooms:
             if room.on_change is not None and turn.changes:
@@ -92,6 +93,13 @@ def put(turn: Turn, vault: OpenVault, before: Stored, after: Stored) -> Stored:
     _update(turn, vault, after.number, box=seal(vault, after))
     turn.changes.append(Change(after.number, before, after))
     return after
+
+
+def undo(turn: Turn, vault: OpenVault, number: int, revision: int) -> Stored:
+    """Make a record again what it was before the change of that revision, unless it has changed since."""
+    before = read(turn.session, vault, number)
+    earlier = history(turn.session, vault, number)
+    return put(turn, vault, before, earlier[0]) if earlier and before.revision == revision else before
 
 
 def remove(turn: Turn, vault: OpenVault, number: int) -> None:
@@ -179,7 +187,7 @@ def seal(vault: OpenVault, stored: Stored) -> bytes:
 
 def unseal(vault: OpenVault, number: int, revision: int, box: bytes | None) -> Stored:
     """The other way. Raises crypto.Damaged."""
-    raw = vault.keyring.rows.open(about_record(vault.owner_id, number, revision), box)
+    raw = vault.keyring.open_row(about_record(vault.owner_id, number, revision), box)
     return from_bytes(number, revision, raw)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from vault.errors import NotFound
+from vault.keyring import Keyring, check_newest
 from vault.models import Owner
 
 if TYPE_CHECKING:
@@ -68,13 +69,18 @@ class Turn:
 
 
 @contextmanager
-def her_turn(server: Server, owner: bytes, *, numbers: int = 0, revisions: int = 1) -> Iterator[Turn]:
+def her_turn(
+    server: Server, owner: bytes, *, numbers: int = 0, revisions: int = 1, keyring: Keyring | None = None
+) -> Iterator[Turn]:
     """Begin her turn with `numbers` new record numbers. Committed when the block ends; then the floors are raised.
 
+    Who seals something for her says with which `keyring`. Raises Locked when her keys were changed since it was opened.
     It takes more than one of her revisions where it writes a history: the last is its own, those before it are free.
     """
     with ExitStack() as stack:
         turn = _begin(server, owner, numbers, revisions, stack)
+        if keyring is not None:
+            check_newest(turn.session, keyring)
         yield turn
     for grant, version in turn.versions.items():
         server.keystore.raise_version(owner, grant, version)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from vault import attempts, crypto, deriving, lock_rows, locks, sandbox, sessions
 from vault.errors import N_, WrongSecret
 from vault.jobs import enqueue, finish
-from vault.keyring import Keyring
+from vault.keyring import Keyring, hold
 from vault.kit import owner_of
 from vault.models import Handle, Lock, Owner
 from vault.opened import OpenVault
@@ -74,6 +74,23 @@ def with_recovery_code(server: Server, handle: str, written: str) -> Keyring:
     return keyring
 
 
+def confirm_passphrase(vault: OpenVault, typed: str, *, address: str) -> None:
+    """She shows that it is she, while the vault is open. Raises WrongSecret, TooManyTries, Busy."""
+    stretched(vault, typed, address=address)
+
+
+def stretched(vault: OpenVault, typed: str, *, address: str) -> tuple[bytes, bytes]:
+    """The params of her passphrase's lock and what Argon2id made of it, once it has opened. Raises as above."""
+    server = vault.server
+    attempts.admit(server, address=address)
+    row = lock_rows.living_of(server, vault.owner_id, "passphrase")
+    secret = deriving.stretch(typed, row.params) if row else b""
+    if row is None or lock_rows.open_with(server, row, secret) is None:
+        raise WrongSecret(N_("That is not your present passphrase."))
+    attempts.forget(server, address=address)
+    return bytes(row.params), secret
+
+
 def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: str) -> None:
     """Replace her passphrase; every other session ends. `old` may be None only after unlocking by recovery code.
 
@@ -82,17 +99,13 @@ def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: s
     """
     server, owner = vault.server, vault.owner_id
     known = lock_rows.of_kind(server, owner, "passphrase")
-    before = lock_rows.living(server, known)
     if vault.opened_by != "recovery":
-        attempts.admit(server, address=address)
-        if before is None or lock_rows.open_with(server, before, deriving.stretch(old or "", before.params)) is None:
-            raise WrongSecret(N_("That is not your present passphrase."))
-        attempts.forget(server, address=address)
+        confirm_passphrase(vault, old or "", address=address)
     params, lock = locks.passphrase_params(deriving.local_cost()), crypto.random_bytes(16)
     secret = deriving.stretch(new, params)
     pepper = server.keystore.make(owner, lock, "lock")
     with server.main.transaction() as session:
-        _none_newer(session, owner, known)
+        _none_newer(session, vault.keyring, known)
         lock_rows.add(session, "passphrase", owner, lock, secret, pepper, params, vault.keyring.root)
         earlier = [{"lock": row.lock_id.hex()} for row in known]
         jobs = [enqueue(session, server, owner, "unmake_lock", each) for each in earlier]
@@ -100,12 +113,13 @@ def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: s
         lock_rows.unmake_lock(server, owner, each)
         with server.main.transaction() as session:
             finish(session, owner, job)
-    sessions.end(server, owner, [each for each in server.keystore.alive(owner, "session") if each != vault.session_id])
+    sessions.end_others(vault)
 
 
-def _none_newer(session: Session, owner: bytes, known: Sequence[Any]) -> None:
+def _none_newer(session: Session, keyring: Keyring, known: Sequence[Any]) -> None:
     """Take her row, so that changes of the passphrase follow one another; refuse when another came first."""
-    session.execute(update(Owner).where(Owner.owner_id == owner).values(lost=Owner.lost))
+    hold(session, keyring)
+    owner = keyring.owner_id
     present = session.scalars(select(Lock.lock_id).where(Lock.owner_id == owner, Lock.kind == "passphrase")).all()
     if set(present) - {row.lock_id for row in known}:
         raise WrongSecret(N_("That is not your present passphrase."))

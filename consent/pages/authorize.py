@@ -12,7 +12,7 @@ from markupsafe import Markup
 from consent import asking, clients, denials, offer, pushed
 from consent.asking import AlreadyDecided, ChangedMeanwhile, NothingAllowed, Offer, Preview
 from consent.client_documents import BadClient, Client
-from consent.decision import how_often, read_decision
+from consent.decision import how_often, items_allowed, read_decision
 from consent.difference import changes
 from consent.oauth.endpoints import answer, engine
 from consent.offer import read_offer
@@ -22,7 +22,7 @@ from consent.receipts import Screen
 from consent.terms import DAY, durations
 from consent.views import day_of
 from vault.errors import NotFound
-from vault.pages.guard import form_may_lead_to
+from vault.pages.guard import ask_again, form_may_lead_to
 from vault.pages.session import day_in, for_sandbox, server, unlocked, vault
 from vault.pages.shown import language
 from vault.record import classes_of, collection_paths
@@ -66,6 +66,11 @@ def decide() -> Response:
         return _screen(asked, _chosen_vendor())
     client = _client(asked)
     decision = read_decision(asked.details, request.form, request.form.keys())
+    if (
+        any(item.sensitive for item in items_allowed(asked.details, decision))
+        and (asking_again := ask_again()) is not None
+    ):
+        return _leading_back(asked, asking_again)
     number = _chosen_vendor()
     shown, screen = _digest(request.form.get("digest", "")), _asking(asked, number).screen
 

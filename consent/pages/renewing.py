@@ -7,6 +7,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from consent import renewing, views
 from consent.pages.sharing import id_in, preview_again
 from vault.errors import NotFound
+from vault.pages.guard import ask_again
 from vault.pages.session import day_in, server, unlocked, vault
 from vault.record import classes_of
 
@@ -19,6 +20,10 @@ def longer(grant: str) -> Response:
     """What it would go on to show, and until when; then her agreeing to it."""
     changed = False
     if request.method == "POST":
+        with server().main.reading() as session:
+            terms = views.read(session, vault(), id_in(grant)).terms
+        if any(item.sensitive for item in terms.items) and (asking_again := ask_again()) is not None:
+            return asking_again
         changed = not _renewed(id_in(grant))
         if not changed:
             return make_response(redirect(url_for("sharing.detail", grant=grant, notice="renewed"), 303))

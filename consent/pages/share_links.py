@@ -17,6 +17,7 @@ from consent.pages.receipts import to_scan
 from consent.receipts import Screen
 from consent.share_links import DAYS, MOST_RECORDS, VIEWS, Choice
 from vault.errors import N_, Busy, NotFound
+from vault.pages.guard import ask_again
 from vault.pages.session import day_in, server, unlocked, vault
 from vault.pages.shown import language
 from vault.record import CLASSES, Field, classes_of, collection_paths
@@ -72,6 +73,8 @@ def preview() -> Response:
     if request.form.get("answer") == "change":
         return _form(choice.numbers, choice)
     errors = _errors(choice)
+    if not errors and choice.sensitive and (asking_again := ask_again()) is not None:
+        return asking_again
     return _form(choice.numbers, choice, errors) if errors else _preview(choice)
 
 
@@ -82,6 +85,8 @@ def make() -> Response:
     choice, passphrase = _choice(request.form), request.form.get("passphrase", "")
     if _errors(choice):
         return _form(choice.numbers, choice, _errors(choice))
+    if choice.sensitive and (asking_again := ask_again()) is not None:
+        return asking_again
     if choice.asks and not (found := strength(passphrase, (choice.label, vault().name))).good:
         return _preview(choice, wrong=gettext(found.sentence), status=422)
     try:

@@ -77,8 +77,8 @@ def test_every_statement_names_its_owner(said: list[str], ada: Ada, bookshop: Bo
     assert "A Kettle" in ada.app.test_client().post(link, data=form).text
     worker.tick(house, sweep=True)
     ada.looks_at("/export?fingerprint=show")
-    ada.presses("/export", status=200, form="zip", passphrase=ada.passphrase)
-    ada.presses("/delete", name="ada", passphrase=ada.passphrase)
+    ada.presses("/export", status=200, form="zip")
+    ada.presses("/delete", name="ada")
     house.clock.passes(days=9)  # type: ignore[attr-defined]  # the clock of the tests
     worker.tick(house, sweep=True)
     assert len(said) > 100

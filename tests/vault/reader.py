@@ -262,10 +262,26 @@ class Vault:
             for number, revision, box in rows(self.main, "SELECT number, revision, box FROM versions")
         }
 
+    def attachments(self, root: bytes) -> dict[tuple[int, str], bytes]:
+        """Every attached file that was not taken away, by record number and name."""
+        key, owner, found = self.keys(root)["files"], self.owner(), {}
+        columns = "attachment_id, number, revision, box, content"
+        for one, number, at, box, content in rows(self.main, f"SELECT {columns} FROM attachments WHERE NOT removed"):
+            said = read_json(open_precious(key, identity("vrm/1/attachment", owner, one, number, at, 0), box))
+            file = open_precious(key, identity("vrm/1/attached file", owner, one, number), content)
+            found[number, said["name"]] = file[: said["size"]]
+        return found
+
     def settings(self, root: bytes) -> dict[str, Any]:
         owner = self.owner()
         (box,) = rows(self.main, "SELECT settings_box FROM owners")[0]
         return dict(read_json(open_precious(self.keys(root)["files"], identity("vrm/1/settings", owner), box)))
+
+    def seat(self, root: bytes, lock: bytes, params: bytes) -> dict[str, Any]:
+        """Where a session runs."""
+        return dict(
+            read_json(open_precious(self.keys(root)["files"], identity("vrm/1/seat", self.owner(), lock), params))
+        )
 
     def notice(self) -> str:
         owner = self.owner()
@@ -486,6 +502,14 @@ PLACES: dict[tuple[str, str], tuple[str, Any]] = {
     ("keys", "box"): ("owner_id, key_id, purpose", lambda o, n, purpose: identity("vrm/1/key", o, n, purpose)),
     ("records", "box"): ("owner_id, number, revision", lambda o, n, at: identity("vrm/1/record", o, n, at)),
     ("versions", "box"): ("owner_id, number, revision", lambda o, n, at: identity("vrm/1/record", o, n, at)),
+    ("attachments", "box"): (
+        "owner_id, attachment_id, number, revision, removed",
+        lambda o, a, n, at, removed: identity("vrm/1/attachment", o, a, n, at, removed),
+    ),
+    ("attachments", "content"): (
+        "owner_id, attachment_id, number",
+        lambda o, a, n: identity("vrm/1/attached file", o, a, n),
+    ),
     ("jobs", "box"): ("owner_id, job_id, kind", lambda o, job, kind: identity("vrm/1/job", o, job, kind)),
     ("clients", "box"): ("tag, fresh_until", lambda known, until: identity("vrm/1/client", known, until)),
     ("requests", "box"): ("tag", lambda known: identity("vrm/1/request", known)),

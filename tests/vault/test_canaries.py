@@ -92,6 +92,8 @@ PLANTED = (
     "quill-orders-2026.csv",
     "Sextants mended while you wait",
     "quicksilver pantaloons regatta",
+    "till-roll-of-the-almanac.txt",
+    "Brine department, till 4471",
     "ProvideProductRecommendations",
     "PersonalisedBenefits",
 )
@@ -263,6 +265,7 @@ def fills(her: Ada) -> None:
         recipient="Bartholomew Finch",
         gift_note="for his fortieth, from us both",
     )
+    her.attaches(bought, b"Brine department, till 4471", "till-roll-of-the-almanac.txt")
     her.edits(bought, price={"amount": "10991.05", "currency": "EUR"})
     her.removes(her.buys("Field Notes on Lichens", "2026-11-04"))
     her.keeps(Preference(topic="Ultramarine pigments", stance="never", note="never again with feathers"))

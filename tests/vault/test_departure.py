@@ -29,7 +29,7 @@ BRAMS = "a boat, a goose, a bell"
 
 
 def asks_to_delete(ada: Ada) -> None:
-    ada.presses("/delete", name="ada", passphrase=ada.passphrase)
+    ada.presses("/delete", name="ada")
 
 
 def rows_of(house: Server, owner: bytes) -> dict[str, int]:
@@ -104,11 +104,15 @@ def test_asking_again_does_not_put_it_off(ada: Ada, clock: Clock) -> None:
     assert departure.planned(ada.house, ada.owner_id) == day
 
 
-def test_neither_a_wrong_passphrase_nor_a_wrong_name_deletes_anything(ada: Ada) -> None:
-    ada.presses("/delete", status=403, name="ada", passphrase="not the passphrase")
-    page = ada.presses("/delete", status=403, name="bram", passphrase=ada.passphrase).text
+def test_neither_an_open_session_alone_nor_a_wrong_name_deletes_anything(ada: Ada, clock: Clock) -> None:
+    page = ada.presses("/delete", status=422, name="bram").text
     assert "not the short name" in page
+    clock.passes(minutes=6)
+    assert "Show once more that it is you" in ada.presses("/delete", status=403, name="ada").text
+    ada.presses("/delete", status=403, name="ada", **{"confirm-passphrase": "not the passphrase"})
     assert departure.planned(ada.house, ada.owner_id) is None
+    ada.presses("/delete", name="ada", **{"confirm-passphrase": ada.passphrase})
+    assert departure.planned(ada.house, ada.owner_id) is not None
 
 
 def test_a_deleted_vault_leaves_a_certificate_and_nothing_that_opens(

@@ -24,7 +24,7 @@ from consent.disclosure import disclose
 from tests.house.tree import ROOT, modules
 from tests.people import BIRTHDAY, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, details, query
 from tests.vault import reader
-from vault import crypto, sessions, store
+from vault import crypto, passkeys, sessions, store
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday
@@ -130,7 +130,7 @@ def test_every_kind_of_lock_and_key_is_on_the_page() -> None:
     from vault.keystore import OPENING, SIGNING
 
     kinds = {row[0].strip("`") for row in table_under("Locks")[1:]}
-    assert kinds == {"passphrase", "recovery", share_links.BEHIND, *PREFIX}
+    assert kinds == {"passphrase", "recovery", passkeys.UNLOCKS, passkeys.CONFIRMS, share_links.BEHIND, *PREFIX}
     letters = {row[1]: row[0].strip("`") for row in table_under("Bearer strings")[1:]}
     assert letters == dict(PREFIX)
     keys = " ".join(row[0] for row in table_under("Keys")[1:])
@@ -252,6 +252,7 @@ def furnish(ada: Ada) -> None:
     changed = ada.buys("Atlas of Quiet Places", "2026-11-05")
     ada.edits(changed, price={"amount": "31.00", "currency": "EUR"})
     ada.removes(ada.buys("Thrown away", "2026-11-06"))
+    ada.attaches(changed, b"%PDF-1.7 paid by card", "till.pdf")
 
 
 def brings_a_file(ada: Ada) -> bytes:
@@ -294,6 +295,7 @@ def test_the_reader_opens_a_whole_vault_with_the_passphrase(
     assert "Thrown away" not in orjson.dumps(list(records.values())).decode()
     earlier = vault.versions(root)
     assert {content["edits"]["item"] for content in earlier.values()} == {"Atlas of Quiet Places", "Thrown away"}
+    assert list(vault.attachments(root).items()) == [((numbers[-1], "till.pdf"), b"%PDF-1.7 paid by card")]
     assert vault.settings(root) == {"name": "Ada", "handle": "ada"}
     assert vault.notice() == "ada@home.test"
     assert {label["name"] for label in vault.labels()} == {"Bookshop"}
@@ -603,9 +605,12 @@ def test_without_the_passphrase_a_link_opens_nothing_of_its_grant(ada: Ada, tmp_
 def test_a_session_and_its_root_are_as_the_page_says(ada: Ada, tmp_path: Path) -> None:
     vault = taken(ada.house, tmp_path / "copy").vault
     apart = reader.take_apart(ada.session, vault.server_key("route"))
-    ((box,),) = reader.rows(vault.main, "SELECT box FROM locks WHERE lock_id = ?", apart.lock)
+    ((params, box),) = reader.rows(vault.main, "SELECT params, box FROM locks WHERE lock_id = ?", apart.lock)
     payload = reader.open_lock(
-        "session", apart.owner, apart.lock, apart.secret, vault.pepper(apart.owner, apart.lock), b"", box
+        "session", apart.owner, apart.lock, apart.secret, vault.pepper(apart.owner, apart.lock), params, box
     )
-    assert payload == ada.vault.keyring.root + bytes([sessions.OPENED_BY.index("passphrase")])
+    opened_by, proved_at = bytes([sessions.OPENED_BY.index("passphrase")]), ada.vault.proved_at.to_bytes(8, "big")
+    assert payload == ada.vault.keyring.root + opened_by + proved_at
+    seat = vault.seat(payload[:32], apart.lock, params)
+    assert seat == {"began_at": ada.vault.proved_at, "opened_by": "passphrase", "browser": "", "system": ""}
     assert crypto.same(payload[:32], vault.root_by_passphrase(ada.passphrase))

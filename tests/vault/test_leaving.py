@@ -24,9 +24,10 @@ from tests.people import ISSUER, Ada, Bookshop, Clock, house_in
 from tests.sampled import some
 from tests.vault import reader
 from tests.vault.test_tampering import writes
-from vault import crypto, export, sessions, store
+from vault import attachments, crypto, export, sessions, store
 from vault.app import create_app
 from vault.archive import archive
+from vault.attached import Incoming, sealed
 from vault.bringing import NotEmpty, bring_back
 from vault.cli import main
 from vault.collections.notes import Note
@@ -234,6 +235,21 @@ def test_what_was_imported_once_is_known_again_in_the_other_vault(ada: Ada, else
     assert again.keyring.mark("amazon", "order-1") == ada.vault.keyring.mark("amazon", "order-1")
 
 
+def test_attached_files_go_along_and_come_back(ada: Ada, elsewhere: Server) -> None:
+    kettle = ada.buys("A Kettle")
+    incoming = Incoming("guarantee – żółty.pdf")
+    incoming.write(b"%PDF-1.7 obsidian marmalade")
+    with store.writing(ada.vault) as turn:
+        attachments.keep(turn, ada.vault, sealed(ada.vault, kettle.number, incoming, "2026-11-22"))
+    raw, bees = zipped(ada.open), moves_in(elsewhere)
+    for _twice in range(2):
+        bring_back(sessions.for_command(elsewhere, open_keyring_of(bees)), io.BytesIO(raw))
+    with elsewhere.main.reading() as session:
+        (known,) = attachments.of_record(session, bees, kettle.number)
+        assert (known.name, known.day) == ("guarantee – żółty.pdf", "2026-11-22")
+        assert attachments.content(session, bees, known) == b"%PDF-1.7 obsidian marmalade"
+
+
 # What is in it.
 
 
@@ -297,13 +313,16 @@ def test_a_file_on_its_way_lies_nowhere_readable_and_is_bounded(tmp_path: Path) 
 # As pages and commands.
 
 
-def test_the_export_page_asks_for_the_passphrase_again(ada: Ada) -> None:
+def test_the_export_page_asks_once_more_whether_it_is_she(ada: Ada, clock: Clock) -> None:
     ada.buys("A Kettle")
     assert "All of this is yours to take" in ada.looks_at("/export")
-    ada.presses("/export", status=403, form="zip", passphrase="not the passphrase")
-    weak = ada.presses("/export", status=422, form="sealed", passphrase=PASSPHRASE, chosen="kettle").text
+    weak = ada.presses("/export", status=422, form="sealed", passphrase="kettle").text
     assert "Too short" in weak
-    taken = ada.presses("/export", status=200, form="zip", passphrase=PASSPHRASE)
+    clock.passes(minutes=6)
+    asking = ada.presses("/export", status=403, form="sealed", passphrase=CHOSEN).text
+    assert "Show once more that it is you" in asking
+    assert CHOSEN not in asking
+    taken = ada.presses("/export", status=200, form="zip", **{"confirm-passphrase": PASSPHRASE})
     assert taken.content_length == len(taken.data)
     assert b"A Kettle" in inside(taken.data)["vault.json"]
     assert re.fullmatch(r'attachment; filename="vault-\d{4}-\d\d-\d\d\.zip"', taken.headers["Content-Disposition"])
@@ -324,7 +343,7 @@ def test_an_archive_is_brought_back_on_the_page_of_an_empty_vault(
     ada: Ada, furnished: tuple[Path, str, Keyring], tmp_path: Path
 ) -> None:
     ada.buys("A Kettle")
-    raw = ada.presses("/export", status=200, form="sealed", passphrase=PASSPHRASE, chosen=CHOSEN).data
+    raw = ada.presses("/export", status=200, form="sealed", passphrase=CHOSEN).data
     ada.buys("A Teapot")
     assert "only taken into an empty one" in _sends(ada, raw, CHOSEN, status=409)
     shutil.copytree(furnished[0], tmp_path / "other")

@@ -7,7 +7,7 @@ import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import pytest
 from werkzeug.serving import make_server
 
 from tests.sampled import some
-from vault import sessions, set_up, store
+from tests.vault.test_attachments import PNG as PICTURE
+from vault import attached, attachments, sessions, set_up, store
 from vault.app import create_app, load_rooms
 from vault.archive import archive
 from vault.collections.notes import Note
@@ -92,10 +93,16 @@ def furnished(served: tuple[Server, str], chromium: Any) -> dict[str, str]:
 
 def furnish(house: Server, cookie: str) -> dict[str, str]:
     vault = sessions.open_session(house, cookie)
+    receipt = attached.Incoming("receipt.png")
+    receipt.write(PICTURE)
     with store.writing(vault, numbers=9) as turn:
         bookshop = store.add(turn, vault, Vendor(called="Bookshop", domains=("bookshop.example",), note="By the lake."))
         order = {"vendor": bookshop.number, "order": "BK-1", "bought_on": When("2026-11-18")}
-        moss = store.add(turn, vault, Purchase(item="Field Notes on Moss", price=Money("18.50", "EUR"), **order))
+        soon = When((house.clock().date() + timedelta(days=3)).isoformat())
+        days = {"return_by": soon, "warranty_until": soon}
+        paid = Money("18.50", "EUR")
+        moss = store.add(turn, vault, Purchase(item="Field Notes on Moss", price=paid, **order, **days))
+        attachments.keep(turn, vault, attached.sealed(vault, moss.number, receipt, "2026-11-18"))
         gift = {"for_whom": "gift", "recipient": "Ines", "gift_note": "For her fortieth."}
         atlas = store.add(turn, vault, Purchase(item="Atlas", price=Money("24.90", "EUR"), **order, **gift))
         store.add(turn, vault, Order(order="BK-1", vendor=bookshop.number, total=Money("48.30", "EUR")))
@@ -137,6 +144,8 @@ def test_every_page_can_be_used_by_everybody(chromium, served, furnished, axe, w
         "/",
         "/more",
         "/purchases",
+        "/purchases?least=1&receipt=with",
+        "/purchases/due",
         "/vendors",
         "/profile",
         "/preferences",
@@ -176,7 +185,15 @@ def test_she_keeps_a_purchase_marks_it_as_a_gift_and_locks(chromium, served, fur
     page.get_by_label("For whom").fill("Bea")
     page.get_by_role("button", name="Mark as a gift").click()
     assert "A gift for Bea" in page.locator(".secret").inner_text()
-    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Undone.").wait_for()
+    picture = {"name": "receipt.html", "mimeType": "text/html", "buffer": PICTURE}
+    page.get_by_label("Add a receipt, photo or manual").set_input_files(picture)
+    page.get_by_role("button", name="Add the file").click()
+    preview = page.get_by_role("img", name="Preview of receipt.html")
+    preview.wait_for()
+    assert not script or preview.evaluate("each => each.decode().then(() => each.naturalWidth)") == 1
+    page.get_by_role("button", name="Remove", exact=True).click()
     page.get_by_role("button", name="Lock").click()
     page.get_by_role("heading", name="Closed.").wait_for()
     page.goto(served[1] + "/purchases")

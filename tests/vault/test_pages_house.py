@@ -14,6 +14,7 @@ PAGES = (
     "/",
     "/more",
     "/purchases",
+    "/purchases/due",
     "/vendors",
     "/profile",
     "/preferences",

@@ -12,6 +12,7 @@ from tests.people import Ada, Clock
 from vault import sessions
 
 NEW = "another violet staircase kettle"
+PHONE = "Mozilla/5.0 (Android 15; Mobile; rv:145.0) Gecko/145.0 Firefox/145.0"
 
 
 @pytest.fixture
@@ -113,20 +114,32 @@ def test_changing_the_passphrase_needs_the_present_one_and_ends_other_sessions(a
     assert ada.looks_at("/purchases")
 
 
-def test_she_sees_her_sessions_and_ends_another_or_all_others(ada: Ada, stranger):
-    post(stranger, "/unlock", passphrase=PASSPHRASE)
+def test_she_sees_her_sessions_by_device_and_ends_another_or_all_others(ada: Ada):
+    phone, tablet = ada.app.test_client(), ada.app.test_client()
+    headers = {"Sec-Fetch-Site": "same-origin", "User-Agent": PHONE}
+    phone.post("/unlock", data={"passphrase": PASSPHRASE}, headers=headers)
     page = ada.looks_at("/security")
-    assert page.count("Another browser") == 1
-    assert page.count("This browser") == 1
+    assert "Firefox on Android" in page
+    assert page.count("this browser") == 1
+    assert "Gecko" not in page, "the words, and not the browser's own line"
     other = next(row.lock_id for row in sessions.living(ada.vault) if row.lock_id != ada.vault.session_id)
     ada.presses("/security/sessions", session=other.hex())
-    assert stranger.get("/purchases").status_code == 303
-    post(stranger, "/unlock", passphrase=PASSPHRASE)
+    assert phone.get("/purchases").status_code == 303
+    post(tablet, "/unlock", passphrase=PASSPHRASE)
+    assert len(sessions.living(ada.vault)) == 2
     ada.presses("/security/sessions", session="others")
-    assert stranger.get("/purchases").status_code == 303
-    assert ada.looks_at("/security").count("Another browser") == 0
+    assert tablet.get("/purchases").status_code == 303
+    assert len(sessions.living(ada.vault)) == 1
     assert ada.presses("/security/sessions", session="zz").status_code == 303
     assert ada.looks_at("/security")
+
+
+def test_nothing_but_a_session_can_be_ended_as_one(ada: Ada, bookshop):
+    ada.lets(bookshop)
+    ada.presses("/security/sessions", session=ada.grant())
+    assert bookshop.reads() == []
+    ada.locks()
+    ada.unlocks()
 
 
 def test_a_session_that_was_quiet_too_long_is_locked(ada: Ada, clock: Clock):

@@ -53,6 +53,7 @@ from tests.people import BIRTHDAY, ISSUER, PURCHASES, RECEIPTS, TASTE, Ada, Book
 from tests.vault import reader
 from tests.vault.test_format import tokens
 from vault import (
+    attached,
     bearer,
     crypto,
     departure,
@@ -141,6 +142,16 @@ def of_record(w: World, r: Any, box: bytes) -> Stored:
     return store.unseal(w.vaults[r.owner_id], r.number, r.revision, box)
 
 
+def of_attachment(w: World, r: Any, box: bytes) -> bytes:
+    about = attached.about_known(r.owner_id, r.attachment_id, r.number, r.revision, r.removed)
+    return crypto.open_box(w.vaults[r.owner_id].keyring["files"], about, box)
+
+
+def of_attached_file(w: World, r: Any, box: bytes) -> bytes:
+    about = attached.about_content(r.owner_id, r.attachment_id, r.number)
+    return crypto.open_box(w.vaults[r.owner_id].keyring["files"], about, box)
+
+
 def of_receipt(w: World, r: Any, box: bytes) -> bytes:
     key = w.house.keys.seal if r.kind == "end" else w.vaults[r.owner_id].keyring["files"]
     return crypto.open_box(key, receipt_rows.about_row(r), box)
@@ -171,6 +182,8 @@ OPENINGS: dict[tuple[str, str], Opening] = {
     ),
     ("records", "box"): of_record,
     ("versions", "box"): of_record,
+    ("attachments", "box"): of_attachment,
+    ("attachments", "content"): of_attached_file,
     ("jobs", "box"): lambda w, r, box: crypto.open_box(
         w.house.keys.seal, jobs._about(r.owner_id, r.job_id, r.kind), box
     ),
@@ -204,7 +217,7 @@ OPENINGS: dict[tuple[str, str], Opening] = {
     ),
     ("imports", "box"): lambda w, r, box: courses.open_course(w.vaults[r.owner_id], r.import_id, box),
     ("import_chunks", "box"): lambda w, r, box: crypto.open_box(
-        w.vaults[r.owner_id].keyring["files"], uploads._about_chunk(r.owner_id, r.import_id, r.n), box
+        w.vaults[r.owner_id].keyring["files"], uploads.about_chunk(r.owner_id, r.import_id, r.n), box
     ),
     ("import_reports", "box"): of_report,
 }
@@ -263,7 +276,9 @@ def life_of(ada: Ada, shop: Bookshop, coffee: Bookshop) -> dict[str, Any]:
     changed = ada.buys("The Salt Almanac")
     for price in ("19.00", "20.00"):
         ada.edits(changed, price={"amount": price, "currency": "EUR"})
-    ada.buys("The Lantern Year", for_whom="gift", gift_note="for his fortieth")
+    gift = ada.buys("The Lantern Year", for_whom="gift", gift_note="for his fortieth")
+    for each in (changed, gift):
+        ada.attaches(each, b"%PDF-1.7 paid by card", "till.pdf")
     gone = ada.buys("Field Notes on Moss")
     ada.keeps(Preference(topic="maps", stance="like"))
     ada.keeps(Note(heading="Long", text="moss and lichen " * 400))
@@ -836,10 +851,16 @@ def test_a_spent_code_put_back_can_be_exchanged_again_within_its_minute(ada: Ada
         bookshop.finishes(pending, location)
 
 
-def test_a_session_prolonged_in_its_row_lives_on_and_dies_when_she_locks(ada: Ada) -> None:
-    writes(ada.house, "UPDATE locks SET used_at = ?, expires_at = ? WHERE kind = 'session'", 1 << 40, 1 << 40)
-    ada.house.clock.passes(days=3)  # type: ignore[attr-defined]
+def test_a_session_prolonged_in_its_row_lives_twelve_hours_and_dies_when_she_locks(ada: Ada) -> None:
+    prolonged = "UPDATE locks SET used_at = ?, expires_at = ? WHERE kind = 'session'", 1 << 40, 1 << 40
+    writes(ada.house, *prolonged)
+    ada.house.clock.passes(hours=11)  # type: ignore[attr-defined]
     assert ada.open.owner_id == ada.owner_id
+    ada.house.clock.passes(hours=2)  # type: ignore[attr-defined]
+    with pytest.raises(Locked):
+        sessions.open_session(ada.house, ada.session)
+    ada.unlocks()
+    writes(ada.house, *prolonged)
     row = reads_row(ada.house, "locks", "kind = 'session'")
     ada.locks()
     puts_back(ada.house, "locks", row)

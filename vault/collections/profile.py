@@ -26,7 +26,7 @@ class Name(
 class Email(Record, collection="profile", part="email", title=N_("E-mail"), one=N_("an e-mail address"), icon="mail"):
     """An e-mail address."""
 
-    address: str = labelled(N_("E-mail address"))
+    address: str = labelled(N_("E-mail address"), sensitive=True)
     use: str | None = labelled(N_("What it is for"), default=None, private=True)
 
     def name(self) -> str:
@@ -37,7 +37,7 @@ class Email(Record, collection="profile", part="email", title=N_("E-mail"), one=
 class Phone(Record, collection="profile", part="phone", title=N_("Phone"), one=N_("a phone number"), icon="bell"):
     """A phone number."""
 
-    number: str = labelled(N_("Phone number"))
+    number: str = labelled(N_("Phone number"), sensitive=True)
     use: str | None = labelled(N_("What it is for"), default=None, private=True)
 
     def name(self) -> str:
@@ -50,7 +50,7 @@ class Address(
 ):
     """A postal address."""
 
-    street: str | None = labelled(N_("Street and number"), default=None)
+    street: str | None = labelled(N_("Street and number"), default=None, sensitive=True)
     postal_code: str | None = labelled(N_("Postal code"), default=None)
     city: str = labelled(N_("City"))
     region: str | None = labelled(N_("Region"), default=None)
@@ -73,7 +73,7 @@ class Birthday(
 ):
     """The day she was born, and what can be said without telling it."""
 
-    born_on: When = labelled(N_("Date of birth"))
+    born_on: When = labelled(N_("Date of birth"), sensitive=True)
 
     @derived(N_("Day and month of birth, without the year"), about="born_on")
     def day_month(self, today: date) -> str | None:

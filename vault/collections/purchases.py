@@ -9,10 +9,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 from vault.errors import N_
-from vault.record import Record, labelled
-from vault.values import Money, When
+from vault.record import Bought, Record, labelled
+from vault.values import Money, When, whole
 
 FOR_WHOM = {"me": N_("Me"), "gift": N_("A gift"), "household": N_("The household"), "work": N_("Work")}
+TASTE = {"mine": N_("Your taste"), "not_mine": N_("Not your taste")}
 
 
 class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a purchase"), icon="bag"):
@@ -34,6 +35,7 @@ class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a 
     gift_note: str | None = labelled(N_("Note on the gift"), default=None, private=True, long=True)
     rating: int | None = labelled(N_("Your rating"), default=None, between=(1, 5))
     note: str | None = labelled(N_("Your note"), default=None, private=True, long=True)
+    taste: str | None = labelled(N_("Is it your taste"), default=None, one_of=TASTE, private=True)
 
     def name(self) -> str:
         """The thing."""
@@ -54,6 +56,13 @@ class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a 
     def of_vendor(self) -> int:
         """Where it was bought."""
         return self.vendor or 0
+
+    def bought(self) -> Bought:
+        """Its price, kind, taste and last days."""
+        amount = whole(self.price.decimal) if self.price else None
+        currency = self.price.currency if self.price and amount is not None else ""
+        days = [str(day or "") for day in (self.return_by, self.warranty_until)]
+        return Bought(amount, currency, self.category or "", self.taste or "", *days)
 
 
 class Order(

@@ -10,22 +10,29 @@ def blueprints() -> list[Blueprint]:
     from vault.pages import (
         collection,
         departure,
+        due,
+        files,
         health,
         home,
         language,
         leaving,
-        purchases,
+        purchase,
         security,
         setup,
         unlock_page,
     )
+    from vault.pages import keys as _keys  # noqa: F401 - adds to the pages of security
+    from vault.pages import passkeys as _passkeys  # noqa: F401 - likewise
+    from vault.pages import recovery as _recovery  # noqa: F401 - likewise
 
     return [
         home.pages,
         setup.pages,
         unlock_page.pages,
         collection.pages,
-        purchases.pages,
+        purchase.pages,
+        files.pages,
+        due.pages,
         security.pages,
         leaving.pages,
         departure.pages,

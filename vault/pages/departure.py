@@ -7,16 +7,14 @@ from datetime import timedelta
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
 
-from vault import departure, proving
-from vault.errors import N_, Busy, NotFound, TooManyTries, VaultError, WrongSecret
-from vault.kit import owner_of, vault_number
-from vault.pages import session
-from vault.pages.errors import wait_for
+from vault import departure
+from vault.errors import N_, NotFound
+from vault.kit import owner_of
+from vault.pages import guard, session
 from vault.pages.session import server
 
 pages = Blueprint("departure", __name__)
 
-LABELS = {"passphrase": N_("Present passphrase"), "name": N_("Short name of your vault")}
 NOT_THE_NAME = N_("That is not the short name of this vault.")
 
 
@@ -29,16 +27,13 @@ def delete() -> Response:
 
 @pages.post("/delete")
 @session.unlocked
+@guard.confirmed
 def ask() -> Response:
-    """Ask for it: everything that others can see has ended before the answer."""
+    """Ask for it, showing once more that it is she: everything that others can see has ended before the answer."""
     vault = session.vault()
     name = str(vault.settings.get("handle", ""))
     if request.form.get("name", "").strip().casefold() != name.casefold():
-        return _page("name", WrongSecret(NOT_THE_NAME))
-    try:
-        proving.prove(vault, request.form.get("passphrase", ""), address=session.address())
-    except (WrongSecret, TooManyTries, Busy) as error:
-        return _page("passphrase", error)
+        return _page(NOT_THE_NAME)
     departure.ask(vault)
     return make_response(redirect(url_for("departure.delete"), 303))
 
@@ -74,22 +69,18 @@ def _certificate(number: str) -> str:
     return found
 
 
-def _page(field: str = "", error: VaultError | None = None) -> Response:
+def _page(refused: str = "") -> Response:
     vault = session.vault()
     day = departure.planned(vault.server, vault.owner_id)
-    sentence = gettext(error.sentence) if error else ""
+    sentence = gettext(refused) if refused else ""
     page = render_template(
         "delete.html",
         leaving=day,
         last_day=day - timedelta(days=1) if day else None,
         would=departure.day_of(vault.server.now // departure.DAY + 1 + departure.COOLING_OFF),
-        number=vault_number(vault.owner_id),
         certificate=departure.address_of(vault.server, vault.owner_id),
-        by_code=vault.opened_by == "recovery",
-        errors={field: (sentence,)} if field else {},
-        wrong=[(field, gettext(LABELS[field]), sentence)] if field else [],
+        errors=(sentence,) if refused else (),
+        wrong=[("name", gettext("Short name of your vault"), sentence)] if refused else [],
         typed=request.form.get("name", ""),
     )
-    response = make_response(page, error.status if error else 200)
-    response.headers.update(wait_for(error) if error else {})
-    return response
+    return make_response(page, 422 if refused else 200)

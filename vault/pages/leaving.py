@@ -10,14 +10,14 @@ from flask import Blueprint, Response, make_response, render_template, request
 from flask_babel import gettext
 from werkzeug.formparser import FormDataParser
 
-from vault import departure, proving
+from vault import departure
 from vault.archive import Words
 from vault.bringing import Came, NotEmpty, bring_back
-from vault.errors import N_, Busy, TooManyTries, VaultError, WrongSecret
+from vault.errors import N_, Busy, VaultError, WrongSecret
 from vault.export import fingerprint
 from vault.fingerprint import in_groups
 from vault.leaving import TooWeak, exported, is_sealed, open_archive
-from vault.pages import session, shown
+from vault.pages import guard, session, shown
 from vault.pages.errors import wait_for
 from vault.pieces import Pieces, Spool, TooLarge
 from vault.record import CLASSES, classes_of
@@ -28,8 +28,7 @@ pages = Blueprint("leaving", __name__)
 
 AROUND = 1 << 20  # bytes of a form besides the file in it
 LABELS = {
-    "passphrase": N_("Present passphrase"),
-    "chosen": N_("Passphrase for the archive"),
+    "passphrase": N_("Passphrase for the archive"),
     "opens": N_("Passphrase of the archive"),
 }
 FORMS = {"sealed": "vault", "zip": "zip", "json": "json"}  # a form and how its file's name ends
@@ -45,8 +44,9 @@ def export() -> Response:
 
 @pages.post("/export")
 @session.unlocked
+@guard.confirmed
 def download() -> Response:
-    """The file. Asks for the passphrase again.
+    """The file. She shows once more that it is she.
 
     It is made whole before any of it is sent: what is read for it comes from one snapshot, and whoever fetches slowly
     would hold that open. So the browser knows how much is to come.
@@ -54,13 +54,10 @@ def download() -> Response:
     vault, form = session.vault(), request.form.get("form", "")
     if form not in FORMS:
         return _page()
+    words = Words(gettext, shown.language())
     try:
-        proving.prove(vault, request.form.get("passphrase", ""), address=session.address())
-        words = Words(gettext, shown.language())
-        parts = exported(vault, form, request.form.get("chosen", ""), words=words)
-    except TooWeak as error:
-        return _page("chosen", error, form=form)
-    except (WrongSecret, TooManyTries, Busy) as error:
+        parts = exported(vault, form, request.form.get("passphrase", ""), words=words)
+    except (TooWeak, Busy) as error:
         return _page("passphrase", error, form=form)
     response = _sent(parts, KINDS[form])
     name = f"vault-{vault.server.clock().date().isoformat()}.{FORMS[form]}"
@@ -150,7 +147,6 @@ def _page(
         errors={field: (sentence,)} if field else {},
         refused=sentence if field == "file" else gettext("Nothing was written.") if field else "",
         wrong=[(field, gettext(LABELS[field]), sentence)] if field in LABELS else [],
-        by_code=vault.opened_by == "recovery",
     )
     response = make_response(page, error.status if error else 200)
     response.headers.update(wait_for(error) if error else {})

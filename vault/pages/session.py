@@ -103,6 +103,20 @@ def has_sandbox(endpoint: str | None) -> bool:
     return getattr(current_app.view_functions.get(endpoint or ""), "for_sandbox", False)
 
 
+def look() -> OpenVault | None:
+    """The open vault, without using the session: it ends when it would have ended."""
+    string = request.cookies.get(cookie_name())
+    try:
+        return sessions.open_session(server(), string, looking=True) if string else None
+    except Locked:
+        return None
+
+
+def proved() -> None:
+    """She has just shown that it is she. Raises Locked."""
+    g.vault = sessions.prove(vault(), request.cookies.get(cookie_name(), ""))
+
+
 def unlocked(view: Callable[P, R]) -> Callable[P, R | Response]:
     """For pages behind the lock: leads to the unlock page and back, or first to the recovery kit."""
 

@@ -88,7 +88,7 @@ def _set_up(address: str, *, token: str, first: bool) -> Response:
         return _form(address, token, error, found)
     except Busy as error:
         return _form(address, token, error)
-    string, _vault = sessions.begin(server(), keyring)
+    string, _vault = sessions.begin(server(), keyring, user_agent=request.user_agent.string)
     return session.keep(make_response(redirect(url_for("setup.kit"), 303)), string)
 
 
@@ -135,15 +135,18 @@ def kit() -> Response:
         return make_response(redirect(url_for("home.home"), 303))
     asked = asked_groups(vault)
     if request.method == "POST":
+        there = url_for("security.security", notice="kit") if "renewed" in vault.settings else "/?welcome"
         if set_up.confirm_recovery_code(vault, _given(asked)):
-            return make_response(redirect("/?welcome", 303))
+            return make_response(redirect(there, 303))
         return make_response(_kit(vault, asked, refused=True), 422)
     return make_response(_kit(vault, asked))
 
 
 def _kit(vault: OpenVault, asked: tuple[int, int], *, refused: bool = False) -> str:
     groups = str(vault.settings["recovery"]).split("-")
-    return render_template("kit.html", groups=groups, asked=asked, refused=refused, **_printed(vault))
+    return render_template(
+        "kit.html", groups=groups, asked=asked, refused=refused, renewed="renewed" in vault.settings, **_printed(vault)
+    )
 
 
 def _printed(vault: OpenVault) -> dict[str, str]:
@@ -187,6 +190,14 @@ def _given(asked: tuple[int, int]) -> dict[int, str]:
     if upload is not None and upload.filename:
         return dict(enumerate(re.split(r"[-–— ]", code_in(upload.read(65_536)) or "")))
     return {at: request.form.get(f"group-{at + 1}", "") for at in asked}
+
+
+def code_given() -> str:
+    """The recovery code of a form that takes it typed, or as the saved file."""
+    typed, upload = request.form.get("code", ""), request.files.get("file")
+    if typed.strip() or upload is None:
+        return typed
+    return code_in(upload.read(65_536)) or ""
 
 
 def code_in(raw: bytes) -> str | None:

@@ -17,12 +17,11 @@ from babel.units import format_unit
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
-from vault import departure
+from vault import choices, departure
 from vault.errors import N_
 from vault.pages.session import server
 from vault.record import Field
 from vault.rooms import Nav
-from vault.sessions import IDLE
 from vault.values import When
 
 # What a page says after an act; the code travels in the query string, so that no session has to carry the sentence.
@@ -33,12 +32,24 @@ NOTICES = {
     "removed": N_("Removed. Its last version stays in the history, and no import brings it back."),
     "gift": N_("Marked as a gift. Nobody but you sees that, or the thing itself."),
     "no-gift": N_("No longer a gift."),
+    "taste": N_("Marked as not your taste. Only you see that mark."),
+    "no-taste": N_("The mark is gone."),
+    "dates": N_("Noted. Home reminds you before a day is over."),
+    "undone": N_("Undone. It is as it was before."),
+    "file-added": N_("Kept, sealed, with this record."),
+    "file-removed": N_("Taken away. It is gone for good in 30 days."),
+    "file-back": N_("It is back."),
     "decided": N_("Decided. You will not be asked again."),
     "welcome": N_("You have both ways in: your passphrase and your recovery code."),
     "locked": N_("Locked. Nothing can be opened from this browser."),
     "recovered": N_("Unlocked with the recovery code. Set a new passphrase now."),
     "passphrase": N_("Your passphrase is changed, and every other session has ended."),
     "ended": N_("Ended. That session opens nothing any more."),
+    "others-ended": N_("Ended. Only this browser is open now."),
+    "passkey-added": N_("The passkey is added."),
+    "passkey-removed": N_("The passkey is removed and opens nothing any more. Every other session has ended."),
+    "kit": N_("You have the new kit. The old code opens nothing any more."),
+    "stayed": N_("Still open."),
     "seen": N_("Noted."),
     "kept": N_("Your vault stays. What others could see has ended and stays ended."),
     "renewed": N_("It goes on."),
@@ -250,5 +261,6 @@ def _about_this_page() -> dict[str, Any]:
         "today_in_words": str(format_date(moment_now.date(), "full", locale=locale())),
         "weekday": str(format_skeleton("MMMMEEEEd", moment_now.date(), locale=locale())),
         "zone": moment_now.tzname() or "UTC",
-        "idle_minutes": IDLE // 60,
+        "idle_minutes": choices.quiet(vault.settings if vault is not None else {}) // 60,
+        "locks_in": max(0, vault.ends_at - vault.server.now) if vault is not None else 0,
     }

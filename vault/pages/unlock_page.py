@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
 from sqlalchemy import select
 
-from vault import sessions, unlock
-from vault.errors import Busy, TooManyTries, VaultError, WrongSecret
+from vault import passkeys, sessions, unlock
+from vault.errors import Busy, NotFound, TooManyTries, VaultError, WrongSecret
 from vault.keyring import Keyring
 from vault.models import Handle
 from vault.pages import session
 from vault.pages.errors import wait_for
 from vault.pages.session import server
-from vault.pages.setup import code_in
+from vault.pages.setup import code_given
 
 pages = Blueprint("unlock", __name__)
 
@@ -35,14 +37,36 @@ def open_up() -> Response:
     try:
         keyring = _with_code() if by_code else _with_passphrase()
     except (WrongSecret, TooManyTries, Busy) as error:
-        return _window(request.form.get("next"), error, by_code=by_code)
+        return _window(request.form.get("next"), error, way="code" if by_code else "pass")
+    if by_code:
+        return _opened(keyring, "recovery", url_for("security.security", notice="recovered", _anchor="passphrase"))
+    return _opened(keyring, "passphrase", session.safe_next(request.form.get("next")))
+
+
+@pages.get("/unlock/passkey")
+def ask_passkey() -> dict[str, Any]:
+    """What the browser needs to ask for a passkey; the same for everybody who comes here."""
+    if not passkeys.possible(server()):
+        raise NotFound
+    return passkeys.asking(server())
+
+
+@pages.post("/unlock/passkey")
+def open_by_passkey() -> Response:
+    """Unlock by passkey."""
+    form = request.form
+    try:
+        keyring = passkeys.unlock(server(), form.get("passkey", ""), form.get("secret", ""))
+    except WrongSecret as error:
+        return _window(form.get("next"), error, way="passkey")
+    return _opened(keyring, "passkey", session.safe_next(form.get("next")))
+
+
+def _opened(keyring: Keyring, way: str, there: str) -> Response:
     before = session.peek()
     if before is not None:
         sessions.end(server(), before.owner_id, [before.session_id])
-    string, _vault = sessions.begin(server(), keyring, "recovery" if by_code else "passphrase")
-    there = session.safe_next(request.form.get("next"))
-    if by_code:
-        there = url_for("security.security", notice="recovered", _anchor="passphrase")
+    string, _vault = sessions.begin(server(), keyring, way, request.user_agent.string)
     return session.keep(make_response(redirect(there, 303)), string)
 
 
@@ -70,14 +94,11 @@ def _with_passphrase() -> Keyring:
 
 
 def _with_code() -> Keyring:
-    upload = request.files.get("file")
-    typed = request.form.get("code", "")
-    if not typed.strip() and upload is not None:
-        typed = code_in(upload.read(65_536)) or ""
-    return unlock.with_recovery_code(server(), _handle(), typed)
+    return unlock.with_recovery_code(server(), _handle(), code_given())
 
 
-def _window(back: str | None, error: VaultError | None = None, *, by_code: bool = False) -> Response:
+def _window(back: str | None, error: VaultError | None = None, *, way: str = "pass") -> Response:
+    """The window. `way` is the id of the control that the error is about."""
     there = session.safe_next(back)
     shown = render_template(
         "unlock.html",
@@ -86,7 +107,8 @@ def _window(back: str | None, error: VaultError | None = None, *, by_code: bool 
         back_to=_page_name(there),
         ask_name=not unlock.only_owner(server()),
         handle=_handle(),
-        by_code=by_code,
+        way=way,
+        passkeys=passkeys.possible(server()),
         error=error,
         sentence=gettext(error.sentence) if error else "",
     )

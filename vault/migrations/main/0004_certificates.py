@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "vault_main_0003"
-down_revision = "vault_main_0002"
+revision = "vault_main_0004"
+down_revision = "vault_main_0003"
 branch_labels = None
 depends_on = None
 
