@@ -113,14 +113,18 @@ class Sealed:
     content: bytes
 
 
-def sealed(vault: OpenVault, number: int, incoming: Incoming, day: str) -> Sealed:
-    """Seal a file that has come whole, padded with zeros to a bucket's size. Raises Empty, TooLarge."""
+def sealed(vault: OpenVault, number: int, incoming: Incoming, day: str, attachment_id: bytes = b"") -> Sealed:
+    """Seal a file that has come whole, padded with zeros to a bucket's size. Raises Empty, TooLarge.
+
+    One that comes back from an archive brings its id along.
+    """
     if incoming.size > LARGEST:
         raise TooLarge
     plain = bytes(incoming.content)
     if not plain:
         raise Empty
-    known = Attachment(crypto.random_bytes(16), number, 0, False, incoming.name, kind_of(plain), len(plain), day)
+    name = attachment_id or crypto.random_bytes(16)
+    known = Attachment(name, number, 0, False, incoming.name, kind_of(plain), len(plain), day)
     padded = plain.ljust(crypto.bucket(len(plain)), b"\0")
     about = about_content(vault.owner_id, known.attachment_id, known.number)
     return Sealed(known, vault.keyring.seal("files", about, padded))

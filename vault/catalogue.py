@@ -135,6 +135,11 @@ class Catalogue:
                 found.update(self._db.execute(statement, part))
         return found
 
+    def all_titles(self) -> dict[int, str]:
+        """The title of everything, by number."""
+        with self._lock:
+            return dict(self._db.execute("SELECT number, title FROM entries WHERE NOT damaged").fetchall())
+
     def catch_up(self, session: Session, vault: OpenVault) -> None:
         """Take over every row written since this image's revision, in one snapshot."""
         with self._lock:

@@ -161,6 +161,14 @@ class Job(Main):
     __table_args__ = (Index("jobs_due", "due_at"),)
 
 
+class Certificate(Main):
+    """That a vault was deleted here: all that is left of it, signed, so that whoever has its number can show it."""
+
+    __tablename__ = "certificates"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    box: Mapped[bytes]
+
+
 class Pepper(Keys):
     """The keystore's half of a lock or grant. Without this row nothing opens it again, whatever copy comes back.
 
@@ -181,7 +189,8 @@ class Pepper(Keys):
 class Floor(Keys):
     """The lowest revision of an owner's content that is not an old copy, and how far her access log has come.
 
-    And the epoch of her grants: raising it ends every grant that there is, however many, in one step.
+    And the epoch of her grants: raising it ends every grant that there is, however many, in one step. `leaves_day` is
+    the day (since 1970) from which her vault is deleted; 0 once that has begun; None while she stays.
     """
 
     __tablename__ = "floors"
@@ -190,6 +199,7 @@ class Floor(Keys):
     epoch: Mapped[int] = mapped_column(server_default="0")
     log_number: Mapped[int] = mapped_column(server_default="0")
     log_head: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    leaves_day: Mapped[int | None]
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vault import attachments, rekeying
+from vault import attachments, departure, files_along, rekeying
 from vault.attached import about_content, about_known
 from vault.errors import N_
 from vault.inbox import furnish
@@ -32,15 +32,21 @@ def _pages(server: Server) -> Iterable[Blueprint]:
 
 
 def _commands() -> Iterable[click.Command]:
+    from vault import leaving_cli
     from vault.backup_cli import commands
 
-    return commands()
+    return (*commands(), *leaving_cli.commands())
 
 
 def _on_unlock(vault: OpenVault) -> None:
     furnish(vault)
     mend(vault)
     rekeying.resume(vault)
+
+
+def _sweep(server: Server) -> None:
+    sweep_locks(server)
+    departure.sweep(server)
 
 
 ROOM = Room(
@@ -55,12 +61,20 @@ ROOM = Room(
         Nav("collection.preferences", N_("Preferences"), "sliders", 70),
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("security.security", N_("Security"), "key", 95),
+        Nav("leaving.export", N_("Export"), "download", 97),
     ),
     on_change=attachments.follow,
     on_unlock=_on_unlock,
-    jobs={"mail": deliver, "unmake_lock": unmake_lock, attachments.JOB: attachments.erase},
-    sweep=sweep_locks,
+    jobs={
+        "mail": deliver,
+        "unmake_lock": unmake_lock,
+        "farewell": departure.farewell,
+        attachments.JOB: attachments.erase,
+    },
+    sweep=_sweep,
     commands=_commands,
+    files=files_along.files,
+    bring=files_along.bring,
     boxes=(
         Boxes(RecordRow.box, "records", about_record, ("owner_id", "number", "revision")),
         Boxes(Version.box, "records", about_record, ("owner_id", "number", "revision")),

@@ -140,6 +140,26 @@ def stretch(passphrase: str, params: bytes) -> bytes:
     return made.derive(unicodedata.normalize("NFKC", passphrase).encode())
 
 
+def open_archive(raw: bytes, passphrase: str) -> bytes:
+    """The ZIP file inside an encrypted archive."""
+    magic = b"vrm/1/archive\n"
+    archive, params, lock, rest = raw[14:30], raw[30:58], raw[58:167], raw[167:]
+    if not raw.startswith(magic):
+        raise Refused
+    key = open_lock("archive", archive, archive, stretch(passphrase, params), None, params, lock)
+    boxes = [rest[at : at + 1_049_677] for at in range(0, len(rest), 1_049_677)]
+    return b"".join(
+        open_precious(key, identity("vrm/1/piece", archive, n, int(n == len(boxes) - 1)), box)
+        for n, box in enumerate(boxes)
+    )
+
+
+def fingerprint(export: dict[str, Any]) -> str:
+    """Of everything in an export."""
+    lines = (json.dumps(each, sort_keys=True, separators=(",", ":"), ensure_ascii=False) for each in export["records"])
+    return hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
+
+
 def recovery_secret(written: str) -> bytes:
     letters = re.sub(r"[\s.\-–—]", "", written).upper().replace("O", "0").replace("I", "1").replace("L", "1")
     if len(letters) != 40:
@@ -472,6 +492,7 @@ PLACES: dict[tuple[str, str], tuple[str, Any]] = {
     ("owners", "notice_box"): ("owner_id", lambda o: identity("vrm/1/notice", o)),
     ("owners", "settings_box"): ("owner_id", lambda o: identity("vrm/1/settings", o)),
     ("owners", "inbox_box"): ("owner_id", lambda o: identity("vrm/1/inbox", o)),
+    ("certificates", "box"): ("owner_id", lambda o: identity("vrm/1/certificate", o)),
     ("denials", "offer_box"): ("owner_id, request_tag", lambda o, tag: identity("vrm/1/denial", o, tag)),
     ("deposits", "box"): ("owner_id, grant_id, deposit_id", lambda o, g, d: identity("vrm/1/deposit", o, g, d)),
     ("locks", "box"): (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import threading
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.sampled import some
 from tests.vault.test_attachments import PNG as PICTURE
 from vault import attached, attachments, sessions, set_up, store
 from vault.app import create_app, load_rooms
+from vault.archive import archive
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Name
@@ -149,6 +152,8 @@ def test_every_page_can_be_used_by_everybody(chromium, served, furnished, axe, w
         "/insights",
         "/notes",
         "/security",
+        "/export",
+        "/delete",
         "/purchases/new",
     )
     for path in (*lists, *(furnished[name] for name in ("purchase", "gift", "edit", "vendor", "note"))):
@@ -194,6 +199,26 @@ def test_she_keeps_a_purchase_marks_it_as_a_gift_and_locks(chromium, served, fur
     page.get_by_role("heading", name="Closed.").wait_for()
     page.goto(served[1] + "/purchases")
     assert page.get_by_label("Passphrase").is_visible()
+    page.context.close()
+
+
+def test_everything_can_be_read_from_a_disk_without_network_or_script(chromium, served, furnished, axe, tmp_path: Path):
+    vault = sessions.open_session(served[0], furnished["cookie"])
+    with zipfile.ZipFile(io.BytesIO(b"".join(archive(vault)))) as packed:
+        packed.extractall(tmp_path)
+    page = chromium.new_context(viewport={"width": 320, "height": 740}, offline=True).new_page()
+    errors = listen(page)
+    page.goto((tmp_path / "view.html").as_uri())
+    page.locator("summary", has_text="Atlas").click()
+    assert page.get_by_text("For her fortieth.").is_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('dl')).display") == "grid"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.evaluate(axe)
+    assert not page.evaluate("rules => axe.run({runOnly: rules})", RULES)["violations"]
+    page.get_by_role("link", name="csv/vendors.csv").wait_for()
+    assert not errors
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+    assert page.evaluate("window.ran") is None
     page.context.close()
 
 

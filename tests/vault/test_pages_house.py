@@ -21,6 +21,8 @@ PAGES = (
     "/notes",
     "/security",
     "/damaged",
+    "/export",
+    "/delete",
 )
 
 

@@ -56,6 +56,7 @@ from vault import (
     attached,
     bearer,
     crypto,
+    departure,
     inbox,
     jobs,
     keyring,
@@ -72,7 +73,7 @@ from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Birthday
 from vault.errors import Locked, WrongSecret
-from vault.models import Keys, Log, Main
+from vault.models import Certificate, Keys, Log, Main
 from vault.opened import OpenVault
 from vault.server import Server
 from vault.stored import Stored
@@ -210,6 +211,7 @@ OPENINGS: dict[tuple[str, str], Opening] = {
     ("accesses", "box"): lambda w, r, box: crypto.RowKey(w.log_keys[r.grant_id]).open(
         access.about_access(r.owner_id, r.grant_id, r.number), box
     ),
+    ("certificates", "box"): lambda w, r, box: crypto.open_box(w.house.keys.seal, departure._about(r.owner_id), box),
     ("segments", "box"): lambda w, r, box: crypto.open_box(
         w.vaults[r.owner_id].keyring["files"], segments.about(r.owner_id, r.number), box
     ),
@@ -335,6 +337,8 @@ def bram_moves_in(house: Server) -> tuple[OpenVault, dict[bytes, bytes]]:
     with store.writing(vault, numbers=2) as turn:
         store.add(turn, vault, Note(heading="Geese", text="Went north on Tuesday."))
         store.add(turn, vault, Preference(topic="geese", stance="like"))
+        box = crypto.seal(house.keys.seal, departure._about(his.owner_id), b"a signed text")
+        turn.session.add(Certificate(owner_id=his.owner_id, box=box))
     return vault, secrets_of(house, his.owner_id, SECOND, str(vault.settings["recovery"]))
 
 

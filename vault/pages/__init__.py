@@ -9,12 +9,14 @@ def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
     from vault.pages import (
         collection,
+        departure,
         due,
         files,
         health,
         home,
         insights,
         language,
+        leaving,
         purchase,
         security,
         setup,
@@ -34,6 +36,8 @@ def blueprints() -> list[Blueprint]:
         due.pages,
         insights.pages,
         security.pages,
+        leaving.pages,
+        departure.pages,
         health.pages,
         language.pages,
     ]

@@ -17,7 +17,7 @@ from babel.units import format_unit
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
-from vault import choices
+from vault import choices, departure
 from vault.errors import N_
 from vault.pages.session import server
 from vault.record import Field
@@ -51,6 +51,7 @@ NOTICES = {
     "kit": N_("You have the new kit. The old code opens nothing any more."),
     "stayed": N_("Still open."),
     "seen": N_("Noted."),
+    "kept": N_("Your vault stays. What others could see has ended and stays ended."),
     "renewed": N_("It goes on."),
     "taken-in": N_("Kept. It is yours now."),
     "dropped": N_("Dropped. Its content is gone."),
@@ -284,11 +285,13 @@ def _about_this_page() -> dict[str, Any]:
     vault, moment_now = g.get("vault"), now()
     name = vault.name if vault is not None else ""
     code = request.args.get("notice", "")
+    leaves_on = departure.planned(vault.server, vault.owner_id) if vault is not None else None
     return {
         "lang": language(),
         "you": name,
         "vault_name": gettext("%(name)s’s vault", name=name) if name else gettext("Vault"),
         "here": _here(),
+        "leaves_on": leaves_on.isoformat() if leaves_on is not None and request.blueprint != "departure" else "",
         "notice": gettext(NOTICES[code]) if code in NOTICES else "",
         "today_in_words": str(format_date(moment_now.date(), "full", locale=locale())),
         "weekday": str(format_skeleton("MMMMEEEEd", moment_now.date(), locale=locale())),
