@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
-from vault import crypto
+from vault import crypto, search
 from vault.models import Owner, RecordRow
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vault.opened import OpenVault
     from vault.server import Server
 
-SHAPE = 1
+SHAPE = 2
 SCHEMA = """
 CREATE TABLE meta (revision INTEGER NOT NULL);
 INSERT INTO meta VALUES (0);
@@ -40,7 +40,7 @@ CREATE INDEX by_kind_and_vendor ON entries (collection, part, vendor, day DESC);
 CREATE INDEX by_bundle ON entries (bundle) WHERE bundle <> '';
 CREATE INDEX by_proposal ON entries (number) WHERE proposes;
 CREATE INDEX by_damage ON entries (number) WHERE damaged;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
 COLUMNS = "number, revision, collection, part, day, vendor, title, facet, bundle, proposes, damaged"
 
@@ -68,7 +68,7 @@ class Catalogue:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         if image is None:
-            self._db.executescript(SCHEMA)
+            self._db.executescript(SCHEMA + search.TABLE)
         else:
             self._db.deserialize(image)
             if self._db.execute("PRAGMA user_version").fetchone()[0] != SHAPE:
@@ -82,9 +82,11 @@ class Catalogue:
         with self._lock:
             return int(self._db.execute("SELECT revision FROM meta").fetchone()[0])
 
-    def entries(self, where: str, *values: Any, order: str = "day DESC, number DESC", limit: int = -1) -> list[Entry]:
-        """Lines that satisfy a condition on the columns. `where` and `order` are written in code, values are bound."""
-        statement = f"SELECT {COLUMNS} FROM entries WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
+    def entries(
+        self, where: str, *values: Any, order: str = "day DESC, number DESC", limit: int = -1, among: str = "entries"
+    ) -> list[Entry]:
+        """Lines that satisfy a condition on the columns. All but the values is written in code, values are bound."""
+        statement = f"SELECT {COLUMNS} FROM {among} WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
         with self._lock:
             return [Entry(*row) for row in self._db.execute(statement, (*values, limit))]
 
@@ -130,13 +132,17 @@ class Catalogue:
             self._db.execute("COMMIT")
 
     def _take(self, vault: OpenVault, number: int, revision: int, box: bytes | None) -> None:
+        search.take_out(self._db, number)
         if box is None:
             self._db.execute("DELETE FROM entries WHERE number = ?", (number,))
             return
+        entry, rest = _line(vault, number, revision, box)
         self._db.execute(
             f"INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
-            _line(vault, number, revision, box),
+            entry,
         )
+        if not entry.damaged:
+            search.put(self._db, entry, rest)
 
     def check(self, session: Session, vault: OpenVault) -> None:
         """Compare every row with what is remembered; one that went back, is missing, or returned is damaged."""
@@ -170,27 +176,29 @@ class Catalogue:
             return self._db.serialize()
 
 
-def _line(vault: OpenVault, number: int, revision: int, box: bytes) -> Entry:
+def _line(vault: OpenVault, number: int, revision: int, box: bytes) -> tuple[Entry, str]:
+    """The entry of a row, and the words in it beside its title."""
     from vault.store import unseal
 
     try:
         stored = unseal(vault, number, revision, box)
     except crypto.Damaged:
-        return _damaged(number, revision)
-    record = stored.record
-    return Entry(
+        return _damaged(number, revision), ""
+    record, title = stored.record, stored.record.name()
+    entry = Entry(
         number,
         revision,
         record.collection,
         record.part,
         record.day(),
         record.of_vendor(),
-        record.name(),
+        title,
         record.facet(),
         record.bundle(),
         int(bool(stored.proposes)),
         0,
     )
+    return entry, " ".join(text for text in record.words().values() if text != title)
 
 
 def _damaged(number: int, revision: int) -> Entry:
