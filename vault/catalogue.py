@@ -2,7 +2,7 @@
 
 A small SQLite image in memory while she is unlocked, put away sealed in a cache folder, never in the database or a
 backup. It carries her revision and catches up by it; when it is missing it is rebuilt. Because it remembers each
-record's revision, it notices at unlock when an older row was put back.
+record's revision, it notices at unlock when an older row was put back. It also holds the index that search asks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import select
 
 from vault import crypto, search
+from vault.db import Statement, line_of
 from vault.models import Owner, RecordRow
 
 if TYPE_CHECKING:
@@ -34,15 +35,16 @@ CREATE TABLE entries (
   proposes INTEGER NOT NULL, damaged INTEGER NOT NULL
 );
 CREATE INDEX by_day ON entries (collection, part, day DESC, number DESC);
-CREATE INDEX by_vendor ON entries (vendor, day DESC);
 CREATE INDEX by_facet ON entries (collection, part, facet, damaged);
-CREATE INDEX by_kind_and_vendor ON entries (collection, part, vendor, day DESC);
+CREATE INDEX by_kind_and_vendor ON entries (collection, part, vendor, day DESC, number DESC);
 CREATE INDEX by_bundle ON entries (bundle) WHERE bundle <> '';
 CREATE INDEX by_proposal ON entries (number) WHERE proposes;
 CREATE INDEX by_damage ON entries (number) WHERE damaged;
 PRAGMA user_version = 2;
 """
 COLUMNS = "number, revision, collection, part, day, vendor, title, facet, bundle, proposes, damaged"
+
+_PRESENT = Statement("SELECT number, revision FROM records WHERE owner_id = :owner AND box IS NOT NULL ORDER BY number")
 
 
 class Entry(NamedTuple):
@@ -67,6 +69,7 @@ class Catalogue:
     def __init__(self, image: bytes | None = None) -> None:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA temp_store = MEMORY")  # or a large sort would put titles into a file
         if image is None:
             self._db.executescript(SCHEMA + search.TABLE)
         else:
@@ -150,18 +153,16 @@ class Catalogue:
             now = session.scalar(select(Owner.revision).where(Owner.owner_id == vault.owner_id)) or 0
             if self.revision > now:
                 return  # another thread has caught up since this snapshot was taken: nothing can be said from it
-            rows = session.execute(
-                select(RecordRow.number, RecordRow.revision).where(
-                    RecordRow.owner_id == vault.owner_id, RecordRow.box.is_not(None)
-                )
-            )
-            remembered = dict(self._db.execute("SELECT number, revision FROM entries").fetchall())
-            present = {number: revision for number, revision in rows}
+            rows = _PRESENT.on(line_of(session), owner=vault.owner_id).fetchall()
+            known = self._db.execute("SELECT number, revision FROM entries ORDER BY number").fetchall()
+            self.checked = True
+            if rows == known:
+                return
+            remembered, present = dict(known), dict(rows)
             wrong = [(number,) for number, revision in remembered.items() if present.get(number, -1) < revision]
             self._db.executemany("UPDATE entries SET damaged = 1 WHERE number = ?", wrong)
             returned = [_damaged(number, at) for number, at in present.items() if number not in remembered]
             self._db.executemany("INSERT INTO entries VALUES (?,?,?,?,?,?,?,?,?,?,?)", returned)
-            self.checked = True
 
     @property
     def size(self) -> int:

@@ -24,7 +24,7 @@ def fold(text: str) -> str:
     """Lower case without accents: Łódź is lodz, STRASSE and Straße are strasse."""
     if text.isascii():
         return text.lower()
-    apart = normalize("NFKD", text.casefold())
+    apart = normalize("NFKD", normalize("NFKD", text).casefold())
     return "".join(letter for letter in apart if not combining(letter)).translate(ALONE)
 
 

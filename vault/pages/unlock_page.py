@@ -39,7 +39,8 @@ def open_up() -> Response:
     before = session.peek()
     if before is not None:
         sessions.end(server(), before.owner_id, [before.session_id])
-    string, _vault = sessions.begin(server(), keyring, "recovery" if by_code else "passphrase")
+    string, vault = sessions.begin(server(), keyring, "recovery" if by_code else "passphrase")
+    server().catalogues.of(vault)  # opened while she waits anyway, so that the first page has it
     there = session.safe_next(request.form.get("next"))
     if by_code:
         there = url_for("security.security", notice="recovered", _anchor="passphrase")
