@@ -81,66 +81,64 @@ def take_out(image: sqlite3.Connection, number: int) -> None:
         image.execute("DELETE FROM words WHERE rowid = ?", (place(day, number),))
 
 
-def find(catalogue: Catalogue, wanted: Wanted, after: tuple[int, int] | None = None, *, limit: int) -> list[Hit]:
-    """What is wanted, best first: its title is made of the words, begins with them, or they stand anywhere in it.
+class Search:
+    """One search in one catalogue."""
 
-    Within a tier the newest comes first. `after` is tier and place of the last one already shown.
-    """
-    found: list[Hit] = []
-    first, last = wanted.places
-    for tier, match in enumerate(_tiers(catalogue, wanted)):
-        if (after is None or tier >= after[0]) and len(found) < limit:
-            end = min(last, after[1] - 1) if after and after[0] == tier else last
-            found += [Hit(tier, each) for each in _matching(catalogue, match, first, end, limit - len(found))]
-    return found
+    def __init__(self, catalogue: Catalogue, wanted: Wanted) -> None:
+        self.catalogue, self.wanted = catalogue, wanted
+        vendors = catalogue.entries("collection = 'vendors' AND NOT damaged", order="number") if wanted.terms else []
+        names = [(entry.number, f" {words.plain(entry.title)} ") for entry in vendors]
+        self.anywhere = " AND ".join(_anywhere(term, names) for term in wanted.terms)
 
+    def hits(self, limit: int, after: tuple[int, int] | None = None) -> list[Hit]:
+        """What is found, best first: its title is made of the words, begins with them, or they are anywhere in it.
 
-def tally(catalogue: Catalogue, wanted: Wanted) -> dict[str, int]:
-    """How many are found in each collection, of all that is found or of the first MANY of it."""
-    match = _anywhere(catalogue, wanted)
-    chosen = f"SELECT words.rowid & {NUMBER} FROM words WHERE {BETWEEN} ORDER BY words.rowid DESC LIMIT ?"  # noqa: S608
-    where = f"number IN ({chosen}) AND NOT damaged"
-    return catalogue.tally("collection", where, match, *wanted.places, MANY) if match else {}
+        Within a tier the newest comes first. `after` is tier and place of the last one already shown.
+        """
+        found: list[Hit] = []
+        first, last = self.wanted.places
+        for tier, match in enumerate(self._tiers()):
+            if (after is None or tier >= after[0]) and len(found) < limit:
+                end = min(last, after[1] - 1) if after and after[0] == tier else last
+                found += [Hit(tier, each) for each in self._matching(match, first, end, limit - len(found))]
+        return found
 
+    def counts(self) -> dict[str, int]:
+        """How many are found in each collection, whichever is wanted: of all, or of the first MANY."""
+        chosen = f"SELECT words.rowid & {NUMBER} FROM words WHERE {BETWEEN} ORDER BY words.rowid DESC LIMIT ?"  # noqa: S608
+        match = f"({self.anywhere}){_tagged('v', self.wanted.vendor)}"
+        where, values = f"number IN ({chosen}) AND NOT damaged", (match, *self.wanted.places, MANY)
+        return self.catalogue.tally("collection", where, *values) if self.anywhere else {}
 
-def _matching(catalogue: Catalogue, match: str, first: int, last: int, limit: int) -> list[Entry]:
-    """Entries whose words satisfy an expression of FTS5, between two places, the last place first."""
-    where, order = f"{BETWEEN} AND NOT damaged", "words.rowid DESC"
-    return catalogue.entries(where, match, first, last, order=order, limit=limit, among=FOUND)
+    def _tiers(self) -> list[str]:
+        """Expressions of FTS5, each without what the one before it finds."""
+        if not self.anywhere:
+            return []
+        same = f"{{name}} : ({' AND '.join(_quoted(term) for term in self.wanted.terms)})"
+        like = f"{{name}} : ({' AND '.join(_phrase(term) for term in self.wanted.terms)})"
+        narrow = _tagged("c", self.wanted.collection) + _tagged("v", self.wanted.vendor)
+        return [f"({same}){narrow}", f"({like}){narrow} NOT ({same})", f"({self.anywhere}){narrow} NOT ({like})"]
 
-
-def _tiers(catalogue: Catalogue, wanted: Wanted) -> list[str]:
-    """Expressions of FTS5, each without what the one before it finds."""
-    if not wanted.terms:
-        return []
-    same = _titled(f'"{term}"' for term in wanted.terms)
-    like = _titled(_phrase(term) for term in wanted.terms)
-    narrow = _narrowed(wanted)
-    return [f"({same}){narrow}", f"({like}){narrow} NOT ({same})", f"{_anywhere(catalogue, wanted)} NOT ({like})"]
-
-
-def _titled(phrases: Iterable[str]) -> str:
-    return f"{{name}} : ({' AND '.join(phrases)})"
-
-
-def _anywhere(catalogue: Catalogue, wanted: Wanted) -> str:
-    each = [_term(catalogue, term) for term in wanted.terms]
-    return f"({' AND '.join(each)}){_narrowed(wanted)}" if each else ""
+    def _matching(self, match: str, first: int, last: int, limit: int) -> list[Entry]:
+        where, order = f"{BETWEEN} AND NOT damaged", "words.rowid DESC"
+        return self.catalogue.entries(where, match, first, last, order=order, limit=limit, among=FOUND)
 
 
-def _term(catalogue: Catalogue, term: str) -> str:
-    """In the record itself, or in the name of its vendor."""
-    among_vendors = f'{{name}} : {_phrase(term)} AND {{tags}} : "cvendors"'
-    named = _matching(catalogue, among_vendors, *Wanted(()).places, MOST_VENDORS)
-    vendors = " OR ".join(f'"v{entry.number}"' for entry in named)
+def _anywhere(term: str, names: Iterable[tuple[int, str]]) -> str:
+    """In the record itself, or in the name of its vendor; `names` are folded, between spaces."""
+    begun = f" {term}" if words.begins(term) else f" {term} "
+    vendors = [_quoted(f"v{number}") for number, name in names if begun in name][:MOST_VENDORS]
     itself = f"{{name rest}} : {_phrase(term)}"
-    return f"({itself} OR {{tags}} : ({vendors}))" if vendors else f"({itself})"
+    return f"({itself} OR {{tags}} : ({' OR '.join(vendors)}))" if vendors else f"({itself})"
+
+
+def _quoted(term: str) -> str:
+    return f'"{term}"'
 
 
 def _phrase(term: str) -> str:
-    return f'"{term}" *' if words.begins(term) else f'"{term}"'
+    return f"{_quoted(term)} *" if words.begins(term) else _quoted(term)
 
 
-def _narrowed(wanted: Wanted) -> str:
-    tags = [f"c{wanted.collection}"] * bool(wanted.collection) + [f"v{wanted.vendor}"] * bool(wanted.vendor)
-    return "".join(f' AND {{tags}} : "{tag}"' for tag in tags)
+def _tagged(kind: str, value: str | int) -> str:
+    return f" AND {{tags}} : {_quoted(f'{kind}{value}')}" if value else ""

@@ -33,9 +33,13 @@ def terms(query: str) -> list[str]:
 
     Only letters and digits are left, with single spaces between: no sign can mean something to whoever searches.
     """
-    pieces = [quoted or bare for quoted, bare in QUOTED.findall(query[:LONGEST_QUERY])]
-    plain = (" ".join("".join(each if each.isalnum() else " " for each in fold(piece)).split()) for piece in pieces)
-    return list(dict.fromkeys(term for term in plain if term))[:MOST_TERMS]
+    pieces = [plain(quoted or bare) for quoted, bare in QUOTED.findall(query[:LONGEST_QUERY])]
+    return list(dict.fromkeys(piece for piece in pieces if piece))[:MOST_TERMS]
+
+
+def plain(text: str) -> str:
+    """Its words, folded, with single spaces between."""
+    return " ".join("".join(letter if letter.isalnum() else " " for letter in fold(text)).split())
 
 
 def begins(term: str) -> bool:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from tests.people import Ada
-from vault import search, words
+from vault import words
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
 from vault.models import RecordRow
-from vault.search import Wanted
+from vault.search import Search, Wanted
 from vault.values import When
 
 NAME = re.compile(r'<h2 class="h3"><a href="[^"]+">(.*?)</a></h2>')
@@ -30,7 +30,7 @@ def names(page: str) -> list[str]:
 
 def finds(ada: Ada, query: str) -> list[str]:
     """The same from the catalogue itself."""
-    return [hit.entry.title for hit in search.find(ada.open.catalogue, Wanted(words.terms(query)), limit=50)]
+    return [hit.entry.title for hit in Search(ada.open.catalogue, Wanted(words.terms(query))).hits(50)]
 
 
 def test_everything_she_keeps_is_found_by_its_words(ada: Ada):
@@ -97,7 +97,7 @@ def test_the_best_come_first_and_among_equals_the_newest(ada: Ada):
     ada.buys("Inkwell", "2026-06-01")
     ada.buys("Ink", "2025-01-01")
     ada.keeps(Vendor(called="Ink & Oak"))
-    found = search.find(ada.open.catalogue, Wanted(["ink"]), limit=50)
+    found = Search(ada.open.catalogue, Wanted(["ink"])).hits(50)
     order = [(hit.entry.title, hit.entry.day) for hit in found]
     assert order == [
         ("Ink & Oak", ""),
@@ -210,8 +210,8 @@ def test_no_query_is_an_error(ada: Ada):
 def test_whatever_is_typed_and_written_its_words_are_found_again(ada: Ada, query: str, text: str):
     catalogue = _catalogue(ada)
     wanted = words.terms(query)
-    search.find(catalogue, Wanted(wanted, "purchases", 3, "2020", "2021-01"), limit=5)
-    search.tally(catalogue, Wanted(wanted))
+    Search(catalogue, Wanted(wanted, "purchases", 3, "2020", "2021-01")).hits(5)
+    Search(catalogue, Wanted(wanted)).counts()
     for marks in (words.marked(text, wanted), words.extract(text, wanted)):
         assert all(piece for piece, _ in marks)
     assert "".join(piece for piece, _ in words.marked(text, wanted)) == text

@@ -10,14 +10,14 @@ from typing import Any
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 from flask_babel import gettext
 
-from vault import search, words
-from vault.catalogue import Entry
+from vault import words
+from vault.catalogue import Catalogue, Entry
 from vault.opened import OpenVault
 from vault.pages import session, shown
 from vault.pages.listing import readable, vendor_name
 from vault.pages.vendors import options
 from vault.record import CLASSES, Record, classes_of
-from vault.search import Wanted
+from vault.search import MANY, Search, Wanted
 from vault.stored import Stored
 
 pages = Blueprint("search", __name__)
@@ -88,27 +88,27 @@ def _link(wanted: Wanted) -> Callable[..., str]:
 def _found(vault: OpenVault, wanted: Wanted) -> dict[str, Any]:
     """What the page says of what was found. Opens the rows it shows and no others."""
     catalogue = vault.catalogue
+    search = Search(catalogue, wanted)
     begun = CURSOR.fullmatch(request.args.get("after", ""))
-    hits = search.find(catalogue, wanted, (int(begun[1]), int(begun[2])) if begun else None, limit=PAGE + 1)
-    counts = search.tally(catalogue, replace(wanted, collection=""))
+    hits, counts = search.hits(PAGE + 1, (int(begun[1]), int(begun[2])) if begun else None), search.counts()
     last = hits[PAGE - 1] if len(hits) > PAGE else None
     return {
-        "rows": _rows(vault, [hit.entry for hit in hits[:PAGE]], wanted),
+        "rows": _rows(vault, catalogue, [hit.entry for hit in hits[:PAGE]], wanted),
         "counts": {name: count for name, count in counts.items() if classes_of(name)},
         "titles": {name: classes_of(name)[0].title for name, _ in CLASSES},
         "all": sum(counts.values()),
-        "many": search.MANY,
-        "alone": [(term, _count(vault, wanted, term)) for term in wanted.terms] if not hits else [],
+        "many": MANY,
+        "alone": [(term, _count(catalogue, wanted, term)) for term in wanted.terms] if not hits else [],
         "next": _link(wanted)(after=f"{last.tier}_{last.place}") if last else "",
     }
 
 
-def _count(vault: OpenVault, wanted: Wanted, term: str) -> int:
-    return sum(search.tally(vault.catalogue, replace(wanted, terms=[term])).values())
+def _count(catalogue: Catalogue, wanted: Wanted, term: str) -> int:
+    return sum(Search(catalogue, replace(wanted, terms=[term])).counts().values())
 
 
-def _rows(vault: OpenVault, entries: list[Entry], wanted: Wanted) -> list[Row]:
-    titles = vault.catalogue.titles(entry.vendor for entry in entries if entry.vendor)
+def _rows(vault: OpenVault, catalogue: Catalogue, entries: list[Entry], wanted: Wanted) -> list[Row]:
+    titles = catalogue.titles(entry.vendor for entry in entries if entry.vendor)
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, [entry.number for entry in entries])}
     return [_row(entry, found[entry.number], titles, wanted) for entry in entries if entry.number in found]
