@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from consent.models import Access, Counter, Refusal
 from vault import crypto
@@ -71,6 +71,11 @@ class Entry:
     purposes: list[str]
     outcome: str
     request_id: str
+
+    @property
+    def place(self) -> tuple[datetime, bytes, int]:
+        """Where it stands among all entries: by time, then grant and number."""
+        return self.at, self.grant_id, self.number
 
 
 class Limit(NamedTuple):
@@ -167,30 +172,22 @@ def about_access(owner: bytes, grant: bytes, number: int) -> bytes:
     return crypto.identity("vrm/1/access", owner, grant, number)
 
 
-def entries(
-    server: Server,
-    owner: bytes,
-    log_keys: Mapping[bytes, bytes],
-    *,
-    before: tuple[int, int] | None = None,
-    limit: int = 50,
+def of_grant(
+    server: Server, owner: bytes, grant: bytes, log_key: bytes, *, after: int = 0, limit: int | None = None
 ) -> list[Entry]:
-    """Her looks, newest first. `log_keys` by grant; an entry that does not open is 'damaged', never left out."""
-    page: list[Entry] = []
+    """Entries of one grant that stand by themselves, above a number, in their order.
+
+    One that does not open is 'damaged', never left out.
+    """
     with server.log.reading() as session:
-        for grant, key in log_keys.items():
-            rows = session.execute(
-                select(Access.number, Access.day, Access.box)
-                .where(Access.owner_id == owner, Access.grant_id == grant)
-                .order_by(Access.number.desc())
-                .limit(limit if before is None else -1)
-            )
-            sealing = crypto.RowKey(key)
-            page += [_read(sealing, owner, grant, *row) for row in rows]
-    page.sort(key=lambda entry: (entry.at, entry.grant_id, entry.number), reverse=True)
-    if before is not None:
-        page = [entry for entry in page if (int(entry.at.timestamp()), entry.number) < before]
-    return page[:limit]
+        rows = session.execute(
+            select(Access.number, Access.day, Access.box)
+            .where(Access.owner_id == owner, Access.grant_id == grant, Access.number > after)
+            .order_by(Access.number)
+            .limit(limit)
+        ).all()
+    sealing = crypto.RowKey(log_key)
+    return [_read(sealing, owner, grant, *row) for row in rows]
 
 
 def _read(sealing: crypto.RowKey, owner: bytes, grant: bytes, number: int, day: int, box: bytes) -> Entry:
@@ -202,6 +199,15 @@ def _read(sealing: crypto.RowKey, owner: bytes, grant: bytes, number: int, day: 
     return Entry(grant, number, at, **content)
 
 
+def newest(server: Server, owner: bytes) -> dict[bytes, int]:
+    """The highest number that stands by itself, of each grant that has any."""
+    with server.log.reading() as session:
+        rows = session.execute(
+            select(Access.grant_id, func.max(Access.number)).where(Access.owner_id == owner).group_by(Access.grant_id)
+        )
+        return {grant: number for grant, number in rows}
+
+
 def counts(server: Server, owner: bytes) -> dict[bytes, int]:
     """How many looks each grant has had."""
     with server.log.reading() as session:
@@ -209,26 +215,8 @@ def counts(server: Server, owner: bytes) -> dict[bytes, int]:
         return {grant: number for grant, number in rows}
 
 
-def missing(server: Server, owner: bytes) -> dict[bytes, int]:
-    """Grants whose log has fewer entries than its counter says: how many are missing."""
-    from sqlalchemy import func
-
-    with server.log.reading() as session:
-        rows = session.execute(
-            select(Access.grant_id, func.count()).where(Access.owner_id == owner).group_by(Access.grant_id)
-        )
-        present = {grant: number for grant, number in rows}
-    return {
-        grant: number - present.get(grant, 0)
-        for grant, number in counts(server, owner).items()
-        if number != present.get(grant, 0)
-    }
-
-
 def refusals(server: Server, owner: bytes) -> dict[bytes, int]:
     """How often strings that opened nothing were tried, by grant."""
-    from sqlalchemy import func
-
     with server.log.reading() as session:
         rows = session.execute(
             select(Refusal.grant_id, func.sum(Refusal.count))

@@ -131,10 +131,15 @@ class Keystore:
         with self.database.writing() as connection:
             connection.execute(statement, [{"grant": grant, "seen": seen} for grant, seen in versions.items()])
 
-    def welcome(self, owner: bytes) -> None:
+    def welcome(self, owner: bytes, revision: int = 0) -> None:
         """Begin an owner's floor."""
         with self.database.writing() as connection:
-            connection.execute(insert(Floor).values(owner_id=owner, revision=0))
+            connection.execute(insert(Floor).values(owner_id=owner, revision=revision))
+
+    def owners(self) -> set[bytes]:
+        """Everybody who has a floor here."""
+        with self.database.engine.connect() as connection:
+            return set(connection.scalars(select(Floor.owner_id)))
 
     def floor(self, owner: bytes) -> int:
         """Her revision floor; 0 for nobody."""
@@ -148,13 +153,32 @@ class Keystore:
                 update(Floor).where(Floor.owner_id == owner, Floor.revision < revision).values(revision=revision)
             )
 
-    def set_up(self) -> bytes:
+    def log_head(self, owner: bytes) -> tuple[int, bytes]:
+        """How far her access log has come: the number of its last segment and the digest that stands for it."""
+        chosen = select(Floor.log_number, Floor.log_head).where(Floor.owner_id == owner)
+        with self.database.engine.connect() as connection:
+            row = connection.execute(chosen).first()
+        return (row[0], row[1]) if row and row[1] else (0, bytes(32))
+
+    def raise_log_head(self, owner: bytes, seen: int, number: int, digest: bytes) -> bool:
+        """Her log has come further than `seen`; False when somebody has said so already."""
+        mine = (Floor.owner_id == owner, Floor.log_number == seen)
+        values = {"log_number": number, "log_head": digest}
+        with self.database.writing() as connection:
+            return connection.execute(update(Floor).where(*mine).values(**values)).rowcount == 1
+
+    def instance(self) -> bytes | None:
+        """Which main database it belongs to; None before its first start."""
+        with self.database.engine.connect() as connection:
+            return connection.execute(select(KeystoreInstance.id)).scalar()
+
+    def set_up(self, instance: bytes | None = None) -> bytes:
         """Make the instance id and its first keys where there is no id yet; returns the id."""
         with self.database.writing() as connection:
             known = connection.execute(select(KeystoreInstance.id)).scalar()
             if known is not None:
                 return known
-            made = crypto.random_bytes(16)
+            made = instance or crypto.random_bytes(16)
             connection.execute(insert(KeystoreInstance).values(id=made))
             for purpose in OPENING:
                 _add_key(connection, purpose)

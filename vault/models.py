@@ -158,11 +158,13 @@ class Pepper(Keys):
 
 
 class Floor(Keys):
-    """The lowest revision of an owner's content that is not an old copy."""
+    """The lowest revision of an owner's content that is not an old copy, and how far her access log has come."""
 
     __tablename__ = "floors"
     owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
     revision: Mapped[int]
+    log_number: Mapped[int] = mapped_column(server_default="0")
+    log_head: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 

@@ -9,11 +9,14 @@ from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
+from vault.recovering import mend
 from vault.rooms import Nav, Room
 
 if TYPE_CHECKING:
+    import click
     from flask import Blueprint
 
+    from vault.opened import OpenVault
     from vault.server import Server
 
 
@@ -21,6 +24,17 @@ def _pages(server: Server) -> Iterable[Blueprint]:
     from vault.pages import blueprints
 
     return blueprints()
+
+
+def _commands() -> Iterable[click.Command]:
+    from vault.backup_cli import commands
+
+    return commands()
+
+
+def _on_unlock(vault: OpenVault) -> None:
+    furnish(vault)
+    mend(vault)
 
 
 ROOM = Room(
@@ -35,7 +49,8 @@ ROOM = Room(
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("security.security", N_("Security"), "key", 95),
     ),
-    on_unlock=furnish,
+    on_unlock=_on_unlock,
     jobs={"mail": deliver, "unmake_lock": unmake_lock},
     sweep=sweep_locks,
+    commands=_commands,
 )

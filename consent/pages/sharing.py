@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 
-from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, views
+from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, segments, views
 from consent.disclosing import digest_of, shown_by
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
@@ -86,7 +87,7 @@ def detail(grant: str) -> str:
         again = preview_again(session, view) if view.held == "old copy" else None
         kept = receipt_rows.of_grant(session, vault(), view.grant_id)
     views.settle_versions(vault(), [view])
-    entries = access.entries(server(), vault().owner_id, {view.grant_id: view.terms.log_key}, limit=10)
+    entries = list(islice(segments.entries(vault(), {view.grant_id: view.terms.log_key}), 10))
     return render_template(
         "sharing_detail.html",
         view=view,
@@ -95,7 +96,7 @@ def detail(grant: str) -> str:
         entries=entries,
         looks=access.looks(server(), vault().owner_id, view.grant_id),
         refusals=access.refusals(server(), vault().owner_id).get(view.grant_id, 0),
-        missing=access.missing(server(), vault().owner_id).get(view.grant_id, 0),
+        missing=segments.missing(vault()).get(view.grant_id, 0),
         sooner=[days for days in SOONER if view.live and _in(days) < view.terms.until],
         until=day_in,
         kinds=classes_of,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from consent import access, deposits, inbox, views
+from consent import deposits, inbox, segments, views
 from tests.people import ISSUER, PURCHASES, RECEIPTS, Ada, Bookshop, Clock, details
 from vault import store
 from vault.collections.purchases import Purchase
@@ -278,7 +278,7 @@ def test_every_deposit_is_in_her_log_without_a_value(ada: Ada, bookshop: Booksho
     bookshop.leaves(token, {"item": "The Weathervane"}, under="2")
     with ada.house.main.reading() as session:
         view = views.read(session, ada.vault, bytes.fromhex(ada.grant()))
-    said = access.entries(ada.house, ada.owner_id, {view.grant_id: view.terms.log_key})
+    said = list(segments.entries(ada.vault, {view.grant_id: view.terms.log_key}))
     assert [each.outcome for each in said] == ["invalid", "left again", "left"]
     assert said[0].what == {"purchases": RECEIPTS["fields"]}
     page = ada.looks_at("/activity")
