@@ -47,7 +47,7 @@ class Wanted:
         if not self.begin and not self.end:
             return 0, (1 << 63) - 1
         last = int(self.end.replace("-", "").ljust(8, "9")) if self.end else NO_DAY - 1
-        return int(self.begin.replace("-", "").ljust(8, "0") or 0) << SHIFT, (last << SHIFT) + NUMBER
+        return int(self.begin.replace("-", "").ljust(8, "0")) << SHIFT, (last << SHIFT) + NUMBER
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ class Search:
                 found += [Hit(tier, each) for each in self._matching(match, first, end, limit - len(found))]
         return found
 
-    def counts(self) -> dict[str, int]:
-        """How many are found in each collection, whichever is wanted: of all, or of the first MANY."""
+    def counts(self, within: str = "") -> dict[str, int]:
+        """How many are found in each collection, or within one, whichever is wanted: of all, or of the first MANY."""
         chosen = f"SELECT words.rowid & {NUMBER} FROM words WHERE {BETWEEN} ORDER BY words.rowid DESC LIMIT ?"  # noqa: S608
-        match = f"({self.anywhere}){_tagged('v', self.wanted.vendor)}"
+        match = f"({self.anywhere}){_tagged('c', within)}{_tagged('v', self.wanted.vendor)}"
         where, values = f"number IN ({chosen}) AND NOT damaged", (match, *self.wanted.places, MANY)
         return self.catalogue.tally("collection", where, *values) if self.anywhere else {}
 

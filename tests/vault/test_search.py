@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from tests.people import Ada
-from vault import words
+from vault import store, words
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address
@@ -288,15 +288,21 @@ def _puts_away_an_older_shape(ada: Ada) -> None:
     _save(older, ada.vault)
 
 
-def test_a_purchase_takes_half_a_kibibyte_of_the_image(ada: Ada):
-    from vault import store
-
+def test_among_very_many_nothing_is_counted_wrongly_and_a_purchase_takes_half_a_kibibyte(ada: Ada):
+    old = ada.keeps(Note(heading="An old thing", text="Kept.", written_on=When("1999")))
     before = ada.open.catalogue.size
     with store.writing(ada.vault, numbers=2000) as turn:
         for number in range(2000):
             item = f"Thing number {number} with a title of usual length"
             store.add(turn, ada.vault, Purchase(item=item, bought_on=When("2026-10-22"), order=f"B-{number}"))
     assert ada.open.catalogue.size - before < 2000 * 512
+    page = ada.looks_at("/search?q=thing")
+    assert "More than 999 records match." in page
+    assert "<small>" not in page
+    narrowed = ada.looks_at("/search?q=thing&in=notes")
+    assert "1 record matches." in narrowed
+    assert f"/notes/{old.number}" in narrowed
+    assert re.search(r'href="/search\?q=thing&amp;in=notes"', page), "also what is older than all that was counted"
 
 
 def test_as_she_types_only_what_was_found_is_sent(ada: Ada):

@@ -92,12 +92,14 @@ def _found(vault: OpenVault, wanted: Wanted) -> dict[str, Any]:
     begun = CURSOR.fullmatch(request.args.get("after", ""))
     hits, counts = search.hits(PAGE + 1, (int(begun[1]), int(begun[2])) if begun else None), search.counts()
     last = hits[PAGE - 1] if len(hits) > PAGE else None
+    everything, within = sum(counts.values()), wanted.collection  # of which the first MANY are counted
     return {
         "rows": _rows(vault, catalogue, [hit.entry for hit in hits[:PAGE]], wanted),
-        "counts": {name: count for name, count in counts.items() if classes_of(name)},
+        "counts": counts,
         "titles": {name: classes_of(name)[0].title for name, _ in CLASSES},
-        "all": sum(counts.values()),
+        "all": everything,
         "many": MANY,
+        "matching": sum(search.counts(within).values()) if within else everything,
         "alone": [(term, _count(catalogue, wanted, term)) for term in wanted.terms] if not hits else [],
         "next": _link(wanted)(after=f"{last.tier}_{last.place}") if last else "",
     }
