@@ -7,7 +7,17 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, health, home, purchases, search, security, setup, unlock_page
+    from vault.pages import (
+        collection,
+        health,
+        home,
+        language,
+        purchases,
+        search,
+        security,
+        setup,
+        unlock_page,
+    )
 
     return [
         home.pages,
@@ -18,4 +28,5 @@ def blueprints() -> list[Blueprint]:
         search.pages,
         security.pages,
         health.pages,
+        language.pages,
     ]
