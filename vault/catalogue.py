@@ -2,7 +2,7 @@
 
 A small SQLite image in memory while she is unlocked, put away sealed in a cache folder, never in the database or a
 backup. It carries her revision and catches up by it; when it is missing it is rebuilt. Because it remembers each
-record's revision, it notices at unlock when an older row was put back.
+record's revision, it notices at unlock when an older row was put back. It also holds the index that search asks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
-from vault import crypto, figures
+from vault import crypto, figures, search
+from vault.db import Statement, line_of
 from vault.errors import Locked
 from vault.models import Owner, RecordRow
 from vault.values import Bought
@@ -38,9 +39,8 @@ CREATE TABLE entries (
   taste TEXT NOT NULL, return_by TEXT NOT NULL, warranty_until TEXT NOT NULL
 );
 CREATE INDEX by_day ON entries (collection, part, day DESC, number DESC);
-CREATE INDEX by_vendor ON entries (vendor, day DESC);
 CREATE INDEX by_facet ON entries (collection, part, facet, damaged);
-CREATE INDEX by_kind_and_vendor ON entries (collection, part, vendor, day DESC);
+CREATE INDEX by_kind_and_vendor ON entries (collection, part, vendor, day DESC, number DESC);
 CREATE INDEX by_bundle ON entries (bundle) WHERE bundle <> '';
 CREATE INDEX by_category ON entries (category) WHERE category <> '';
 CREATE INDEX by_currency ON entries (currency) WHERE currency <> '';
@@ -51,6 +51,8 @@ CREATE INDEX by_proposal ON entries (number) WHERE proposes;
 CREATE INDEX by_damage ON entries (number) WHERE damaged;
 PRAGMA user_version = 2;
 """
+
+_PRESENT = Statement("SELECT number, revision FROM records WHERE owner_id = :owner AND box IS NOT NULL ORDER BY number")
 
 
 class Entry(NamedTuple):
@@ -85,8 +87,9 @@ class Catalogue:
     def __init__(self, image: bytes | None = None) -> None:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA temp_store = MEMORY")  # or a large sort would put titles into a file
         if image is None:
-            self._db.executescript(SCHEMA + figures.SCHEMA)
+            self._db.executescript(SCHEMA + figures.SCHEMA + search.TABLE)
         else:
             self._db.deserialize(image)
             if self._db.execute("PRAGMA user_version").fetchone()[0] != SHAPE:
@@ -100,9 +103,11 @@ class Catalogue:
         with self._lock:
             return int(self._db.execute("SELECT revision FROM meta").fetchone()[0])
 
-    def entries(self, where: str, *values: Any, order: str = "day DESC, number DESC", limit: int = -1) -> list[Entry]:
-        """Lines that satisfy a condition on the columns. `where` and `order` are written in code, values are bound."""
-        statement = f"SELECT {COLUMNS} FROM entries WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
+    def entries(
+        self, where: str, *values: Any, order: str = "day DESC, number DESC", limit: int = -1, among: str = "entries"
+    ) -> list[Entry]:
+        """Lines that satisfy a condition on the columns. All but the values is written in code, values are bound."""
+        statement = f"SELECT {COLUMNS} FROM {among} WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
         with self._lock:
             return [Entry(*row) for row in self._db.execute(statement, (*values, limit))]
 
@@ -158,17 +163,17 @@ class Catalogue:
             self._db.execute("COMMIT")
 
     def _take(self, vault: OpenVault, number: int, revision: int, box: bytes | None) -> None:
+        search.take_out(self._db, number)
         figures.forget(self._db, number)
         if box is None:
             self._db.execute("DELETE FROM entries WHERE number = ?", (number,))
             return
         stored = _opened(vault, number, revision, box)
-        self._db.execute(
-            f"INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES ({HOLES})",  # noqa: S608
-            _line(stored) if stored else _damaged(number, revision),
-        )
+        entry = _line(stored) if stored else _damaged(number, revision)
+        self._db.execute(f"INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES ({HOLES})", entry)  # noqa: S608
         if stored:
             figures.take(self._db, number, stored.record)
+            search.put(self._db, entry, _rest(stored))
 
     def check(self, session: Session, vault: OpenVault) -> None:
         """Compare every row with what is remembered; one that went back, is missing, or returned is damaged."""
@@ -176,19 +181,17 @@ class Catalogue:
             now = session.scalar(select(Owner.revision).where(Owner.owner_id == vault.owner_id)) or 0
             if self.revision > now:
                 return  # another thread has caught up since this snapshot was taken: nothing can be said from it
-            rows = session.execute(
-                select(RecordRow.number, RecordRow.revision).where(
-                    RecordRow.owner_id == vault.owner_id, RecordRow.box.is_not(None)
-                )
-            )
-            remembered = dict(self._db.execute("SELECT number, revision FROM entries").fetchall())
-            present = {number: revision for number, revision in rows}
+            rows = _PRESENT.on(line_of(session), owner=vault.owner_id).fetchall()
+            known = self._db.execute("SELECT number, revision FROM entries ORDER BY number").fetchall()
+            self.checked = True
+            if rows == known:
+                return
+            remembered, present = dict(known), dict(rows)
             wrong = [(number,) for number, revision in remembered.items() if present.get(number, -1) < revision]
             self._db.executemany("UPDATE entries SET damaged = 1 WHERE number = ?", wrong)
             returned = [_damaged(number, at) for number, at in present.items() if number not in remembered]
             self._db.executemany(f"INSERT INTO entries ({COLUMNS}) VALUES ({HOLES})", returned)  # noqa: S608
             self._db.execute("DELETE FROM figures WHERE number IN (SELECT number FROM entries WHERE damaged)")
-            self.checked = True
 
     @property
     def size(self) -> int:
@@ -234,6 +237,12 @@ def _line(stored: Stored) -> Entry:
         bought.return_by,
         bought.warranty_until,
     )
+
+
+def _rest(stored: Stored) -> str:
+    """The words in a record beside its title."""
+    title = stored.record.name()
+    return " ".join(text for text in stored.record.words().values() if text != title)
 
 
 def _damaged(number: int, revision: int) -> Entry:

@@ -82,6 +82,8 @@ KINDS: dict[Any, str] = {
     tuple[str, ...]: "words",
 }
 
+SEARCHED = {"text", "prose", "words", "money"}
+
 CLASSES: dict[tuple[str, str], type[Record]] = {}
 
 
@@ -210,6 +212,11 @@ class Record:
         """What purchases are narrowed by, added up by, and become due by; None for what is no expense."""
         return None
 
+    def words(self) -> dict[str, str]:
+        """What it can be found by, by field: whatever is written in it, and amounts."""
+        found = ((each.name, getattr(self, each.name)) for each in self.fields if each.kind in SEARCHED)
+        return {name: _written(value) for name, value in found if value}
+
 
 def plain(value: Any) -> Any:
     """JSON for a field's value."""
@@ -222,6 +229,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value) or None
     return value
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Money):
+        return value.amount
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _field(each: dataclasses.Field[Any], hint: Any) -> Field:

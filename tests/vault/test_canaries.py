@@ -344,6 +344,7 @@ def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
     nothing_is_found("reading")
     for path in ("/", "/purchases", "/profile", "/vendors", "/sharing", "/activity", "/security", "/imports"):
         her.looks_at(path)
+    assert "Brine</mark>" in her.looks_at("/search?q=An+Almanac+of+Brine")
     her.looks_at("/r/" + strings["link 0"])
     run_due(house)
     tick(house, sweep=True)

@@ -155,6 +155,9 @@ def test_every_page_can_be_used_by_everybody(chromium, served, furnished, axe, w
         "/export",
         "/delete",
         "/purchases/new",
+        "/search?q=o",
+        "/search?q=moss+zebra&from=2026-01-01",
+        "/search?q=book",
     )
     for path in (*lists, *(furnished[name] for name in ("purchase", "gift", "edit", "vendor", "note"))):
         page.goto(served[1] + path)
@@ -186,6 +189,8 @@ def test_she_keeps_a_purchase_marks_it_as_a_gift_and_locks(chromium, served, fur
     page.get_by_label("For whom").fill("Bea")
     page.get_by_role("button", name="Mark as a gift").click()
     assert "A gift for Bea" in page.locator(".secret").inner_text()
+    she_searches(page, script=script)
+    assert page.locator("h1").inner_text() == "Scarf, indigo"
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("Undone.").wait_for()
     picture = {"name": "receipt.html", "mimeType": "text/html", "buffer": PICTURE}
@@ -220,6 +225,21 @@ def test_everything_can_be_read_from_a_disk_without_network_or_script(chromium, 
     page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
     assert page.evaluate("window.ran") is None
     page.context.close()
+
+
+def she_searches(page: Any, *, script: bool) -> None:
+    """From whatever page she is on, as she types or by the button, and opens what she found."""
+    if page.viewport_size["width"] > 1000:
+        page.get_by_label("Search", exact=True).first.fill("lumen")
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="Lumen & Oak").wait_for()
+    else:
+        page.get_by_role("link", name="Search").click()
+    page.get_by_label("What are you looking for?").fill("")
+    page.get_by_label("What are you looking for?").press_sequentially("índig")
+    if not script:
+        page.get_by_role("button", name="Search", exact=True).last.click()
+    page.get_by_role("link", name="Scarf, indigo").click()
 
 
 def test_a_refused_form_leads_to_what_has_to_be_looked_at(chromium, served, furnished, axe):

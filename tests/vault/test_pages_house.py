@@ -13,6 +13,7 @@ from vault.rooms import Nav
 PAGES = (
     "/",
     "/more",
+    "/search",
     "/purchases",
     "/purchases/due",
     "/vendors",

@@ -67,7 +67,9 @@ def listing(vault: OpenVault) -> str:
         found = {each.number: each for each in readable(reading, vault, numbers)}
         files = attachments.counts(reading, vault, numbers)
     titles = catalogue.titles(entry.vendor for entry in page)
-    months = [(name, _grouped(entries, found, titles)) for name, entries in groupby(page, lambda entry: entry.day[:7])]
+    months = [
+        (name, _rows(_grouped(entries), found, titles)) for name, entries in groupby(page, lambda each: each.day[:7])
+    ]
     counts = catalogue.tally("facet", LISTED)
     asked = narrowed != Filter()
     matching = catalogue.count(where, *values) if asked else 0
@@ -118,15 +120,18 @@ def _same_order(one: Entry, other: Entry) -> bool:
     return bool(one.bundle) and (one.bundle, one.vendor) == (other.bundle, other.vendor)
 
 
-def _grouped(entries: Iterable[Entry], found: dict[int, Stored], titles: dict[int, str]) -> list[Row]:
+def _grouped(entries: Iterable[Entry]) -> list[list[Entry]]:
     groups: list[list[Entry]] = []
     for entry in entries:
         if groups and _same_order(groups[-1][-1], entry):
             groups[-1].append(entry)
         else:
             groups.append([entry])
-    ordered = [sorted(group, key=lambda entry: entry.number) for group in groups]
-    return [Row(group, vendor_name(group[0].vendor, titles), _paid(group, found)) for group in ordered]
+    return [sorted(group, key=lambda entry: entry.number) for group in groups]
+
+
+def _rows(groups: Iterable[list[Entry]], found: dict[int, Stored], titles: dict[int, str]) -> list[Row]:
+    return [Row(group, vendor_name(group[0].vendor, titles), _paid(group, found)) for group in groups]
 
 
 def _paid(group: list[Entry], found: dict[int, Stored]) -> str:
@@ -136,10 +141,11 @@ def _paid(group: list[Entry], found: dict[int, Stored]) -> str:
 
 def latest(vault: OpenVault, count: int) -> list[Row]:
     """The newest purchases as rows, for home."""
-    entries = vault.catalogue.entries(LISTED, limit=3 * count)
+    groups = _grouped(vault.catalogue.entries(LISTED, limit=3 * count))[:count]
+    entries = [entry for group in groups for entry in group]
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, [entry.number for entry in entries])}
-    return _grouped(entries, found, vault.catalogue.titles(entry.vendor for entry in entries))[:count]
+    return _rows(groups, found, vault.catalogue.titles(entry.vendor for entry in entries))
 
 
 def usual_currency(vault: OpenVault) -> str:
