@@ -39,5 +39,6 @@ def _plain(stored: Stored) -> dict[str, Any]:
         "source": stored.source,
         "edits": stored.edits,
         "origin": stored.origin,
+        "at": stored.at,
     }
-    return {name: value for name, value in shown.items() if value not in ("", {}, None)}
+    return {name: value for name, value in shown.items() if value not in ("", {}, 0)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vault import trash
 from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
@@ -23,6 +24,11 @@ def _pages(server: Server) -> Iterable[Blueprint]:
     return blueprints()
 
 
+def _sweep(server: Server) -> None:
+    sweep_locks(server)
+    trash.sweep(server)
+
+
 ROOM = Room(
     name="vault",
     pages=_pages,
@@ -33,9 +39,10 @@ ROOM = Room(
         Nav("collection.profile", N_("Profile"), "person", 60),
         Nav("collection.preferences", N_("Preferences"), "sliders", 70),
         Nav("collection.notes", N_("Notes"), "note", 80),
+        Nav("trash.trash", N_("Trash"), "trash", 85),
         Nav("security.security", N_("Security"), "key", 95),
     ),
     on_unlock=furnish,
     jobs={"mail": deliver, "unmake_lock": unmake_lock},
-    sweep=sweep_locks,
+    sweep=_sweep,
 )

@@ -34,7 +34,7 @@ def writing(vault: OpenVault, *, numbers: int = 0) -> Iterator[Turn]:
 
 def add(turn: Turn, vault: OpenVault, record: Record) -> Stored:
     """A new record made by hand: everything in it is her edit."""
-    stored = Stored(turn.number(), turn.revision, type(record), {}, record.dump())
+    stored = Stored(turn.number(), turn.revision, type(record), {}, record.dump(), at=turn.server.now)
     insert_rows(turn, sealed_rows(vault, [(stored, None)]), [stored])
     return stored
 
@@ -48,7 +48,7 @@ def take_in(
     origin: Mapping[str, Any],
 ) -> Stored:
     """A new record that somebody else wrote (`source`), with what she changed of it; `origin` says who and when."""
-    stored = Stored(turn.number(), turn.revision, kind, source, {}, origin).edited(edits)
+    stored = Stored(turn.number(), turn.revision, kind, source, {}, origin, turn.server.now).edited(edits)
     assert isinstance(stored.record, Record)  # noqa: S101 - reading it validates it before anything is written
     insert_rows(turn, sealed_rows(vault, [(stored, None)]), [stored])
     return stored
@@ -83,9 +83,9 @@ def decide(turn: Turn, vault: OpenVault, number: int, *, accept: bool) -> Stored
 
 def put(turn: Turn, vault: OpenVault, before: Stored, after: Stored) -> Stored:
     """Replace a record by its next version; the earlier box goes to its history. No change writes nothing."""
-    if to_bytes(before) == to_bytes(after):
+    if to_bytes(replace(before, at=after.at)) == to_bytes(after):
         return before
-    after = replace(after, revision=turn.revision)
+    after = replace(after, revision=turn.revision, at=turn.server.now)
     assert isinstance(after.record, Record)  # noqa: S101 - reading it validates it before anything is written
     _keep_version(turn, vault, before)
     _update(turn, vault, after.number, box=seal(vault, after))
@@ -94,10 +94,10 @@ def put(turn: Turn, vault: OpenVault, before: Stored, after: Stored) -> Stored:
 
 
 def remove(turn: Turn, vault: OpenVault, number: int) -> None:
-    """Remove a record. Its mark stays, so an import does not bring it back; its history keeps the last version."""
+    """Put a record in the trash: its last version goes to its history. Its mark keeps imports from bringing it back."""
     before = read(turn.session, vault, number)
     _keep_version(turn, vault, before)
-    _update(turn, vault, number, box=None)
+    _update(turn, vault, number, box=None, removed_day=vault.server.now // 86400)
     turn.changes.append(Change(number, before, None))
 
 
@@ -177,6 +177,6 @@ def _keep_version(turn: Turn, vault: OpenVault, before: Stored) -> None:
     turn.session.execute(insert(Version).from_select(["owner_id", "number", "revision", "box"], source))
 
 
-def _update(turn: Turn, vault: OpenVault, number: int, *, box: bytes | None) -> None:
+def _update(turn: Turn, vault: OpenVault, number: int, **values: Any) -> None:
     mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number)
-    turn.session.execute(update(RecordRow).where(*mine).values(revision=turn.revision, box=box))
+    turn.session.execute(update(RecordRow).where(*mine).values(revision=turn.revision, **values))

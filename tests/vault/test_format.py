@@ -334,7 +334,7 @@ def test_the_export_is_as_the_page_says(ada: Ada, tmp_path: Path) -> None:
     assert document["owner"] == "Ada"
     vault = taken(ada.house, tmp_path / "copy").vault
     records = vault.records(vault.root_by_passphrase(ada.passphrase))
-    said = {"number", "collection", "part", "version", "source", "edits", "origin"}
+    said = {"number", "collection", "part", "version", "source", "edits", "origin", "at"}
     assert all(set(each) <= said for each in document["records"])
     assert {each.pop("number"): each for each in document["records"]} == records
 

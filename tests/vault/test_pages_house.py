@@ -10,7 +10,8 @@ from vault.models import Owner
 from vault.pages import guard
 from vault.rooms import Nav
 
-PAGES = ("/", "/more", "/purchases", "/vendors", "/profile", "/preferences", "/notes", "/security", "/damaged")
+COLLECTIONS = ("/purchases", "/vendors", "/profile", "/preferences", "/notes")
+PAGES = ("/", "/more", *COLLECTIONS, "/trash", "/security", "/damaged")
 
 
 def test_an_empty_vault_offers_ways_to_begin(ada: Ada):

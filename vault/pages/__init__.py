@@ -7,7 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, health, home, purchases, security, setup, unlock_page
+    from vault.pages import collection, health, home, purchases, security, setup, trash, unlock_page
 
     return [
         home.pages,
@@ -15,6 +15,7 @@ def blueprints() -> list[Blueprint]:
         unlock_page.pages,
         collection.pages,
         purchases.pages,
+        trash.pages,
         security.pages,
         health.pages,
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
@@ -54,7 +55,7 @@ def new(collection: str) -> Response:
     with store.writing(vault, numbers=2) as turn:
         edits |= vendors.added(turn, vault, kind)
         made = store.add(turn, vault, kind.load({name: each for name, each in edits.items() if each is not None}))
-    return _to(made, "added")
+    return to(made, "added")
 
 
 @pages.get(f"/{ANY}/<int:number>")
@@ -97,18 +98,20 @@ def edit(collection: str, number: int) -> Response:
     with store.writing(vault, numbers=1) as turn:
         edits |= vendors.added(turn, vault, kind)
         after = store.change(turn, vault, number, edits)
-    return _to(after, "saved" if after.revision != stored.revision else "unchanged")
+    if after.revision == stored.revision:
+        return to(after, "unchanged")
+    return to(after, "saved", undo=after.revision)
 
 
 @pages.post(f"/{ANY}/<int:number>/remove")
 @session.unlocked
 def remove(collection: str, number: int) -> Response:
-    """Remove a record. Its last version stays in the history."""
+    """Put a record in the trash. The list it leads to can undo that."""
     vault = session.vault()
     with store.writing(vault) as turn:
         _read(turn.session, vault, collection, number)
         store.remove(turn, vault, number)
-    return make_response(redirect(url_for(f"collection.{collection}", notice="removed"), 303))
+    return make_response(redirect(url_for(f"collection.{collection}", notice="removed", undo=turn.revision), 303))
 
 
 def _plain_list(collection: str, vault: OpenVault) -> str:
@@ -156,9 +159,9 @@ def _form(draft: Draft, stored: Stored | None = None, *, status: int = 200) -> R
     return make_response(shown_form, status)
 
 
-def _to(stored: Stored, notice: str) -> Response:
+def to(stored: Stored, notice: str, **more: Any) -> Response:
     """After saving: to the record, or to the list for what is shown whole there."""
     if stored.kind.collection == "profile":
-        return make_response(redirect(url_for("collection.profile", notice=notice), 303))
-    there = url_for("collection.detail", collection=stored.kind.collection, number=stored.number, notice=notice)
-    return make_response(redirect(there, 303))
+        return make_response(redirect(url_for("collection.profile", notice=notice, **more), 303))
+    said: dict[str, Any] = {"collection": stored.kind.collection, "number": stored.number, "notice": notice, **more}
+    return make_response(redirect(url_for("collection.detail", **said), 303))

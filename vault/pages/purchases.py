@@ -242,10 +242,10 @@ def _say(number: int, edits: dict[str, Any], notice: str, *, settle: bool = True
     with store.writing(vault) as turn:
         before = store.read(turn.session, vault, number)
         _check_kind(before)
-        after = before.edited(changed(before.record, edits))
-        store.put(turn, vault, before, after.decided() if settle else after)
-    there = url_for("collection.detail", collection="purchases", number=number, notice=notice)
-    return make_response(redirect(there, 303))
+        edited = before.edited(changed(before.record, edits))
+        after = store.put(turn, vault, before, edited.decided() if settle else edited)
+    done = {"notice": notice, "undo": after.revision} if after.revision != before.revision else {"notice": "unchanged"}
+    return make_response(redirect(url_for("collection.detail", collection="purchases", number=number, **done), 303))
 
 
 def _check_kind(stored: Stored) -> None:

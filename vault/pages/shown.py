@@ -5,6 +5,7 @@ Babel formats in the page's language. Times are in the server's own zone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -28,7 +29,11 @@ NOTICES = {
     "added": N_("Added."),
     "saved": N_("Saved."),
     "unchanged": N_("Nothing was different, so nothing was changed."),
-    "removed": N_("Removed. Its last version stays in the history, and no import brings it back."),
+    "removed": N_("Removed, and nobody sees it any more. It stays in the trash for 30 days."),
+    "undone": N_("Undone. It is as it was before."),
+    "too-late": N_("There was nothing left to undo: it has been changed again, or removed for good."),
+    "restored": N_("Back in its place. Who was allowed to see such things sees it again."),
+    "forgotten": N_("Gone for good."),
     "gift": N_("Marked as a gift. Nobody but you sees that, or the thing itself."),
     "no-gift": N_("No longer a gift."),
     "decided": N_("Decided. You will not be asked again."),
@@ -213,13 +218,14 @@ def _here() -> str:
 def _about_this_page() -> dict[str, Any]:
     vault, moment_now = g.get("vault"), now()
     name = vault.name if vault is not None else ""
-    code = request.args.get("notice", "")
+    code, undo = request.args.get("notice", ""), request.args.get("undo", "")
     return {
         "lang": language(),
         "you": name,
         "vault_name": gettext("%(name)s’s vault", name=name) if name else gettext("Vault"),
         "here": _here(),
         "notice": gettext(NOTICES[code]) if code in NOTICES else "",
+        "undo": undo if code in NOTICES and re.fullmatch(r"\d{1,15}", undo) else "",
         "today_in_words": str(format_date(moment_now.date(), "full", locale=locale())),
         "weekday": str(format_skeleton("MMMMEEEEd", moment_now.date(), locale=locale())),
         "zone": moment_now.tzname() or "UTC",

@@ -1,0 +1,151 @@
+"""Taking a change back, and the trash: what she removed can be put back for thirty days, then it is gone for good.
+
+A removed record has no box, so nothing that reads records finds it, and every grant has lost it in the turn that
+removed it. What she could still want is its last version, which lies in its history.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import delete, select, update
+
+from vault import crypto, store
+from vault.errors import NotFound
+from vault.models import RecordRow, Version
+from vault.stored import Stored
+from vault.turn import Change, Turn, her_turn
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from vault.opened import OpenVault
+    from vault.server import Server
+
+KEPT = 30  # days
+DAY = 86400  # seconds
+
+
+class Removed(NamedTuple):
+    """Something in the trash: its number, its last version (None when that is damaged), and the day of its end."""
+
+    number: int
+    stored: Stored | None
+    until: int
+
+
+def count(session: Session, vault: OpenVault) -> int:
+    """How many things are in the trash."""
+    return len(_rows(session, vault))
+
+
+def removed(session: Session, vault: OpenVault, *, most: int) -> list[Removed]:
+    """The trash, what was removed last first."""
+    rows = _rows(session, vault)[:most]
+    return [Removed(number, _readable(session, vault, number), day + KEPT) for number, day in rows]
+
+
+def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:
+    """Take back one change of hers: what it changed or removed is as it was before.
+
+    What was new with it, and what has changed since, stays as it is. Returns what was put back.
+    """
+    rows = turn.session.execute(
+        select(RecordRow.number, RecordRow.revision, RecordRow.box)
+        .where(RecordRow.owner_id == vault.owner_id, RecordRow.revision == revision)
+        .order_by(RecordRow.number)
+    ).all()
+    return [back for row in rows if (back := _as_before(turn, vault, *row)) is not None]
+
+
+def restore(turn: Turn, vault: OpenVault, number: int) -> Stored:
+    """Take a record out of the trash. Raises NotFound, crypto.Damaged."""
+    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number, RecordRow.removed_day.is_not(None))
+    last = last_version(turn.session, vault, number)
+    if last is None or turn.session.scalar(select(RecordRow.number).where(*mine)) is None:
+        raise NotFound
+    return _put_back(turn, vault, last)
+
+
+def last_version(session: Session, vault: OpenVault, number: int) -> Stored | None:
+    """The newest of a record's earlier versions. Raises crypto.Damaged."""
+    row = session.execute(
+        select(Version.number, Version.revision, Version.box)
+        .where(Version.owner_id == vault.owner_id, Version.number == number)
+        .order_by(Version.revision.desc())
+        .limit(1)
+    ).first()
+    return store.unseal(vault, *row) if row else None
+
+
+def forget(turn: Turn, number: int) -> None:
+    """Remove for good what is in the trash, with its whole history. Its mark stays, so no import brings it back."""
+    if not _forget(turn, RecordRow.number == number):
+        raise NotFound
+
+
+def empty(turn: Turn) -> int:
+    """Remove for good everything that is in the trash. Returns how much it was."""
+    return _forget(turn, RecordRow.removed_day.is_not(None))
+
+
+def sweep(server: Server) -> None:
+    """The worker's part: what has been in the trash for thirty days is gone for good."""
+    last = server.now // DAY - KEPT
+    with server.main.reading() as session:
+        owners = session.scalars(select(RecordRow.owner_id).where(RecordRow.removed_day <= last).distinct()).all()
+    for owner in owners:
+        with suppress(NotFound), her_turn(server, owner) as turn:  # not there: erased since it was looked up
+            _forget(turn, RecordRow.removed_day <= last)
+    if owners:
+        server.main.checkpoint()
+
+
+def _rows(session: Session, vault: OpenVault) -> list[tuple[int, int]]:
+    rows = session.execute(
+        select(RecordRow.number, RecordRow.removed_day)
+        .where(RecordRow.owner_id == vault.owner_id, RecordRow.removed_day.is_not(None))
+        .order_by(RecordRow.revision.desc(), RecordRow.number)
+    )
+    return [(number, day) for number, day in rows if day is not None]
+
+
+def _readable(session: Session, vault: OpenVault, number: int) -> Stored | None:
+    try:
+        return last_version(session, vault, number)
+    except crypto.Damaged:
+        return None
+
+
+def _as_before(turn: Turn, vault: OpenVault, number: int, revision: int, box: bytes | None) -> Stored | None:
+    before = last_version(turn.session, vault, number)
+    if before is None:
+        return None
+    if box is None:
+        return _put_back(turn, vault, before)
+    return store.put(turn, vault, store.unseal(vault, number, revision, box), before)
+
+
+def _put_back(turn: Turn, vault: OpenVault, last: Stored) -> Stored:
+    after = replace(last, revision=turn.revision)
+    again = (Version.owner_id == vault.owner_id, Version.number == last.number, Version.revision == last.revision)
+    turn.session.execute(delete(Version).where(*again))
+    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == after.number, RecordRow.box.is_(None))
+    values = {"revision": turn.revision, "box": store.seal(vault, after), "removed_day": None}
+    turn.session.execute(update(RecordRow).where(*mine).values(**values))
+    turn.changes.append(Change(after.number, None, after))
+    return after
+
+
+def _forget(turn: Turn, which: object) -> int:
+    mine = (RecordRow.owner_id == turn.owner_id, RecordRow.removed_day.is_not(None), which)
+    numbers = turn.session.scalars(select(RecordRow.number).where(*mine)).all()  # type: ignore[arg-type]
+    for at in range(0, len(numbers), 500):
+        part = numbers[at : at + 500]
+        of_these = (Version.owner_id == turn.owner_id, Version.number.in_(part))
+        turn.session.execute(delete(Version).where(*of_these))
+        rows = (RecordRow.owner_id == turn.owner_id, RecordRow.number.in_(part))
+        turn.session.execute(update(RecordRow).where(*rows).values(removed_day=None))
+    return len(numbers)
