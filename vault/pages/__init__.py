@@ -7,7 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, health, home, purchases, security, setup, trash, unlock_page
+    from vault.pages import collection, health, home, own_settings, purchases, security, setup, trash, unlock_page
 
     return [
         home.pages,
@@ -16,6 +16,7 @@ def blueprints() -> list[Blueprint]:
         collection.pages,
         purchases.pages,
         trash.pages,
+        own_settings.pages,
         security.pages,
         health.pages,
     ]

@@ -200,7 +200,9 @@ def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:
 
 
 def usual_currency(vault: OpenVault) -> str:
-    """The currency of her latest purchase with a price, to begin a form with."""
+    """The currency to begin a form with: the one she chose, or that of her latest purchase with a price."""
+    if chosen := str(vault.settings.get("currency", "")):
+        return chosen
     entries = vault.catalogue.entries(LISTED, limit=3)
     with vault.server.main.reading() as reading:
         found = [cast(Purchase, each.record).price for each in readable(reading, vault, [e.number for e in entries])]

@@ -1,6 +1,6 @@
 """How values look on pages: days as precisely as they are known, exact amounts, and the sentences after an act.
 
-Babel formats in the page's language. Times are in the server's own zone.
+Babel formats in the page's language. Times are in the zone she has chosen, or else the server's own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
@@ -17,6 +18,7 @@ from babel.numbers import format_currency, format_decimal
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
+from vault import choices
 from vault.errors import N_
 from vault.pages.session import server
 from vault.record import Field
@@ -34,6 +36,9 @@ NOTICES = {
     "too-late": N_("There was nothing left to undo: it has been changed again, or removed for good."),
     "restored": N_("Back in its place. Who was allowed to see such things sees it again."),
     "forgotten": N_("Gone for good."),
+    "code-sent": N_("A code is on its way. Until you type it here, notices go where they went."),
+    "notice-set": N_("Notices go to this address from now on. The one before was told."),
+    "notice-gone": N_("No notices are mailed any more."),
     "gift": N_("Marked as a gift. Nobody but you sees that, or the thing itself."),
     "no-gift": N_("No longer a gift."),
     "decided": N_("Decided. You will not be asked again."),
@@ -82,12 +87,18 @@ def language() -> str:
 
 
 def now() -> datetime:
-    """The present moment in the server's zone."""
-    return server().clock().astimezone()
+    """The present moment in her zone."""
+    return server().clock().astimezone(zone())
+
+
+def zone() -> ZoneInfo | None:
+    """The time zone she has chosen; None for the server's own."""
+    vault = g.get("vault")
+    return choices.zone(vault.settings) if vault is not None else None
 
 
 def today() -> date:
-    """Today in the server's zone."""
+    """Today in her zone."""
     return now().date()
 
 
@@ -133,13 +144,21 @@ def month(known: str) -> str:
 
 
 def money(amount: Any) -> str:
-    """€18.50, from a Money or its JSON: every digit of it, none more."""
+    """€18.50 or EUR 18.50, as she has chosen, from a Money or its JSON: every digit of it, none more."""
     if not amount:
         return ""
     plain = amount if isinstance(amount, dict) else {"amount": amount.amount, "currency": amount.currency}
-    return str(
-        format_currency(Decimal(plain["amount"]), plain["currency"], locale=locale(), decimal_quantization=False)
-    )
+    amount_itself, currency = Decimal(plain["amount"]), plain["currency"]
+    return str(format_currency(amount_itself, currency, _pattern(), locale=locale(), decimal_quantization=False))
+
+
+def _pattern() -> str | None:
+    """The language's own pattern for amounts with the currency's letters in place of its sign, if she wants those."""
+    vault = g.get("vault")
+    if vault is None or vault.settings.get("amounts") != "letters":
+        return None
+    usual = locale().currency_formats["standard"].pattern
+    return str(usual).replace("¤", "¤¤\xa0" if usual.startswith("¤") else "¤¤")
 
 
 def total(amounts: Iterable[Any]) -> str:
@@ -153,7 +172,7 @@ def total(amounts: Iterable[Any]) -> str:
 
 def moment(seconds: int) -> str:
     """today, 18:12, or 18 November 2026, 18:12."""
-    then = datetime.fromtimestamp(seconds).astimezone()
+    then = datetime.fromtimestamp(seconds).astimezone(zone())
     clock = format_time(then, "HH:mm", locale=locale())
     days = (then.date() - today()).days
     near = {-1: gettext("yesterday"), 0: gettext("today"), 1: gettext("tomorrow")}
@@ -230,4 +249,5 @@ def _about_this_page() -> dict[str, Any]:
         "weekday": str(format_skeleton("MMMMEEEEd", moment_now.date(), locale=locale())),
         "zone": moment_now.tzname() or "UTC",
         "idle_minutes": IDLE // 60,
+        "theme": vault.settings.get("theme", "") if vault is not None else "",
     }
