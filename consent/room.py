@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from consent import following, notices, receipt_rows, reminders, sweeping
 from vault.errors import N_
-from vault.rooms import Nav, Room
+from vault.rooms import Moment, Nav, Room
 
 if TYPE_CHECKING:
     import click
@@ -36,6 +36,12 @@ def _panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
     from consent.pages.panels import panel
 
     return panel(place, vault, subject)
+
+
+def _past(vault: OpenVault, vendor: int, most: int) -> list[Moment]:
+    from consent.pages.timeline import past
+
+    return past(vault, vendor, most)
 
 
 def _commands() -> Iterable[click.Command]:
@@ -72,4 +78,5 @@ ROOM = Room(
     sweep=sweeping.sweep,
     commands=_commands,
     export=_export,
+    past=_past,
 )

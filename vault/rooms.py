@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import click
@@ -31,6 +31,20 @@ class Nav:
     short: bool = False
 
 
+class Moment(NamedTuple):
+    """Something that happened with a vendor: ISO 8601 as precisely as it is known, icon, words, and where more is.
+
+    `hot` is what she should look at.
+    """
+
+    at: str
+    icon: str
+    words: str
+    more: str = ""
+    href: str = ""
+    hot: bool = False
+
+
 def _nothing(*_args: Any) -> tuple[()]:
     return ()
 
@@ -43,7 +57,8 @@ class Room:
     a fragment for somebody else's page, where `vault` is None while it is locked; `on_change` runs inside her turn,
     before it is committed; `on_unlock` after an unlock; `on_erase` before an owner is erased; `jobs` by kind; `calls`
     are jobs that wait for somebody else's server, and so are done apart; `sweep` is the worker's look for unfinished
-    things; `checks` are doctor's sentences.
+    things; `checks` are doctor's sentences; `past` knows what happened with one of her vendors, by its number, up to so
+    many moments.
     """
 
     name: str
@@ -60,3 +75,4 @@ class Room:
     commands: Callable[[], Iterable[click.Command]] = _nothing
     checks: Callable[[Server], Iterable[str]] = _nothing
     export: Callable[[OpenVault], Mapping[str, Any]] | None = None
+    past: Callable[[OpenVault, int, int], Iterable[Moment]] = _nothing

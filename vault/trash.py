@@ -6,11 +6,12 @@ removed it. What she could still want is its last version, which lies in its his
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from vault import crypto, store
 from vault.errors import NotFound
@@ -57,27 +58,20 @@ def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:
         .where(RecordRow.owner_id == vault.owner_id, RecordRow.revision == revision)
         .order_by(RecordRow.number)
     ).all()
-    return [back for row in rows if (back := _as_before(turn, vault, *row)) is not None]
+    last = _last_versions(turn.session, vault, [row.number for row in rows])
+    known = [row for row in rows if row.number in last]
+    back = [_put_back(turn, vault, last[row.number]) for row in known if row.box is None]
+    pairs = [(store.unseal(vault, *row), last[row.number]) for row in known if row.box is not None]
+    return [*back, *store.put_all(turn, vault, pairs)]
 
 
 def restore(turn: Turn, vault: OpenVault, number: int) -> Stored:
     """Take a record out of the trash. Raises NotFound, crypto.Damaged."""
     mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number, RecordRow.removed_day.is_not(None))
-    last = last_version(turn.session, vault, number)
-    if last is None or turn.session.scalar(select(RecordRow.number).where(*mine)) is None:
+    last = _last_versions(turn.session, vault, [number])
+    if not last or turn.session.scalar(select(RecordRow.number).where(*mine)) is None:
         raise NotFound
-    return _put_back(turn, vault, last)
-
-
-def last_version(session: Session, vault: OpenVault, number: int) -> Stored | None:
-    """The newest of a record's earlier versions. Raises crypto.Damaged."""
-    row = session.execute(
-        select(Version.number, Version.revision, Version.box)
-        .where(Version.owner_id == vault.owner_id, Version.number == number)
-        .order_by(Version.revision.desc())
-        .limit(1)
-    ).first()
-    return store.unseal(vault, *row) if row else None
+    return _put_back(turn, vault, last[number])
 
 
 def forget(turn: Turn, number: int) -> None:
@@ -114,18 +108,29 @@ def _rows(session: Session, vault: OpenVault) -> list[tuple[int, int]]:
 
 def _readable(session: Session, vault: OpenVault, number: int) -> Stored | None:
     try:
-        return last_version(session, vault, number)
+        return _last_versions(session, vault, [number]).get(number)
     except crypto.Damaged:
         return None
 
 
-def _as_before(turn: Turn, vault: OpenVault, number: int, revision: int, box: bytes | None) -> Stored | None:
-    before = last_version(turn.session, vault, number)
-    if before is None:
-        return None
-    if box is None:
-        return _put_back(turn, vault, before)
-    return store.put(turn, vault, store.unseal(vault, number, revision, box), before)
+def _last_versions(session: Session, vault: OpenVault, numbers: Sequence[int]) -> dict[int, Stored]:
+    """The newest of the earlier versions of records, by number. Raises crypto.Damaged."""
+    found: dict[int, Stored] = {}
+    newest = select(func.max(Version.revision)).where(
+        Version.owner_id == vault.owner_id, Version.number == RecordRow.number
+    )
+    for at in range(0, len(numbers), 500):
+        rows = session.execute(
+            select(Version.number, Version.revision, Version.box)
+            .join(RecordRow, (RecordRow.owner_id == Version.owner_id) & (RecordRow.number == Version.number))
+            .where(
+                Version.owner_id == vault.owner_id,
+                Version.number.in_(numbers[at : at + 500]),
+                Version.revision == newest.correlate(RecordRow).scalar_subquery(),
+            )
+        )
+        found.update((row[0], store.unseal(vault, *row)) for row in rows)
+    return found
 
 
 def _put_back(turn: Turn, vault: OpenVault, last: Stored) -> Stored:

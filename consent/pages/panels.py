@@ -13,6 +13,7 @@ from consent import inbox
 from consent import views as granted
 from consent.disclosure import disclose, ref
 from consent.models import Disclosure
+from consent.pages.seen_by import seen_by
 from consent.views import GrantView
 from vault.opened import OpenVault
 from vault.record import classes_of
@@ -42,8 +43,19 @@ def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
             return render_template("panel_seen.html", names=_names(vault, views, list(row), list(page)))
         case "purchase.detail" | "record.detail" if subject.kind.shareable:
             return render_template("panel_detail.html", windows=_windows(vault, views, subject), stored=subject)
+        case "profile.value":
+            names = sorted({view.terms.client_name for view, _, _ in _windows(vault, views, subject)})
+            return render_template("panel_seen.html", names=names)
         case "collection.list":
             return render_template("panel_list.html", collection=subject)
+        case "collection.seen_by" if subject["kind"].shareable and subject["vendors"]:
+            return render_template("panel_seen_by.html", **seen_by(vault, views, **subject))
+        case "vendor.merge":
+            kept, going = subject
+            there = [view for view in views if any(item.this_vendor for item in view.terms.items)]
+            widened = [view for view in there if view.terms.vendor == kept.number]
+            lost = [view for view in there if view.terms.vendor == going.number]
+            return render_template("panel_merge.html", widened=widened, lost=lost, going=going)
         case "vendor.detail":
             mine = [view for view in views if view.terms.vendor == subject.number]
             return render_template("panel_vendor.html", views=mine, kinds=classes_of)

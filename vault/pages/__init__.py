@@ -7,7 +7,18 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, health, home, own_settings, purchases, security, setup, trash, unlock_page
+    from vault.pages import (
+        collection,
+        health,
+        home,
+        merging,
+        own_settings,
+        purchases,
+        security,
+        setup,
+        trash,
+        unlock_page,
+    )
 
     return [
         home.pages,
@@ -15,6 +26,7 @@ def blueprints() -> list[Blueprint]:
         unlock_page.pages,
         collection.pages,
         purchases.pages,
+        merging.pages,
         trash.pages,
         own_settings.pages,
         security.pages,

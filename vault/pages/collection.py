@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
@@ -13,9 +13,9 @@ import vault.collections  # noqa: F401 - states the record classes
 from vault import store
 from vault.errors import Invalid, NotFound
 from vault.opened import OpenVault
-from vault.pages import profile, purchases, session, shown, vendors
+from vault.pages import notes, profile, purchases, session, shown, vendors
 from vault.pages.forms import Draft, blank, changed, filled, read_form
-from vault.pages.listing import differences, readable, rows
+from vault.pages.listing import earlier, readable, rows
 from vault.record import CLASSES, Record, classes_of
 from vault.stored import Stored
 
@@ -24,7 +24,7 @@ pages = Blueprint("collection", __name__)
 COLLECTIONS = tuple(dict.fromkeys(collection for collection, _ in CLASSES))
 ANY = f"<any({', '.join(COLLECTIONS)}):collection>"
 LISTS = {"purchases": purchases.listing, "vendors": vendors.listing, "profile": profile.listing}
-DETAILS = {"purchases": purchases.about, "vendors": vendors.about}
+DETAILS = {"purchases": purchases.about, "vendors": vendors.about, "notes": notes.about}
 PAGE = 200
 
 
@@ -44,14 +44,14 @@ def new(collection: str) -> Response:
     """The form of a new record, and what it sends."""
     vault, kind = session.vault(), _kind(collection, request.args.get("part", ""))
     if request.method == "GET":
-        return _form(Draft(kind, _first_texts(vault, kind), vendors=vendors.options(vault)))
+        return _form(_draft(vault, kind, _first_texts(vault, kind)))
     if "loose" in request.form:
-        return _form(Draft(kind, request.form, vendors=vendors.options(vault), loose=True))
+        return _form(_draft(vault, kind, request.form, loose=True))
     try:
         edits = read_form(kind, request.form)
         vendors.check(vault, kind, edits)
     except Invalid as error:
-        return _form(Draft(kind, request.form, error.fields, vendors.options(vault)), status=422)
+        return _form(_draft(vault, kind, request.form, error.fields), status=422)
     with store.writing(vault, numbers=2) as turn:
         edits |= vendors.added(turn, vault, kind)
         made = store.add(turn, vault, kind.load({name: each for name, each in edits.items() if each is not None}))
@@ -65,7 +65,8 @@ def detail(collection: str, number: int) -> str:
     vault = session.vault()
     with vault.server.main.reading() as reading:
         stored = _read(reading, vault, collection, number)
-        earlier = [stored, *_history(reading, vault, number)]
+        versions = [stored, *_history(reading, vault, number)]
+        notes_here = notes.of(reading, vault, stored)
         more = DETAILS[collection](reading, vault, stored) if collection in DETAILS and not stored.kind.part else {}
     template = {"purchases": "purchase.html", "vendors": "vendor.html"}.get(collection if not stored.kind.part else "")
     return render_template(
@@ -73,7 +74,8 @@ def detail(collection: str, number: int) -> str:
         stored=stored,
         record=stored.record,
         rows=rows(vault, stored.record),
-        changes=[differences(vault, old, newer) for newer, old in pairwise(earlier)],
+        changes=earlier(vault, versions),
+        notes=notes_here,
         **more,
     )
 
@@ -85,16 +87,16 @@ def edit(collection: str, number: int) -> Response:
     vault = session.vault()
     with vault.server.main.reading() as reading:
         stored = _read(reading, vault, collection, number)
-    kind, offered = stored.kind, vendors.options(vault)
+    kind = stored.kind
     if request.method == "GET":
-        return _form(Draft(kind, filled(stored.record), vendors=offered), stored)
+        return _form(_draft(vault, kind, filled(stored.record)), stored)
     if "loose" in request.form:
-        return _form(Draft(kind, request.form, vendors=offered, loose=True), stored)
+        return _form(_draft(vault, kind, request.form, loose=True), stored)
     try:
         edits = changed(stored.record, read_form(kind, request.form))
         vendors.check(vault, kind, edits)
     except Invalid as error:
-        return _form(Draft(kind, request.form, error.fields, offered), stored, status=422)
+        return _form(_draft(vault, kind, request.form, error.fields), stored, status=422)
     with store.writing(vault, numbers=1) as turn:
         edits |= vendors.added(turn, vault, kind)
         after = store.change(turn, vault, number, edits)
@@ -120,7 +122,9 @@ def _plain_list(collection: str, vault: OpenVault) -> str:
         found = readable(reading, vault, [entry.number for entry in entries])
     kind = classes_of(collection)[0]
     titles = vault.catalogue.titles(each.record.of_vendor() for each in found)
-    return render_template("records.html", kind=kind, found=found, titles=titles)
+    others, chosen = vendors.options(vault), request.args.get("as", "")
+    seen_by = {"kind": kind, "found": found, "vendors": others, "chosen": chosen}
+    return render_template("records.html", kind=kind, found=found, titles=titles, seen_by=seen_by)
 
 
 def _history(reading: Session, vault: OpenVault, number: int) -> list[Stored]:
@@ -143,8 +147,20 @@ def _kind(collection: str, part: str) -> type[Record]:
 
 def _first_texts(vault: OpenVault, kind: type[Record]) -> dict[str, str]:
     texts = blank(kind, currency=purchases.usual_currency(vault), today=shown.today())
-    wanted = request.args.get("vendor", "")
-    return texts | ({"vendor": wanted} if "vendor" in texts and wanted.isdigit() else {})
+    wanted = {name: request.args.get(name, "") for name in kind.references}
+    return texts | {name: number for name, number in wanted.items() if number.isdigit()}
+
+
+def _draft(
+    vault: OpenVault,
+    kind: type[Record],
+    texts: Mapping[str, str],
+    errors: Mapping[str, list[str]] | None = None,
+    *,
+    loose: bool = False,
+) -> Draft:
+    things = notes.options(vault, texts.get("about", "")) if "about" in kind.references else ()
+    return Draft(kind, texts, errors or {}, vendors.options(vault), loose, things)
 
 
 def _form(draft: Draft, stored: Stored | None = None, *, status: int = 200) -> Response:

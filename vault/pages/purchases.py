@@ -110,7 +110,7 @@ def listing(vault: OpenVault) -> str:
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, [entry.number for entry in page])}
     titles = catalogue.titles(entry.vendor for entry in page)
-    months = [(name, _grouped(entries, found, titles)) for name, entries in groupby(page, lambda entry: entry.day[:7])]
+    months = [(name, grouped(entries, found, titles)) for name, entries in groupby(page, lambda entry: entry.day[:7])]
     counts = catalogue.tally("facet", LISTED)
     proposed = catalogue.count(PROPOSED)
     known = {"": sum(counts.values()), "proposed": proposed, **counts}
@@ -150,7 +150,8 @@ def _same_order(one: Entry, other: Entry) -> bool:
     return bool(one.bundle) and (one.bundle, one.vendor) == (other.bundle, other.vendor)
 
 
-def _grouped(entries: Iterable[Entry], found: dict[int, Stored], titles: dict[int, str]) -> list[Row]:
+def grouped(entries: Iterable[Entry], found: dict[int, Stored], titles: dict[int, str]) -> list[Row]:
+    """Rows of entries that stand next to each other; `found` are their records, `titles` the vendors' names."""
     groups: list[list[Entry]] = []
     for entry in entries:
         if groups and _same_order(groups[-1][-1], entry):
@@ -171,7 +172,7 @@ def latest(vault: OpenVault, count: int) -> list[Row]:
     entries = vault.catalogue.entries(LISTED, limit=3 * count)
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, [entry.number for entry in entries])}
-    return _grouped(entries, found, vault.catalogue.titles(entry.vendor for entry in entries))[:count]
+    return grouped(entries, found, vault.catalogue.titles(entry.vendor for entry in entries))[:count]
 
 
 def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:

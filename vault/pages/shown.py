@@ -36,6 +36,7 @@ NOTICES = {
     "too-late": N_("There was nothing left to undo: it has been changed again, or removed for good."),
     "restored": N_("Back in its place. Who was allowed to see such things sees it again."),
     "forgotten": N_("Gone for good."),
+    "merged": N_("Merged. The other one is in the trash."),
     "code-sent": N_("A code is on its way. Until you type it here, notices go where they went."),
     "notice-set": N_("Notices go to this address from now on. The one before was told."),
     "notice-gone": N_("No notices are mailed any more."),
@@ -177,6 +178,11 @@ def moment(seconds: int) -> str:
     days = (then.date() - today()).days
     near = {-1: gettext("yesterday"), 0: gettext("today"), 1: gettext("tomorrow")}
     return f"{near.get(days) or format_date(then.date(), 'long', locale=locale())}, {clock}"
+
+
+def instant(seconds: int) -> str:
+    """2026-11-22T18:12+01:00: a moment in her zone, ISO 8601 to the minute."""
+    return datetime.fromtimestamp(seconds).astimezone(zone()).isoformat(timespec="minutes")
 
 
 def ago(known: date | str) -> str:
