@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from consent.models import Access, Counter, Refusal
 from vault import crypto
@@ -209,10 +209,17 @@ def counts(server: Server, owner: bytes) -> dict[bytes, int]:
         return {grant: number for grant, number in rows}
 
 
+def last_days(server: Server, owner: bytes) -> dict[bytes, int]:
+    """The day of each grant's last look, counted since 1970; a grant that nobody used is not in it."""
+    with server.log.reading() as session:
+        rows = session.execute(
+            select(Access.grant_id, func.max(Access.day)).where(Access.owner_id == owner).group_by(Access.grant_id)
+        )
+        return {grant: day for grant, day in rows}
+
+
 def missing(server: Server, owner: bytes) -> dict[bytes, int]:
     """Grants whose log has fewer entries than its counter says: how many are missing."""
-    from sqlalchemy import func
-
     with server.log.reading() as session:
         rows = session.execute(
             select(Access.grant_id, func.count()).where(Access.owner_id == owner).group_by(Access.grant_id)
@@ -227,8 +234,6 @@ def missing(server: Server, owner: bytes) -> dict[bytes, int]:
 
 def refusals(server: Server, owner: bytes) -> dict[bytes, int]:
     """How often strings that opened nothing were tried, by grant."""
-    from sqlalchemy import func
-
     with server.log.reading() as session:
         rows = session.execute(
             select(Refusal.grant_id, func.sum(Refusal.count))

@@ -40,7 +40,7 @@ ROOM = Room(
         Nav("collection.preferences", N_("Preferences"), "sliders", 70),
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("trash.trash", N_("Trash"), "trash", 85),
-        Nav("settings.settings", N_("Settings"), "sliders", 90),
+        Nav("settings.settings", N_("Settings"), "gear", 90),
         Nav("security.security", N_("Security"), "key", 95),
     ),
     on_unlock=furnish,

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, make_response, render_template, request, 
 from flask_babel import gettext
 from markupsafe import Markup
 
-from consent import asking, clients, denials, offer, pushed
+from consent import asking, clients, denials, offer, pushed, waiting
 from consent.asking import AlreadyDecided, ChangedMeanwhile, NothingAllowed, Offer, Preview
 from consent.client_documents import BadClient, Client
 from consent.decision import how_often, read_decision
@@ -39,6 +39,7 @@ def ask() -> Response:
     """Show who asks for what, with the very values."""
     asked = _asked(request.args.get("request_uri", ""), request.args.get("client_id", ""))
     pushed.opened(server(), asked)
+    waiting.remember(vault(), request.args["request_uri"], asked, _client(asked).name)
     if _names_another_grant(asked):
         return _leading_back(asked, answer(engine().no_such_grant(asked)))
     before = denials.answered(vault(), asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +18,21 @@ from consent.pages.activity import OUTCOMES
 from consent.pages.receipts import EVENTS, to_scan
 from consent.purposes import PURPOSES
 from consent.terms import DAY, SOONER
-from consent.views import GrantView, ended_on
+from consent.views import GrantView, day_of, ended_on
 from vault import crypto
-from vault.errors import NotFound
+from vault.errors import N_, NotFound
 from vault.pages.session import day_in, server, unlocked, vault
 from vault.record import classes_of, collection_paths
 
 pages = Blueprint("sharing", __name__, template_folder="../templates")
 MOST_SHOWN = 500
+UNUSED = 60  # days without a look
+GROUPS = {
+    "ending": N_("End within a week"),
+    "unused": N_("Not looked for 60 days"),
+    "paused": N_("Paused"),
+    "links": N_("By link"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,21 @@ def sharing() -> str:
     views.settle_versions(vault(), known)
     looks = access.counts(server(), vault().owner_id)
     live = sorted((view for view in known if view.live), key=lambda view: view.terms.client_name.casefold())
+    last = access.last_days(server(), vault().owner_id)
+    only = request.args.get("only", "")
+    groups = {name: [view for view in live if belongs(view, last.get(view.grant_id))] for name, belongs in _groups()}
+    shown = groups.get(only, live)
     ended = sorted((view for view in known if not view.live), key=lambda view: view.ended_day or 0, reverse=True)
     collections = _columns(live)
     return render_template(
         "sharing.html",
         live=live,
+        shown=shown,
+        only=only if only in groups else "",
+        groups={name: len(found) for name, found in groups.items() if found},
+        words=GROUPS,
+        as_list=request.args.get("as") == "list",
+        last={grant: day_of(day) for grant, day in last.items()},
         ended=ended,
         columns=collections,
         kinds=classes_of,
@@ -59,6 +77,17 @@ def sharing() -> str:
         ended_on=ended_on,
         soon=server().now + 7 * 86400,
     )
+
+
+def _groups() -> list[tuple[str, Callable[[GrantView, int | None], bool]]]:
+    """What the matrix can be narrowed to, by name: a permission and the day of its last look decide."""
+    now = server().now
+    return [
+        ("ending", lambda view, _last: view.terms.until < now + 7 * DAY),
+        ("unused", lambda view, last: max(view.terms.given_at // DAY, last or 0) < now // DAY - UNUSED),
+        ("paused", lambda view, _last: view.held is not None),
+        ("links", lambda view, _last: view.terms.by_link),
+    ]
 
 
 def _columns(live: list[GrantView]) -> list[str]:

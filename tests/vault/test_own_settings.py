@@ -94,7 +94,7 @@ def test_her_clock_is_the_one_of_her_time_zone(ada: Ada, clock: Clock):
     ada.unlocks()
     ada.presses("/settings", **{**USUAL, "zone": "Asia/Tokyo"})
     page = ada.looks_at("/settings")
-    assert "It is 03:00" in page
+    assert "it is 03:00" in page
     assert "Monday, 23 November 2026" in page
     assert "Times are JST" in page
 

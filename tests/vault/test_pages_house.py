@@ -11,7 +11,7 @@ from vault.pages import guard
 from vault.rooms import Nav
 
 COLLECTIONS = ("/purchases", "/vendors", "/profile", "/preferences", "/notes")
-PAGES = ("/", "/more", *COLLECTIONS, "/trash", "/settings", "/security", "/damaged")
+PAGES = ("/", "/more", *COLLECTIONS, "/trash", "/help", "/settings", "/security", "/damaged")
 
 
 def test_an_empty_vault_offers_ways_to_begin(ada: Ada):

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 import vault.collections  # noqa: F401 - states the record classes
 from vault import store
-from vault.errors import Invalid, NotFound
+from vault.errors import N_, Invalid, NotFound
 from vault.opened import OpenVault
 from vault.pages import notes, profile, purchases, session, shown, vendors
 from vault.pages.forms import Draft, blank, changed, filled, read_form
@@ -26,6 +26,12 @@ ANY = f"<any({', '.join(COLLECTIONS)}):collection>"
 LISTS = {"purchases": purchases.listing, "vendors": vendors.listing, "profile": profile.listing}
 DETAILS = {"purchases": purchases.about, "vendors": vendors.about, "notes": notes.about}
 PAGE = 200
+EMPTY = {  # what a list is for, with an example
+    "notes": N_(
+        "For whatever belongs to a thing or a vendor. For example: “Parcel arrived wet, two photographs taken.”"
+    ),
+    "preferences": N_("For what you like or never want. For example: “plastic wrapping: never want it”."),
+}
 
 
 @session.unlocked
@@ -124,7 +130,9 @@ def _plain_list(collection: str, vault: OpenVault) -> str:
     titles = vault.catalogue.titles(each.record.of_vendor() for each in found)
     others, chosen = vendors.options(vault), request.args.get("as", "")
     seen_by = {"kind": kind, "found": found, "vendors": others, "chosen": chosen}
-    return render_template("records.html", kind=kind, found=found, titles=titles, seen_by=seen_by)
+    return render_template(
+        "records.html", kind=kind, found=found, titles=titles, seen_by=seen_by, empty=EMPTY.get(collection)
+    )
 
 
 def _history(reading: Session, vault: OpenVault, number: int) -> list[Stored]:
