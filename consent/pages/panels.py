@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -69,10 +70,23 @@ def _at_home(place: str, vault: OpenVault, views: list[GrantView]) -> str | None
         case "home.looks":
             known = {view.grant_id: view for view in views}
             keys = {view.grant_id: view.terms.log_key for view in views}
-            entries = access.entries(vault.server, vault.owner_id, keys, limit=LATEST) if keys else []
-            page = {"entries": entries, "known": known, "kinds": classes_of, "outcomes": OUTCOMES}
+            entries = access.entries(vault.server, vault.owner_id, keys, limit=10 * LATEST) if keys else []
+            page = {"looks": _together(entries)[:LATEST], "known": known, "kinds": classes_of, "outcomes": OUTCOMES}
             return render_template("panel_looks.html", **page)
     return None
+
+
+def _together(entries: list[access.Entry]) -> list[tuple[access.Entry, dict[str, int]]]:
+    """Looks of one vendor in one minute as one line: the latest, and how many records of each collection it saw."""
+    found: list[tuple[access.Entry, dict[str, int]]] = []
+    for _key, some in groupby(entries, lambda each: (each.grant_id, each.outcome, int(each.at.timestamp()) // 60)):
+        looks = list(some)
+        seen: dict[str, int] = {}
+        for each in looks:
+            for collection in each.what:
+                seen[collection] = seen.get(collection, 0) + each.count
+        found.append((looks[0], seen))
+    return found
 
 
 def _at_a_vendor(place: str, views: list[GrantView], subject: Any) -> str | None:
