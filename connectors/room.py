@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors import models, resuming, uploads
 from vault.errors import N_
@@ -12,14 +12,24 @@ from vault.rooms import Nav, Room
 if TYPE_CHECKING:
     import click
     from flask import Blueprint
+    from markupsafe import Markup
 
+    from vault.opened import OpenVault
     from vault.server import Server
 
 
 def _pages(server: Server) -> Iterable[Blueprint]:
+    from connectors import guide
     from connectors.pages import pages
 
-    return [pages]
+    return [pages, guide.pages]
+
+
+def _panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
+    from connectors import guide
+    from connectors.pages import first_file
+
+    return first_file(vault) if place == "home.empty" else guide.panel(place, vault, subject)
 
 
 def _commands() -> Iterable[click.Command]:
@@ -34,6 +44,7 @@ ROOM = Room(
     name="connectors",
     pages=_pages,
     nav=(Nav("imports.imports", N_("Imports"), "upload", 50),),
+    panel=_panel,
     on_unlock=resuming.resume,
     on_erase=uploads.erase,
     commands=_commands,
