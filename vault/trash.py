@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
 
 from vault import crypto, store
-from vault.errors import NotFound
+from vault.errors import DiskFull, NotFound
 from vault.models import RecordRow, Version
 from vault.stored import Stored
 from vault.turn import Change, Turn, her_turn
@@ -55,7 +55,7 @@ def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:
     """
     rows = turn.session.execute(
         select(RecordRow.number, RecordRow.revision, RecordRow.box)
-        .where(RecordRow.owner_id == vault.owner_id, RecordRow.revision == revision)
+        .where(RecordRow.owner_id == vault.owner_id, RecordRow.revision == revision, _there_or_in_trash())
         .order_by(RecordRow.number)
     ).all()
     last = _last_versions(turn.session, vault, [row.number for row in rows])
@@ -67,9 +67,8 @@ def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:
 
 def restore(turn: Turn, vault: OpenVault, number: int) -> Stored:
     """Take a record out of the trash. Raises NotFound, crypto.Damaged."""
-    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number, RecordRow.removed_day.is_not(None))
     last = _last_versions(turn.session, vault, [number])
-    if not last or turn.session.scalar(select(RecordRow.number).where(*mine)) is None:
+    if not last:
         raise NotFound
     return _put_back(turn, vault, last[number])
 
@@ -82,25 +81,37 @@ def forget(turn: Turn, number: int) -> None:
 
 def empty(turn: Turn) -> int:
     """Remove for good everything that is in the trash. Returns how much it was."""
-    return _forget(turn, RecordRow.removed_day.is_not(None))
+    return _forget(turn, true())
 
 
 def sweep(server: Server) -> None:
     """The worker's part: what has been in the trash for thirty days is gone for good."""
     last = server.now // DAY - KEPT
     with server.main.reading() as session:
-        owners = session.scalars(select(RecordRow.owner_id).where(RecordRow.removed_day <= last).distinct()).all()
+        owners = session.scalars(
+            select(RecordRow.owner_id).where(RecordRow.removed_day <= last, RecordRow.box.is_(None)).distinct()
+        ).all()
     for owner in owners:
-        with suppress(NotFound), her_turn(server, owner) as turn:  # not there: erased since it was looked up
+        # Not there: erased since it was looked up. A full disk: the next round comes, and this one has more to do.
+        with suppress(NotFound, DiskFull), her_turn(server, owner) as turn:
             _forget(turn, RecordRow.removed_day <= last)
     if owners:
         server.main.checkpoint()
 
 
+def _in_trash() -> ColumnElement[bool]:
+    """No box, and the day noted: a row with both was tampered with, and is left alone."""
+    return and_(RecordRow.box.is_(None), RecordRow.removed_day.is_not(None))
+
+
+def _there_or_in_trash() -> ColumnElement[bool]:
+    return or_(RecordRow.box.is_not(None), RecordRow.removed_day.is_not(None))
+
+
 def _rows(session: Session, vault: OpenVault) -> list[tuple[int, int]]:
     rows = session.execute(
         select(RecordRow.number, RecordRow.removed_day)
-        .where(RecordRow.owner_id == vault.owner_id, RecordRow.removed_day.is_not(None))
+        .where(RecordRow.owner_id == vault.owner_id, _in_trash())
         .order_by(RecordRow.revision.desc(), RecordRow.number)
     )
     return [(number, day) for number, day in rows if day is not None]
@@ -135,22 +146,23 @@ def _last_versions(session: Session, vault: OpenVault, numbers: Sequence[int]) -
 
 def _put_back(turn: Turn, vault: OpenVault, last: Stored) -> Stored:
     after = replace(last, revision=turn.revision)
+    values = {"revision": turn.revision, "box": store.seal(vault, after), "removed_day": None}
+    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == after.number, _in_trash())
+    moved = turn.session.execute(update(RecordRow).where(*mine).values(**values))
+    if moved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
+        raise NotFound
     again = (Version.owner_id == vault.owner_id, Version.number == last.number, Version.revision == last.revision)
     turn.session.execute(delete(Version).where(*again))
-    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == after.number, RecordRow.box.is_(None))
-    values = {"revision": turn.revision, "box": store.seal(vault, after), "removed_day": None}
-    turn.session.execute(update(RecordRow).where(*mine).values(**values))
     turn.changes.append(Change(after.number, None, after))
     return after
 
 
-def _forget(turn: Turn, which: object) -> int:
-    mine = (RecordRow.owner_id == turn.owner_id, RecordRow.removed_day.is_not(None), which)
-    numbers = turn.session.scalars(select(RecordRow.number).where(*mine)).all()  # type: ignore[arg-type]
+def _forget(turn: Turn, which: ColumnElement[bool]) -> int:
+    mine = (RecordRow.owner_id == turn.owner_id, _in_trash(), which)
+    numbers = turn.session.scalars(select(RecordRow.number).where(*mine)).all()
     for at in range(0, len(numbers), 500):
         part = numbers[at : at + 500]
-        of_these = (Version.owner_id == turn.owner_id, Version.number.in_(part))
-        turn.session.execute(delete(Version).where(*of_these))
+        turn.session.execute(delete(Version).where(Version.owner_id == turn.owner_id, Version.number.in_(part)))
         rows = (RecordRow.owner_id == turn.owner_id, RecordRow.number.in_(part))
         turn.session.execute(update(RecordRow).where(*rows).values(removed_day=None))
     return len(numbers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from tests.people import PURCHASES, Ada, Bookshop, Clock
 from vault import store, trash, worker
@@ -124,6 +124,34 @@ def test_what_is_not_in_the_trash_can_be_neither_put_back_nor_removed_for_good(a
         ada.presses(f"/trash/{number}/forget", 404)
     assert versions_of(ada, stored.number) == 1
     assert "Copper kettle" in ada.looks_at(f"/purchases/{stored.number}")
+
+
+def test_a_row_that_somebody_marked_as_removed_loses_nothing(ada: Ada, house: Server, clock: Clock):
+    stored = ada.buys("Kettle")
+    ada.edits(stored, item="Copper kettle")
+    with house.main.transaction() as session:
+        session.execute(update(RecordRow).where(RecordRow.number == stored.number).values(removed_day=1))
+    assert not in_trash(ada)
+    ada.presses(f"/trash/{stored.number}/restore", 404)
+    ada.presses("/trash/empty")
+    worker.tick(house, sweep=True)
+    assert versions_of(ada, stored.number) == 1
+    assert "Copper kettle" in ada.looks_at(f"/purchases/{stored.number}")
+
+
+def test_what_was_removed_for_good_can_be_laid_into_the_trash_again_for_her_alone(ada: Ada, bookshop: Bookshop):
+    stored = ada.buys("Kettle")
+    ada.lets(bookshop, PURCHASES)
+    ada.removes(stored)
+    with ada.house.main.reading() as session:
+        copied = session.execute(select(Version.owner_id, Version.number, Version.revision, Version.box)).one()
+    ada.presses(f"/trash/{stored.number}/forget")
+    with ada.house.main.transaction() as session:
+        session.execute(insert(Version).values(**copied._asdict()))
+        session.execute(update(RecordRow).where(RecordRow.number == stored.number).values(removed_day=20000))
+    assert in_trash(ada) == [stored.number]
+    assert bookshop.reads() == []
+    ada.looks_at(f"/purchases/{stored.number}", 404)
 
 
 def test_an_import_does_not_bring_back_what_she_removed_for_good(ada: Ada):
