@@ -70,7 +70,7 @@ def _at_home(place: str, vault: OpenVault, views: list[GrantView]) -> str | None
         case "home.looks":
             known = {view.grant_id: view for view in views}
             keys = {view.grant_id: view.terms.log_key for view in views}
-            entries = access.entries(vault.server, vault.owner_id, keys, limit=10 * LATEST) if keys else []
+            entries = access.entries(vault.server, vault.owner_id, keys, limit=4 * LATEST) if keys else []
             page = {"looks": _together(entries)[:LATEST], "known": known, "kinds": classes_of, "outcomes": OUTCOMES}
             return render_template("panel_looks.html", **page)
     return None

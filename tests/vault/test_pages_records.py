@@ -164,6 +164,7 @@ def test_a_note_is_shown_at_what_it_is_about_and_leads_there(ada: Ada):
         made = ada.presses("/notes/new", heading=f"On {about.record.name()}", text="Ask.", about=str(about.number))
         assert f"On {about.record.name()}" in ada.looks_at(f"/{collection}/{about.number}")
         assert f'href="/{collection}/{about.number}"' in ada.looks_at(made.headers["Location"])
+    assert "(Copper kettle)" in ada.looks_at("/notes")
     ada.presses("/notes/new", heading="Their hours", text="Until six.", vendor=str(ada.bookshop_number))
     page = ada.looks_at(f"/vendors/{ada.bookshop_number}")
     assert "Their hours" in page
