@@ -48,6 +48,16 @@ def reminder(session: Session, server: Server, owner: bytes) -> None:
     mail.queue(session, server, owner, "Somebody can still see something in your vault", text)
 
 
+def digest(session: Session, server: Server, owner: bytes, number: int, head: bytes) -> None:
+    """There were calls in the last week. The head of her log is a witness that nobody at the server can change."""
+    text = "In the last week somebody used what you allowed it in your vault.\n\n"
+    text += f"Who, and what: {server.settings.issuer}/activity\n\n"
+    if number:
+        text += "If you keep this mail, this line tells later whether anything was changed in your access log:\n"
+        text += f"{number}:{head.hex()}\n\n"
+    mail.queue(session, server, owner, "Your vault was looked into this week", text + _look(server, "Who can see what"))
+
+
 def first_look(session: Session, server: Server, owner: bytes) -> None:
     """A vendor has come for the first time to what it was given."""
     text = "Somebody has begun to use what you allowed it in your vault.\n\n"

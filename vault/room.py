@@ -10,11 +10,14 @@ from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
+from vault.recovering import mend
 from vault.rooms import Nav, Room
 
 if TYPE_CHECKING:
+    import click
     from flask import Blueprint
 
+    from vault.opened import OpenVault
     from vault.server import Server
 
 
@@ -27,6 +30,17 @@ def _pages(server: Server) -> Iterable[Blueprint]:
 def _sweep(server: Server) -> None:
     sweep_locks(server)
     trash.sweep(server)
+
+
+def _commands() -> Iterable[click.Command]:
+    from vault.backup_cli import commands
+
+    return commands()
+
+
+def _on_unlock(vault: OpenVault) -> None:
+    furnish(vault)
+    mend(vault)
 
 
 ROOM = Room(
@@ -43,7 +57,8 @@ ROOM = Room(
         Nav("settings.settings", N_("Settings"), "gear", 90),
         Nav("security.security", N_("Security"), "key", 95),
     ),
-    on_unlock=furnish,
+    on_unlock=_on_unlock,
     jobs={"mail": deliver, "unmake_lock": unmake_lock},
     sweep=_sweep,
+    commands=_commands,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import orjson
@@ -10,7 +10,7 @@ from flask import g, render_template
 from markupsafe import Markup
 from sqlalchemy import select
 
-from consent import access, inbox, waiting
+from consent import access, inbox, segments, waiting
 from consent import views as granted
 from consent.disclosure import disclose, ref
 from consent.models import Disclosure
@@ -29,6 +29,8 @@ def panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
     """The fragment for a place, or nothing."""
     if place == "unlock" and vault is None:
         return Markup(render_template("panel_unlock.html"))  # noqa: S704 - our own template, escaped where it prints
+    if place == "sandbox":
+        return Markup(render_template("panel_sandbox.html"))  # noqa: S704 - our own template, escaped where it prints
     if vault is None:
         return None
     made = _for_owner(place, vault, subject)
@@ -70,7 +72,7 @@ def _at_home(place: str, vault: OpenVault, views: list[GrantView]) -> str | None
         case "home.looks":
             known = {view.grant_id: view for view in views}
             keys = {view.grant_id: view.terms.log_key for view in views}
-            entries = access.entries(vault.server, vault.owner_id, keys, limit=4 * LATEST) if keys else []
+            entries = list(islice(segments.entries(vault, keys), 4 * LATEST)) if keys else []
             page = {"looks": _together(entries)[:LATEST], "known": known, "kinds": classes_of, "outcomes": OUTCOMES}
             return render_template("panel_looks.html", **page)
     return None

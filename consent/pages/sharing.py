@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 
-from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, views
+from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, segments, stopping, views
 from consent.disclosing import digest_of, shown_by
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
+from consent.pages import groups
 from consent.pages.activity import OUTCOMES
 from consent.pages.receipts import EVENTS, to_scan
 from consent.purposes import PURPOSES
 from consent.terms import DAY, SOONER
 from consent.views import GrantView, day_of, ended_on
 from vault import crypto
-from vault.errors import N_, NotFound
-from vault.pages.session import day_in, server, unlocked, vault
+from vault.errors import NotFound
+from vault.pages.session import day_in, for_sandbox, server, unlocked, vault
 from vault.record import classes_of, collection_paths
 
 pages = Blueprint("sharing", __name__, template_folder="../templates")
 MOST_SHOWN = 500
-UNUSED = 60  # days without a look
-GROUPS = {
-    "ending": N_("End within a week"),
-    "unused": N_("Not looked for 60 days"),
-    "paused": N_("Paused"),
-    "links": N_("By link"),
-}
 
 
 @dataclass(frozen=True)
@@ -46,6 +40,7 @@ class Window:
 
 @pages.get("/sharing")
 @unlocked
+@for_sandbox
 def sharing() -> str:
     """Everybody who can see something, and who no longer can."""
     with server().main.reading() as session:
@@ -54,19 +49,18 @@ def sharing() -> str:
     views.settle_versions(vault(), known)
     looks = access.counts(server(), vault().owner_id)
     live = sorted((view for view in known if view.live), key=lambda view: view.terms.client_name.casefold())
-    last = access.last_days(server(), vault().owner_id)
+    last = groups.last_looks(vault(), live, looks)
+    some = groups.of(live, last, server().now)
     only = request.args.get("only", "")
-    groups = {name: [view for view in live if belongs(view, last.get(view.grant_id))] for name, belongs in _groups()}
-    shown = groups.get(only, live)
     ended = sorted((view for view in known if not view.live), key=lambda view: view.ended_day or 0, reverse=True)
     collections = _columns(live)
     return render_template(
         "sharing.html",
         live=live,
-        shown=shown,
-        only=only if only in groups else "",
-        groups={name: len(found) for name, found in groups.items() if found},
-        words=GROUPS,
+        shown=some.get(only, live),
+        only=only if only in some else "",
+        groups={name: len(found) for name, found in some.items() if found},
+        words=groups.GROUPS,
         as_list=request.args.get("as") == "list",
         last={grant: day_of(day) for grant, day in last.items()},
         ended=ended,
@@ -77,17 +71,6 @@ def sharing() -> str:
         ended_on=ended_on,
         soon=server().now + 7 * 86400,
     )
-
-
-def _groups() -> list[tuple[str, Callable[[GrantView, int | None], bool]]]:
-    """What the matrix can be narrowed to, by name: a permission and the day of its last look decide."""
-    now = server().now
-    return [
-        ("ending", lambda view, _last: view.terms.until < now + 7 * DAY),
-        ("unused", lambda view, last: max(view.terms.given_at // DAY, last or 0) < now // DAY - UNUSED),
-        ("paused", lambda view, _last: view.held is not None),
-        ("links", lambda view, _last: view.terms.by_link),
-    ]
 
 
 def _columns(live: list[GrantView]) -> list[str]:
@@ -107,6 +90,7 @@ def _counts(session: Any) -> dict[tuple[bytes, int], int]:
 
 @pages.get("/sharing/<grant>")
 @unlocked
+@for_sandbox
 def detail(grant: str) -> str:
     """One permission: exactly what it shows."""
     with server().main.reading() as session:
@@ -115,7 +99,7 @@ def detail(grant: str) -> str:
         again = preview_again(session, view) if view.held == "old copy" else None
         kept = receipt_rows.of_grant(session, vault(), view.grant_id)
     views.settle_versions(vault(), [view])
-    entries = access.entries(server(), vault().owner_id, {view.grant_id: view.terms.log_key}, limit=10)
+    entries = list(islice(segments.entries(vault(), {view.grant_id: view.terms.log_key}), 10))
     return render_template(
         "sharing_detail.html",
         view=view,
@@ -124,7 +108,7 @@ def detail(grant: str) -> str:
         entries=entries,
         looks=access.looks(server(), vault().owner_id, view.grant_id),
         refusals=access.refusals(server(), vault().owner_id).get(view.grant_id, 0),
-        missing=access.missing(server(), vault().owner_id).get(view.grant_id, 0),
+        missing=segments.missing(vault()).get(view.grant_id, 0),
         sooner=[days for days in SOONER if view.live and _in(days) < view.terms.until],
         until=day_in,
         kinds=classes_of,
@@ -176,6 +160,7 @@ def preview_again(session: Any, view: GrantView) -> dict[str, Any]:
 
 @pages.post("/sharing/<grant>/pause")
 @unlocked
+@for_sandbox
 def pause(grant: str) -> Response:
     """Stop for now."""
     grants.pause(server(), vault().owner_id, _mine(grant).grant_id)
@@ -184,6 +169,7 @@ def pause(grant: str) -> Response:
 
 @pages.post("/sharing/<grant>/resume")
 @unlocked
+@for_sandbox
 def resume(grant: str) -> Response:
     """Let it go on; after an old copy that is a new consent to what the page showed."""
     view = _mine(grant)
@@ -200,6 +186,7 @@ def resume(grant: str) -> Response:
 
 @pages.post("/sharing/<grant>/stop")
 @unlocked
+@for_sandbox
 def stop(grant: str) -> Response:
     """End it for good."""
     grants.end(server(), vault().owner_id, _mine(grant).grant_id, "revoked")
@@ -208,6 +195,7 @@ def stop(grant: str) -> Response:
 
 @pages.post("/sharing/<grant>/less")
 @unlocked
+@for_sandbox
 def less(grant: str) -> Response:
     """Take one item away."""
     number = request.form.get("item", "")
@@ -219,6 +207,7 @@ def less(grant: str) -> Response:
 
 @pages.post("/sharing/<grant>/sooner")
 @unlocked
+@for_sandbox
 def sooner(grant: str) -> Response:
     """Let it end on an earlier day."""
     days = request.form.get("days", "")
@@ -243,6 +232,7 @@ def link(grant: str) -> str:
 
 @pages.post("/sharing/pause-all")
 @unlocked
+@for_sandbox
 def pause_all() -> Response:
     """Pause everybody."""
     for grant in server().keystore.alive(vault().owner_id, "grant"):
@@ -252,10 +242,10 @@ def pause_all() -> Response:
 
 @pages.post("/sharing/stop-all")
 @unlocked
+@for_sandbox
 def stop_all() -> Response:
     """End everything."""
-    for grant in server().keystore.alive(vault().owner_id, "grant"):
-        grants.end(server(), vault().owner_id, grant, "revoked")
+    stopping.stop_all(server(), vault().owner_id)
     return redirect(url_for("sharing.sharing", notice="stopped-all"), 303)  # type: ignore[return-value]
 
 

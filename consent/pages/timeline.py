@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from flask import url_for
 from flask_babel import gettext, ngettext
 
-from consent import access, inbox, receipt_rows, views
+from consent import inbox, receipt_rows, segments, views
 from consent.pages.receipts import EVENTS
 from consent.views import GrantView
 from vault.opened import OpenVault
@@ -59,7 +59,7 @@ def _left() -> tuple[str, str]:
 def _looks(vault: OpenVault, mine: list[GrantView], most: int) -> Iterator[Moment]:
     """One moment for the looks of a day, and one for those of it that were refused."""
     keys = {view.grant_id: view.terms.log_key for view in mine}
-    entries = access.entries(vault.server, vault.owner_id, keys, limit=most) if keys else []
+    entries = islice(segments.entries(vault, keys), most) if keys else ()
     there = url_for("activity.activity", vendor=mine[0].terms.client_id) if mine else ""
     for _day, found in groupby(entries, lambda entry: shown.instant(int(entry.at.timestamp()))[:10]):
         looks = list(found)
