@@ -17,7 +17,7 @@ from vault.stored import Stored
 from vault.turn import Turn
 
 TOGETHER = ("domains", "also_called")
-FILLED = ("address", "contact", "alias", "tier")
+FILLED = ("address", "contact", "tier")  # not the alias: what a grant of the one shows must not change by this
 
 
 def belonging(vault: OpenVault, vendor: int) -> list[int]:

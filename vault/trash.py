@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
 
 from vault import crypto, store
+from vault.db import taking_away
 from vault.errors import DiskFull, NotFound
 from vault.models import RecordRow, Version
 from vault.stored import Stored
@@ -73,15 +74,15 @@ def restore(turn: Turn, vault: OpenVault, number: int) -> Stored:
     return _put_back(turn, vault, last[number])
 
 
-def forget(turn: Turn, number: int) -> None:
+def forget(server: Server, owner: bytes, number: int) -> None:
     """Remove for good what is in the trash, with its whole history. Its mark stays, so no import brings it back."""
-    if not _forget(turn, RecordRow.number == number):
+    if not _forget(server, owner, RecordRow.number == number):
         raise NotFound
 
 
-def empty(turn: Turn) -> int:
+def empty(server: Server, owner: bytes) -> int:
     """Remove for good everything that is in the trash. Returns how much it was."""
-    return _forget(turn, true())
+    return _forget(server, owner, true())
 
 
 def sweep(server: Server) -> None:
@@ -92,11 +93,8 @@ def sweep(server: Server) -> None:
             select(RecordRow.owner_id).where(RecordRow.removed_day <= last, RecordRow.box.is_(None)).distinct()
         ).all()
     for owner in owners:
-        # Not there: erased since it was looked up. A full disk: the next round comes, and this one has more to do.
-        with suppress(NotFound, DiskFull), her_turn(server, owner) as turn:
-            _forget(turn, RecordRow.removed_day <= last)
-    if owners:
-        server.main.checkpoint()
+        with suppress(NotFound, DiskFull):  # erased meanwhile; or the next round comes, and this one has more to do
+            _forget(server, owner, RecordRow.removed_day <= last)
 
 
 def _in_trash() -> ColumnElement[bool]:
@@ -157,12 +155,23 @@ def _put_back(turn: Turn, vault: OpenVault, last: Stored) -> Stored:
     return after
 
 
-def _forget(turn: Turn, which: ColumnElement[bool]) -> int:
-    mine = (RecordRow.owner_id == turn.owner_id, _in_trash(), which)
-    numbers = turn.session.scalars(select(RecordRow.number).where(*mine)).all()
-    for at in range(0, len(numbers), 500):
-        part = numbers[at : at + 500]
-        turn.session.execute(delete(Version).where(Version.owner_id == turn.owner_id, Version.number.in_(part)))
-        rows = (RecordRow.owner_id == turn.owner_id, RecordRow.number.in_(part))
-        turn.session.execute(update(RecordRow).where(*rows).values(removed_day=None))
-    return len(numbers)
+def _forget(server: Server, owner: bytes, which: ColumnElement[bool]) -> int:
+    """In her turn; on a full disk the ballast is given up for it, since this makes room."""
+
+    def work() -> int:
+        with her_turn(server, owner) as turn:
+            mine = (RecordRow.owner_id == owner, _in_trash(), which)
+            numbers = turn.session.scalars(select(RecordRow.number).where(*mine)).all()
+            for at in range(0, len(numbers), 500):
+                _take_away(turn, numbers[at : at + 500])
+            return len(numbers)
+
+    found = taking_away((server.main, server.keystore.database), work)
+    server.main.checkpoint()
+    return found
+
+
+def _take_away(turn: Turn, numbers: Sequence[int]) -> None:
+    turn.session.execute(delete(Version).where(Version.owner_id == turn.owner_id, Version.number.in_(numbers)))
+    rows = (RecordRow.owner_id == turn.owner_id, RecordRow.number.in_(numbers))
+    turn.session.execute(update(RecordRow).where(*rows).values(removed_day=None))

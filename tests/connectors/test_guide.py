@@ -43,9 +43,9 @@ def test_it_is_closed_for_good_and_leaves_her_where_she_was(guided: Ada):
     assert step(guided.looks_at("/")) == ""
 
 
-@pytest.mark.parametrize("wanted", ["0", "6", "-1", "x", ""])
-def test_there_is_no_other_step(guided: Ada, wanted: str):
-    guided.presses("/guide", 404, step=wanted)
+def test_there_is_no_other_step(guided: Ada):
+    for wanted in ("0", "6", "-1", "x", ""):
+        guided.presses("/guide", 404, step=wanted)
     assert step(guided.looks_at("/")) == "1"
 
 

@@ -64,6 +64,10 @@ def test_the_matrix_is_a_list_too_and_can_be_narrowed(ada: Ada, bookshop: Booksh
     assert "Bookshop" in unused
     assert "Kettle Lane Coffee" not in unused
     assert ada.looks_at("/sharing?only=nonsense")
+    for _weeks in range(3):  # by then its look stands in a segment and nowhere else
+        clock.passes(days=10)
+        ada.unlocks()
+    assert ada.looks_at("/sharing?as=list").split("<tbody", 1)[1].count("never") == 1
 
 
 def test_help_is_there_for_somebody_who_cannot_unlock(ada: Ada):

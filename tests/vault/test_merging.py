@@ -23,7 +23,9 @@ def another(ada: Ada, **more) -> int:
 
 
 def test_everything_of_the_one_becomes_the_others(ada: Ada):
-    other = another(ada, also_called=("The Book Shop", "bookshop"), contact="desk@books.example")
+    other = another(
+        ada, also_called=("The Book Shop", "bookshop"), contact="desk@books.example", alias="ada.1@alias.example"
+    )
     bought = ada.buys("Atlas", vendor=other)
     order = ada.keeps(Order(order="BK-1", vendor=other))
     note = ada.keeps(Note(heading="Wet parcel", text="Again.", vendor=other))
@@ -35,7 +37,7 @@ def test_everything_of_the_one_becomes_the_others(ada: Ada):
     kept = cast(Vendor, stands(ada, ada.bookshop_number))
     assert kept.domains == ("shop.localhost", "books.example")
     assert kept.also_called == ("Book Shop Ltd", "The Book Shop")
-    assert (kept.contact, kept.note) == ("desk@books.example", "Slow.")
+    assert (kept.contact, kept.note, kept.alias) == ("desk@books.example", "Slow.", None)
     assert cast(Purchase, stands(ada, bought.number)).vendor == ada.bookshop_number
     assert cast(Order, stands(ada, order.number)).vendor == ada.bookshop_number
     assert cast(Note, stands(ada, note.number)).vendor == ada.bookshop_number
@@ -55,7 +57,7 @@ def test_one_button_takes_a_merge_back(ada: Ada):
 
 
 def test_who_sees_more_or_less_after_a_merge_is_said_before_it(ada: Ada, bookshop: Bookshop):
-    other = another(ada)
+    other = another(ada, alias="ada.1@alias.example")
     ada.buys("Atlas", vendor=other)
     ada.buys("Globe")
     ada.lets(bookshop, PURCHASES)

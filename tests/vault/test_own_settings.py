@@ -67,25 +67,25 @@ def test_what_she_chooses_is_kept_and_nothing_else_of_her_settings_is_lost(ada: 
     assert ada.open.settings == {"handle": "ada", "name": "Ada"}
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("name", ""),
-        ("name", "x" * 101),
-        ("language", "xx"),
-        ("zone", "../../etc/passwd"),
-        ("zone", "Moon/Tycho"),
-        ("currency", "EURO"),
-        ("currency", "XQQ"),
-        ("theme", '"><script>'),
-        ("amounts", "loud"),
-    ],
+IMPOSSIBLE = (
+    ("name", ""),
+    ("name", "x" * 101),
+    ("language", "xx"),
+    ("zone", "../../etc/passwd"),
+    ("zone", "Moon/Tycho"),
+    ("currency", "EURO"),
+    ("currency", "XQQ"),
+    ("theme", '"><script>'),
+    ("amounts", "loud"),
 )
-def test_what_cannot_be_is_refused_and_nothing_is_changed(ada: Ada, name: str, value: str):
+
+
+def test_what_cannot_be_is_refused_and_nothing_is_changed(ada: Ada):
     before = dict(ada.open.settings)
-    answer = ada.presses("/settings", 422, **{**USUAL, "name": "Other", name: value})
-    assert f'href="#{name}"' in answer.text
-    assert "<script>" not in answer.text
+    for name, value in IMPOSSIBLE:
+        answer = ada.presses("/settings", 422, **{**USUAL, "name": "Other", name: value})
+        assert f'href="#{name}"' in answer.text, value
+        assert "<script>" not in answer.text
     assert ada.open.settings == before
 
 
@@ -148,9 +148,9 @@ def test_she_can_have_no_notices_at_all(mailing: Ada, mailbox: Mailbox):
     assert "Nowhere." in mailing.looks_at("/settings")
 
 
-@pytest.mark.parametrize("address", ["", "ada", "a@b@c", "ada@x.test\nBcc: eve@x.test", "x" * 250 + "@x.test"])
-def test_what_is_no_address_gets_no_mail(mailing: Ada, mailbox: Mailbox, address: str):
-    mailing.presses("/settings/notice", 422, notice=address)
+def test_what_is_no_address_gets_no_mail(mailing: Ada, mailbox: Mailbox):
+    for address in ("", "ada", "a@b@c", "ada@x.test\nBcc: eve@x.test", "x" * 250 + "@x.test"):
+        mailing.presses("/settings/notice", 422, notice=address)
     assert mailed(mailing.house, mailbox) == []
 
 

@@ -171,10 +171,10 @@ def test_a_note_is_shown_at_what_it_is_about_and_leads_there(ada: Ada):
     assert "On Copper kettle" not in page
 
 
-@pytest.mark.parametrize("number", ["999", "-1", "abc"])
-def test_a_note_cannot_be_about_what_is_not_there_and_keeps_its_words_when_that_is_removed(ada: Ada, number: str):
-    answer = ada.presses("/notes/new", 422, heading="On nothing", text="Ask.", about=number)
-    assert 'href="#about"' in answer.text
+def test_a_note_cannot_be_about_what_is_not_there_and_keeps_its_words_when_that_is_removed(ada: Ada):
+    for number in ("999", "-1", "abc"):
+        answer = ada.presses("/notes/new", 422, heading="On nothing", text="Ask.", about=number)
+        assert 'href="#about"' in answer.text, number
     bought = ada.buys("Copper kettle")
     where = ada.presses("/notes/new", heading="On it", text="Ask.", about=str(bought.number)).headers["Location"]
     ada.removes(bought)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import insert, select, update
 
 from tests.people import PURCHASES, Ada, Bookshop, Clock
@@ -55,11 +54,11 @@ def test_a_change_can_be_undone_too_and_only_while_nothing_followed_it(ada: Ada)
     assert "Blue" in page
 
 
-@pytest.mark.parametrize("change", ["", "0", "-1", "99999", "x", "9" * 30])
-def test_there_is_nothing_to_undo_in_a_change_that_never_was(ada: Ada, change: str):
+def test_there_is_nothing_to_undo_in_a_change_that_never_was(ada: Ada):
     ada.buys("Kettle")
-    assert "too-late" in ada.presses("/undo", change=change, next="/purchases").headers["Location"]
-    assert ada.presses("/undo", change=change, next="https://elsewhere.test/").headers["Location"].startswith("/?")
+    for change in ("", "0", "-1", "99999", "x", "9" * 30):
+        assert "too-late" in ada.presses("/undo", change=change, next="/purchases").headers["Location"]
+        assert ada.presses("/undo", change=change, next="https://elsewhere.test/").headers["Location"].startswith("/?")
 
 
 def test_no_vendor_sees_what_is_in_the_trash_and_sees_it_again_when_it_is_put_back(ada: Ada, bookshop: Bookshop):

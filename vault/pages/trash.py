@@ -11,7 +11,6 @@ from vault import store
 from vault import trash as bin_of
 from vault.pages import session
 from vault.pages.listing import vendor_name
-from vault.turn import her_turn
 
 pages = Blueprint("trash", __name__)
 
@@ -63,8 +62,7 @@ def restore(number: int) -> Response:
 def forget(number: int) -> Response:
     """Remove it for good."""
     vault = session.vault()
-    with her_turn(vault.server, vault.owner_id) as turn:
-        bin_of.forget(turn, number)
+    bin_of.forget(vault.server, vault.owner_id, number)
     return _gone()
 
 
@@ -73,13 +71,11 @@ def forget(number: int) -> Response:
 def empty() -> Response:
     """Remove for good whatever is in it."""
     vault = session.vault()
-    with her_turn(vault.server, vault.owner_id) as turn:
-        bin_of.empty(turn)
+    bin_of.empty(vault.server, vault.owner_id)
     return _gone()
 
 
 def _gone() -> Response:
-    session.server().main.checkpoint()
     return make_response(redirect(url_for("trash.trash", notice="forgotten"), 303))
 
 
