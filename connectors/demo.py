@@ -94,9 +94,11 @@ def _furnish(directory: Path, port: int, smtp_url: str) -> str:
 def _ask_ahead(shop: Flask, directory: Path, address: str, shop_address: str) -> None:
     """The shop asks before anybody has opened a browser, so that a request waits on Ada's home page for an hour.
 
-    Where she has changed the demo's passphrase, nobody but she can put it there, and it does without.
+    Where she has changed the demo's passphrase nobody but she can put it there, and on a slow machine asking may take too
+    long: then it does without.
     """
     from connectors.demo_shop.pages import ask_ahead
+    from connectors.vendor_client import SharingError
     from consent import pushed, waiting
     from vault import choices, sessions, unlock
     from vault.app import load_rooms
@@ -107,13 +109,13 @@ def _ask_ahead(shop: Flask, directory: Path, address: str, shop_address: str) ->
     server = start(in_directory(directory, address), load_rooms(), migrate=False)
     try:
         vault = sessions.for_command(server, unlock.with_passphrase(server, "", PASSPHRASE, address="demo"))
+        if "guide" in vault.settings:
+            choices.keep(vault, {"guide": {**vault.settings["guide"], "shop": shop_address}})
         request_uri, client_id = ask_ahead(shop, address)
         if (asked := pushed.find(server, request_uri, client_id)) is not None:
             pushed.opened(server, asked)
             waiting.remember(vault, request_uri, asked, "Bookshop")
-        if "guide" in vault.settings:
-            choices.keep(vault, {"guide": {**vault.settings["guide"], "shop": shop_address}})
-    except VaultError:
+    except (VaultError, SharingError):
         return
     finally:
         server.stop()
