@@ -94,8 +94,8 @@ def _furnish(directory: Path, port: int, smtp_url: str) -> str:
 def _ask_ahead(shop: Flask, directory: Path, address: str, shop_address: str) -> None:
     """The shop asks before anybody has opened a browser, so that a request waits on Ada's home page for an hour.
 
-    Where she has changed the demo's passphrase nobody but she can put it there, and on a slow machine asking may take too
-    long: then it does without.
+    Where she has changed the demo's passphrase nobody but she can put it there, and on a slow machine asking may take
+    too long: then it does without.
     """
     from connectors.demo_shop.pages import ask_ahead
     from connectors.vendor_client import SharingError
