@@ -54,13 +54,21 @@ def queue(session: Session, server: Server, owner: bytes, subject: str, text: st
         enqueue(session, server, owner, "mail", {"subject": subject, "text": text})
 
 
+def queue_to(session: Session, server: Server, owner: bytes, address: str, subject: str, text: str) -> None:
+    """The same to an address that is about to be hers for notices, or no longer is."""
+    from vault.jobs import enqueue
+
+    if server.settings.smtp_url:
+        enqueue(session, server, owner, "mail", {"subject": subject, "text": text, "to": address})
+
+
 def deliver(server: Server, owner: bytes, payload: Mapping[str, Any]) -> bool:
     """The job: one SMTP delivery. False means try again later."""
     from vault.models import Owner
 
     with server.main.reading() as session:
         found = session.get(Owner, owner)
-        address = open_notice(server, owner, found.notice_box) if found else None
+        address = payload.get("to") or (open_notice(server, owner, found.notice_box) if found else None)
     return address is None or send(server, address, payload["subject"], payload["text"])
 
 
