@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.people import ISSUER, PURCHASES, Ada, Bookshop
 from vault import languages, mail
+from vault.cli import main
 from vault.models import Owner
 from vault.pages import shown
 from vault.set_up import write_settings
@@ -118,6 +119,17 @@ def test_mails_speak_her_language_while_she_is_away(ada: Ada):
         box = session.get_one(Owner, ada.owner_id).notice_box
     assert (before, after) == ("Somebody has looked into your vault", "Ktoś zajrzał do twojego sejfu")
     assert mail.open_notice(ada.house, ada.owner_id, box) == "ada@home.test"
+
+
+def test_what_a_form_refuses_is_said_in_her_language_too(ada: Ada):
+    chooses(ada.browser, "pl")
+    page = ada.presses("/purchases/new", status=422, item="x" * 501, bought_on="2026-11-18").text
+    assert "Mieści się tu najwyżej 500 znaków." in page
+
+
+def test_the_terminal_offers_the_languages_there_are():
+    offered = next(each for each in main.commands["init"].params if each.name == "language")
+    assert set(offered.type.choices) == languages.LANGUAGES.keys()
 
 
 def test_nothing_to_say_is_nothing_in_every_language():
