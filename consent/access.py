@@ -35,7 +35,7 @@ _LOOK = Statement(
     "day = CASE WHEN began_at > :recent THEN day ELSE :day END, "
     "began_at = CASE WHEN began_at > :recent THEN began_at ELSE :now END "
     "WHERE owner_id = :owner AND grant_id = :grant AND (began_at > :recent OR ("
-    "looks < :most AND (day <> :day OR looks_of_day < :per_day))) RETURNING looks, began_at"
+    "looks < :most AND (day <> :day OR looks_of_day < :per_day))) RETURNING looks, began_at, looks_of_day"
 )
 _WRITE = Statement(
     "INSERT INTO accesses (owner_id, grant_id, number, proof_tag, day, box) "
@@ -90,10 +90,15 @@ class Limit(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The number of an entry, and whether it began the last look that its grant allows."""
+    """The number of an entry, and of a limited grant how many looks there have been, in all and on this day (UTC).
+
+    `last_look`: it began the last one that the grant allows.
+    """
 
     number: int
-    last_look: bool
+    last_look: bool = False
+    looks: int = 0
+    looks_today: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ def write(server: Server, look: Look) -> Written:
     try:
         with server.log.written_line() as line:
             number = _NEXT.on(line, **keys).fetchone()[0]
-            last = look.limit is not None and _begin_look(line, look.limit, now, **keys)
+            looked = _begin_look(line, look.limit, now, **keys) if look.limit is not None else ()
             box = sealing.seal(about_access(look.owner_id, look.grant_id, number), plaintext)
             values = {"number": number, "proof": look.proof_tag, "day": now // 86400, "box": box}
             _WRITE.on(line, **keys, **values)
@@ -136,17 +141,20 @@ def write(server: Server, look: Look) -> Written:
         raise Replayed from None
     except server.log.driver.OperationalError as error:
         raise NoLog from error
-    return Written(int(number), last)
+    return Written(int(number), *looked)
 
 
-def _begin_look(line: Line, limit: Limit, now: int, **keys: bytes) -> bool:
-    """Begin a look or go on with the one under way; returns whether it is the last one. Raises OverLimit."""
+def _begin_look(line: Line, limit: Limit, now: int, **keys: bytes) -> tuple[bool, int, int]:
+    """Begin a look or go on with the one under way.
+
+    Returns whether it is the last one, and how many there have been, in all and today. Raises OverLimit.
+    """
     values = {"now": now, "recent": now - limit.lasts if limit.lasts else UNLIMITED, "day": now // 86400}
     most, per_day = limit.most or UNLIMITED, limit.per_day or UNLIMITED
     row = _LOOK.on(line, **keys, **values, most=most, per_day=per_day).fetchone()
     if row is None:
         raise OverLimit
-    return bool(row[0] == limit.most and row[1] == now)
+    return row[0] == limit.most and row[1] == now, row[0], row[2]
 
 
 def looks(server: Server, owner: bytes, grant: bytes) -> int:
@@ -173,16 +181,23 @@ def about_access(owner: bytes, grant: bytes, number: int) -> bytes:
 
 
 def of_grant(
-    server: Server, owner: bytes, grant: bytes, log_key: bytes, *, after: int = 0, limit: int | None = None
+    server: Server,
+    owner: bytes,
+    grant: bytes,
+    log_key: bytes,
+    *,
+    after: int = 0,
+    since: int = 0,
+    limit: int | None = None,
 ) -> list[Entry]:
-    """Entries of one grant that stand by themselves, above a number, in their order.
+    """Entries of one grant that stand by themselves, above a number and not before a day, in their order.
 
     One that does not open is 'damaged', never left out.
     """
     with server.log.reading() as session:
         rows = session.execute(
             select(Access.number, Access.day, Access.box)
-            .where(Access.owner_id == owner, Access.grant_id == grant, Access.number > after)
+            .where(Access.owner_id == owner, Access.grant_id == grant, Access.number > after, Access.day >= since)
             .order_by(Access.number)
             .limit(limit)
         ).all()

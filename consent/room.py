@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from consent import following, notices, receipt_rows, reminders, segments, sweeping, views
+from consent import following, notices, receipt_rows, reminders, segments, stopping, sweeping, views
 from vault.errors import N_, DiskFull
 from vault.rooms import Nav, Room
 
@@ -73,6 +73,7 @@ ROOM = Room(
         "expire": sweeping.expire,
         "replace": sweeping.replace,
         "used": sweeping.used,
+        "stop_all": stopping.clear,
         "raise_version": sweeping.raise_version,
         "remind": reminders.remind,
         "digest": reminders.digest,

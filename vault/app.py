@@ -47,7 +47,8 @@ def create_app(server: Server) -> Flask:
     session.install(app)
     shown.install(app)
     errors.install(app)
-    app.context_processor(lambda: {"nav": _nav(server.rooms), "panel": _panels(server)})
+    app.context_processor(lambda: {"nav": session.reachable(_nav(server.rooms)), "panel": _panels(server)})
+    app.context_processor(lambda: {"sandbox": session.in_sandbox()})
     for room in server.rooms:
         if room.before is not None:
             app.wsgi_app = room.before(server, app.wsgi_app)  # type: ignore[assignment, method-assign]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeVar, cast
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from vault import crypto
@@ -40,8 +40,10 @@ class Standing(NamedTuple):
 
 _STANDING = Statement(
     "SELECT p.secret, p.version, p.held, f.revision FROM peppers p JOIN floors f ON f.owner_id = p.owner_id "
-    "WHERE p.owner_id = :owner AND p.subject_id = :subject"
+    "WHERE p.owner_id = :owner AND p.subject_id = :subject AND p.epoch >= f.epoch"
 )
+_EPOCH = func.coalesce(select(Floor.epoch).where(Floor.owner_id == bindparam("owner")).scalar_subquery(), 0)
+_LIVES = or_(Pepper.kind != "grant", Pepper.epoch >= _EPOCH)
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,14 @@ class Keystore:
         secret = crypto.random_bytes()
         row = {"owner_id": owner, "subject_id": subject, "kind": kind, "secret": secret, "version": version}
         with self.database.writing() as connection:
-            connection.execute(insert(Pepper).values(**row, held=None))
+            connection.execute(insert(Pepper).values(**row, held=None, epoch=_EPOCH), {"owner": owner})
         return secret
 
     def pepper(self, owner: bytes, subject: bytes) -> bytes | None:
         """The pepper, or None when it has died."""
-        mine = (Pepper.owner_id == owner, Pepper.subject_id == subject)
+        mine = (Pepper.owner_id == owner, Pepper.subject_id == subject, _LIVES)
         with self.database.engine.connect() as connection:
-            return connection.execute(select(Pepper.secret).where(*mine)).scalar()
+            return connection.execute(select(Pepper.secret).where(*mine), {"owner": owner}).scalar()
 
     def take(self, owner: bytes, *subjects: bytes) -> None:
         """Take peppers away, for good: from here nothing opens those locks or grants."""
@@ -80,13 +82,30 @@ class Keystore:
             connection.execute(delete(Pepper).where(*chosen))
         self.database.checkpoint()
 
+    def stop_grants(self, owner: bytes) -> None:
+        """Every grant of hers that there is dies in this one step, however many there are.
+
+        What is left of their peppers is `stopped`, and is taken away afterwards.
+        """
+        with self.database.writing() as connection:
+            connection.execute(update(Floor).where(Floor.owner_id == owner).values(epoch=Floor.epoch + 1))
+        self.database.checkpoint()
+
+    def stopped(self, owner: bytes, most: int) -> list[bytes]:
+        """Grants that died so and still have a pepper to be taken away, the first few of them by id."""
+        chosen = (Pepper.owner_id == owner, Pepper.kind == "grant", Pepper.epoch < _EPOCH)
+        statement = select(Pepper.subject_id).where(*chosen).order_by(Pepper.subject_id).limit(most)
+        with self.database.engine.connect() as connection:
+            return list(connection.scalars(statement, {"owner": owner}))
+
     def alive(self, owner: bytes, kind: str) -> dict[bytes, Standing]:
         """Every subject of one kind that still has its pepper."""
         with self.database.engine.connect() as connection:
             rows = connection.execute(
                 select(Pepper.subject_id, Pepper.secret, Pepper.version, Pepper.held, Floor.revision)
                 .join(Floor, Floor.owner_id == Pepper.owner_id)
-                .where(Pepper.owner_id == owner, Pepper.kind == kind)
+                .where(Pepper.owner_id == owner, Pepper.kind == kind, _LIVES),
+                {"owner": owner},
             )
             return {row[0]: Standing(row[1], row[2], cast("Held | None", row[3]), row[4]) for row in rows}
 

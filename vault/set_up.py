@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from vault import crypto, deriving, inbox, languages, lock_rows, locks, unlock
-from vault.errors import N_, Closed, Invalid
-from vault.keyring import Keyring, new_keys
+from vault import crypto, deriving, inbox, languages, lock_rows, locks, sandbox, unlock
+from vault.errors import N_, Closed, Invalid, NotFound
+from vault.keyring import Keyring, new_keys, opened_keys
 from vault.mail import seal_notice
 from vault.models import Handle, Instance, Owner
 from vault.opened import OpenVault, seal_settings
@@ -44,13 +44,15 @@ def set_up(
     The code stays in her sealed settings until she has shown that she has it. Raises Invalid, Closed.
     """
     owner, root = crypto.random_bytes(16), crypto.random_bytes()
+    if owner == sandbox.OWNER:
+        raise NotFound
     passphrase_lock, code = crypto.random_bytes(16), locks.new_recovery_code()
     params = locks.passphrase_params(deriving.local_cost())
     secret = deriving.stretch(passphrase, params)
     pepper = server.keystore.make(owner, passphrase_lock, "lock")
     server.keystore.welcome(owner)
     keys = new_keys(owner, root)
-    keyring = Keyring(owner, root, _opened(owner, root, keys))
+    keyring = Keyring(owner, root, opened_keys(owner, root, keys))
     settings = {"name": name, "handle": handle, "recovery": locks.write_recovery_code(code)}
     with server.main.transaction() as session:
         _claim(session, server, handle, owner, first=first)
@@ -66,15 +68,6 @@ def set_up(
         lock_rows.add(session, "passphrase", owner, passphrase_lock, secret, pepper, params, root)
         lock_rows.add(session, "recovery", owner, crypto.random_bytes(16), code, None, b"", root)
     return keyring
-
-
-def _opened(owner: bytes, root: bytes, keys: list[Any]) -> dict[str, tuple[int, bytes]]:
-    from vault.keyring import about_key
-
-    return {
-        key.purpose: (key.key_id, crypto.open_box(root, about_key(owner, key.key_id, key.purpose), key.box))
-        for key in keys
-    }
 
 
 def _claim(session: Session, server: Server, handle: str, owner: bytes, *, first: bool) -> None:

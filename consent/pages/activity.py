@@ -14,7 +14,7 @@ from consent.access import Entry
 from consent.chain import Head
 from consent.purposes import PURPOSES
 from vault.errors import N_
-from vault.pages.session import server, unlocked, vault
+from vault.pages.session import for_sandbox, server, unlocked, vault
 from vault.record import classes_of, collection_paths
 
 pages = Blueprint("activity", __name__, template_folder="../templates")
@@ -73,6 +73,7 @@ class Choice:
 
 @pages.get("/activity")
 @unlocked
+@for_sandbox
 def activity() -> str:
     """Every look, newest first, with the refused ones."""
     her, choice = vault(), Choice.of(request.args)

@@ -50,8 +50,15 @@ def developers() -> str:
     """A quick start, and the way to everything else."""
     loopback = server().settings.loopback
     issuer = server().settings.issuer if loopback else HERE
-    program = render_template("quick_start.txt", issuer=issuer)
-    return render_template("developers.html", program=program, issuer=issuer, loopback=loopback, openapi=OPENAPI)
+    return render_template(
+        "developers.html",
+        program=render_template("quick_start.txt", issuer=issuer),
+        in_javascript=render_template("quick_start_js.txt", issuer=issuer),
+        issuer=issuer,
+        loopback=loopback,
+        openapi=OPENAPI,
+        with_sandbox=server().settings.sandbox,
+    )
 
 
 @pages.get("/developers/reference")
@@ -80,15 +87,17 @@ def problem(code: str) -> str:
 
 @pages.get("/developers/preview")
 def ask() -> str:
-    """Where `authorization_details` are pasted."""
-    return _form(orjson.dumps(EXAMPLE, option=orjson.OPT_INDENT_2).decode())
+    """Where `authorization_details` are pasted. `?language=pl` chooses the language of the screen beforehand."""
+    example = orjson.dumps(EXAMPLE, option=orjson.OPT_INDENT_2).decode()
+    chosen = request.args.get("language", "")
+    return _form(example, chosen=chosen if chosen in LANGUAGES else "")
 
 
 @pages.post("/developers/preview")
 def preview() -> Response:
     """The consent screen for them, with made-up records."""
     request.max_content_length = MOST_BYTES
-    typed, chosen = request.form.get("details", ""), request.form.get("language", "")
+    typed, chosen = request.form.get("details", ""), request.values.get("language", "")
     name = request.form.get("name", "").strip()[:80] or gettext("Your shop")
     try:
         offer = _offer(typed, name)

@@ -204,6 +204,8 @@ def test_a_days_quota_and_a_full_inbox(
     answers = [bookshop.leaves(token, LEFT, under=str(n)) for n in range(3)]
     assert [each.status_code for each in answers] == [202, 202, 429]
     assert answers[2].json()["code"] == "over_limit"
+    left = [each.headers["RateLimit"].partition(";t")[0] for each in answers]
+    assert left == ['"deposit-today";r=1', '"deposit-today";r=0', '"deposit-today";r=0']
     clock.passes(seconds=int(answers[2].headers["Retry-After"]))
     token = bookshop.refreshes(tokens["refresh_token"]).json()["access_token"]
     assert bookshop.leaves(token, LEFT, under="2").status_code == 202

@@ -44,6 +44,7 @@ NOTICES = {
     "dropped": N_("Dropped. Its content is gone."),
     "blocked": N_("Done. It can leave nothing any more, and what waited is gone."),
     "stopped": N_("Stopped. It can see nothing any more."),
+    "expired": N_("Its time has run out. It can see nothing any more."),
     "stopped-all": N_("Stopped. Nobody can see anything any more."),
     "paused-all": N_("Paused. Nobody sees anything until you let it go on."),
 }

@@ -47,6 +47,7 @@ def open_up() -> Response:
 
 
 @pages.post("/lock")
+@session.for_sandbox
 def lock() -> Response:
     """End this session; from the answer on it opens nothing."""
     vault = session.peek()
