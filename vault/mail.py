@@ -38,6 +38,16 @@ def speaker(session: Session, server: Server, owner: bytes) -> Callable[[str], s
     return languages.words(_opened(server, owner, box)[1] if box is not None else languages.SOURCE).gettext
 
 
+def change_language(session: Session, server: Server, owner: bytes, language: str) -> None:
+    """Her mails in another language from now on, if she has left an address."""
+    from vault.models import Owner
+
+    found = session.get_one(Owner, owner)
+    if found.notice_box is not None:
+        address, _ = _opened(server, owner, found.notice_box)
+        found.notice_box = seal_notice(server, owner, address, language)
+
+
 def _opened(server: Server, owner: bytes, box: bytes) -> tuple[str, str]:
     text = crypto.open_box(server.keys.seal, crypto.identity("vrm/1/notice", owner), box).decode().strip()
     address, _, language = text.partition("\n")
