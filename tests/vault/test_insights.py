@@ -26,8 +26,8 @@ def said(ada: Ada, path: str = "/insights") -> dict[str, str]:
     rows = re.findall(
         r'<th role="rowheader" scope="row"[^>]*>(?:<a [^>]*>)?([^<]+)(?:</a>)?</th>(.*?)</tr>', ada.looks_at(path)
     )
-    cells = {name: " ".join(re.findall(r"<td[^>]*>([^<]*)", rest)) for name, rest in rows}
-    return {unescape(name): unescape(words) for name, words in cells.items()}
+    cells = {name: " ".join(re.findall(r"<td[^>]*>([^<]*)", rest)).split() for name, rest in rows}
+    return {unescape(name): unescape(" ".join(words)) for name, words in cells.items()}
 
 
 def findings(ada: Ada, path: str = "/insights") -> list[str]:
