@@ -222,6 +222,16 @@ def test_another_product_is_chosen_by_one_of_its_purchases(ada: Ada):
     assert "Lamp oil" not in ada.looks_at("/insights").split('<form class="row low', 1)[0]
 
 
+def test_a_vendors_own_code_is_no_code_of_another(ada: Ada):
+    for number, code in ((1, "10-1"), (2, "10-1"), (1, "9783161484100"), (2, "9783161484100")):
+        ada.buys("Thing", vendor=number, product_code=code)
+    ada.buys("Thing", vendor=1, product_code="10-1")
+    bought = figures.products(ada.open.catalogue, gifts=False)
+    assert bought == []
+    ada.buys("Thing", vendor=3, product_code="9783161484100")
+    assert len(figures.products(ada.open.catalogue, gifts=False)) == 1
+
+
 def test_guarantees_that_end_soon_are_listed(ada: Ada):
     ada.buys("Lamp", warranty_until=When("2027-01"))
     ada.buys("Kettle", warranty_until=When("2026-11-21"))
