@@ -204,7 +204,7 @@ def brief(plain: float) -> str:
 def short_money(amount: Decimal, currency: str) -> str:
     """€18.50, or a long amount to the whole unit, so that there is room for a name beside it."""
     words = money({"amount": str(amount), "currency": currency})
-    return words if len(words) <= 10 else rounded(amount, currency)
+    return words if len(words) <= 12 else rounded(amount, currency)
 
 
 def percent(part: Decimal) -> str:
