@@ -107,7 +107,7 @@ def look() -> OpenVault | None:
     """The open vault, without using the session: it ends when it would have ended."""
     string = request.cookies.get(cookie_name())
     try:
-        return sessions.open_session(server(), string, looking=True) if string else None
+        return _fit(sessions.open_session(server(), string, looking=True)) if string else None
     except Locked:
         return None
 
