@@ -215,6 +215,8 @@ def test_it_goes_on_at_the_next_unlock_where_it_was_interrupted(ada: Ada, tmp_pa
     assert found is not None
     assert 0 < found.done < found.all
     assert ada.looks_at("/notes")
+    half = files(ada.house, tmp_path / "half")
+    assert len(half.records(opened.keyring.root)) == 451, "half under the old keys, half under the new ones"
     assert ada.looks_at("/security/keys").count("under the new keys") == 1
     ada.locks()
     assert not rekeying.run(opened), "not without an open vault"

@@ -139,6 +139,8 @@ def test_every_page_can_be_used_by_everybody(chromium, served, furnished, axe, w
         "/preferences",
         "/notes",
         "/security",
+        "/security/recovery",
+        "/security/keys",
         "/purchases/new",
     )
     for path in (*lists, *(furnished[name] for name in ("purchase", "gift", "edit", "vendor", "note"))):
