@@ -2,14 +2,18 @@
 # lock changes: the stamps inside it are copies of what was installed. Only packages named in the locks, by hash.
 .POSIX:
 .SUFFIXES:
-.PHONY: help demo test check bench lock python runtime dev
+.PHONY: help demo test check strings translations bench lock python runtime dev
 
 ARGS =
+# With `yes`, a sentence without words in one of the languages fails `make check`.
+TRANSLATIONS = no
 
 help:
 	@echo 'make demo    the vault and a demo shop on this machine; options: make demo ARGS="--port 8400"'
 	@echo 'make test    every test; some of them: make test ARGS="tests/vault -k passphrase"'
 	@echo 'make check   what reads the code without running it: ruff, mypy, import contracts, house rules'
+	@echo 'make strings       bring the .po files up to the sentences there are now'
+	@echo 'make translations  say what is missing, stale or broken in them'
 	@echo 'make bench   the speed table; options: make bench ARGS="..."'
 	@echo 'make lock    resolve pyproject.toml anew into the two locks (needs uv and the network)'
 
@@ -27,6 +31,13 @@ check: dev
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python -m pytest tests/house
+	@if [ '$(TRANSLATIONS)' = yes ]; then .venv/bin/python tools/translations.py check; fi
+
+strings: dev
+	.venv/bin/python tools/translations.py update
+
+translations: dev
+	.venv/bin/python tools/translations.py check
 
 bench: runtime
 	@exec .venv/bin/vrm bench $(ARGS)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PASSPHRASE = "a lamp, a kettle, a map"  # noqa: S105 - of a vault made for the measurement
 CONNECTIONS = 4
+FEW, MANY = 10, 10_000
 
 
 @click.command("bench")
@@ -55,10 +56,15 @@ def command(records: int, rounds: int, wanted: int, workers: int, threads: int, 
             _serving("vault.app:create", house.port, workers, threads, house.environment) as vault,
         ):
             results = _measure(bare, vault, house, rounds, wanted)
+            stopping = _stopping(vault, house)
         if as_json:
-            click.echo(orjson.dumps({**results, "import": imported}).decode())
+            click.echo(orjson.dumps({**results, "import": imported, "stopping everything": stopping}).decode())
         else:
             _print(results, imported)
+            click.echo(
+                f"stopping everything: {FEW} grants {stopping['few_ms']:.0f} ms, {MANY} {stopping['many_ms']:.0f} ms, "
+                f"{stopping['x_few']:.2f} times as long"
+            )
 
 
 @dataclass
@@ -114,6 +120,14 @@ def _measure(bare: Served, vault: Served, house: House, rounds: int, wanted: int
         operation: [statistics.median(column) for column in zip(*rows, strict=True)] for operation, rows in seen.items()
     }
     return {operation: dict(zip(names, columns, strict=True)) for operation, columns in medians.items()}
+
+
+def _stopping(vault: Served, house: House) -> dict[str, float]:
+    """The whole time of stopping everything, as she waits for it: the median of five with few grants, and with many."""
+    click.echo(f"making {MANY} grants ...", err=True)
+    few = [1000 / _drive(vault, house.stop_all(FEW))[1] for _time in range(5)]
+    many = 1000 / _drive(vault, house.stop_all(MANY))[1]
+    return {"few_ms": statistics.median(few), "many_ms": many, "x_few": many / statistics.median(few)}
 
 
 def _drive(server: Served, requests: Sequence[bytes]) -> tuple[float, float]:

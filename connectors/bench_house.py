@@ -6,6 +6,7 @@ import csv
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,10 @@ from urllib.parse import urlencode
 
 from flask import Flask, jsonify
 
+from connectors.bench_grants import CLIENT, give_many, nothing
 from connectors.vendor_client.proofs import ASSERTION_TYPE, client_assertion, dpop_proof, new_key, public_jwks, s256
 from consent import clients, grant_locks, grants, views
-from consent.details import read_details
 from consent.disclosing import sealed_set
-from consent.terms import Terms
 from vault import crypto, sessions, set_up, store
 from vault.app import build
 from vault.collections.purchases import Purchase
@@ -27,11 +27,7 @@ from vault.settings import for_process, in_directory
 from vault.values import Money, When
 
 SHOWN = 256
-DETAILS = (
-    '[{"type":"vault_data","collection":"purchases","fields":["item","bought_on","price"],'
-    '"filter":{"vendor":"this"},"purpose":"ServiceProvision","why":"To be measured.","duration":"P30D"}]'
-)
-CLIENT, REDIRECT = "bench", "https://bench.example/callback"
+REDIRECT = "https://bench.example/callback"
 
 
 def bare() -> Flask:
@@ -156,6 +152,14 @@ class House:
             made.append(self._post(path, {"answer": "stop"}, f"Origin: {self.issuer}\r\n"))
         return made
 
+    def stop_all(self, many: int) -> list[bytes]:
+        """With so many grants beside the one that is read, the request that stops them all."""
+        give_many(self.vault, many)
+        for database in self.server.databases:
+            database.checkpoint()  # what was written to make them is not what is measured
+        head = f"POST /sharing/stop-all HTTP/1.1\r\nHost: localhost:{self.port}\r\nOrigin: {self.issuer}\r\n"
+        return [f"{head}Cookie: vault={self.session}\r\nContent-Length: 0\r\n\r\n".encode()]
+
     def _post(self, path: str, form: dict[str, str], more: str) -> bytes:
         body = urlencode(form)
         head = f"POST {path} HTTP/1.1\r\nHost: localhost:{self.port}\r\n{more}"
@@ -171,17 +175,8 @@ class House:
         server, owner, grant = self.server, self.vault.owner_id, crypto.random_bytes(16)
         pepper = server.keystore.make(owner, grant, "grant", version=grants.FIRST_VERSION)
         new = grants.NewGrant(grant, crypto.random_bytes(), pepper)
-        name = f"bench {secrets.token_hex(4)}" if small else CLIENT
-        terms = Terms(
-            client_id=name if small else CLIENT,
-            client_name="Bench",
-            vendor=self.vendor if not small else 1 << 40,
-            alias=None,
-            given_at=server.now,
-            until=server.now + 86400,
-            log_key=crypto.random_bytes(),
-            items=read_details(DETAILS).items,
-        )
+        name = f"bench {secrets.token_hex(4)}"
+        terms = nothing(name, server.now) if small else replace(nothing(CLIENT, server.now), vendor=self.vendor)
         bound = {"client": CLIENT, "redirect": REDIRECT, "challenge": s256("v" * 43), "jkt": ""}
         with store.writing(self.vault) as turn:
             rows = sealed_set(turn.session, self.vault, grant, new.key, terms, grants.FIRST_VERSION)

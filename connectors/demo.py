@@ -88,7 +88,9 @@ def _furnish(directory: Path, port: int, smtp_url: str) -> str:
 def _serve(directory: Path, host: str, port: int, smtp_url: str) -> subprocess.Popen[bytes]:
     from vault.settings import for_process, in_directory
 
-    settings = in_directory(directory, f"http://localhost:{port}", smtp_url=smtp_url, mail_from="vault@localhost")
+    settings = in_directory(
+        directory, f"http://localhost:{port}", smtp_url=smtp_url, mail_from="vault@localhost", sandbox=True
+    )
     arguments = [sys.executable, "-m", "vault", "serve", "--host", host, "--port", str(port), "--workers", "2"]
     log = (directory / "vault.log").open("ab")
     return subprocess.Popen(  # noqa: S603 - our own command

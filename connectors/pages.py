@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import IO, Any, cast
 
-from babel.numbers import format_decimal
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
 from markupsafe import Markup
@@ -21,7 +20,6 @@ from connectors.sources import sources
 from connectors.uploads import Arriving
 from vault.errors import NotFound
 from vault.pages import session
-from vault.pages.shown import locale
 
 pages = Blueprint("imports", __name__, template_folder="templates")
 
@@ -36,12 +34,6 @@ RUNS = tuple("=+-@\t\r")  # what a spreadsheet takes for the beginning of a form
 def breakable(name: str) -> Markup:
     """A file's name with places where a narrow page may break it."""
     return Markup("<wbr>").join(re.findall(WORD, name))
-
-
-@pages.app_template_filter()
-def counted(number: int) -> str:
-    """A count as the page's language writes it."""
-    return str(format_decimal(number, locale=locale()))
 
 
 @pages.get("/imports")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from consent.models import Access, Counter, Refusal
 from vault import crypto
@@ -35,7 +35,7 @@ _LOOK = Statement(
     "day = CASE WHEN began_at > :recent THEN day ELSE :day END, "
     "began_at = CASE WHEN began_at > :recent THEN began_at ELSE :now END "
     "WHERE owner_id = :owner AND grant_id = :grant AND (began_at > :recent OR ("
-    "looks < :most AND (day <> :day OR looks_of_day < :per_day))) RETURNING looks, began_at"
+    "looks < :most AND (day <> :day OR looks_of_day < :per_day))) RETURNING looks, began_at, looks_of_day"
 )
 _WRITE = Statement(
     "INSERT INTO accesses (owner_id, grant_id, number, proof_tag, day, box) "
@@ -72,6 +72,11 @@ class Entry:
     outcome: str
     request_id: str
 
+    @property
+    def place(self) -> tuple[datetime, bytes, int]:
+        """Where it stands among all entries: by time, then grant and number."""
+        return self.at, self.grant_id, self.number
+
 
 class Limit(NamedTuple):
     """How many looks a grant allows in all, and on one day (UTC); None for as many as there may be.
@@ -85,10 +90,15 @@ class Limit(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The number of an entry, and whether it began the last look that its grant allows."""
+    """The number of an entry, and of a limited grant how many looks there have been, in all and on this day (UTC).
+
+    `last_look`: it began the last one that the grant allows.
+    """
 
     number: int
-    last_look: bool
+    last_look: bool = False
+    looks: int = 0
+    looks_today: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +133,7 @@ def write(server: Server, look: Look) -> Written:
     try:
         with server.log.written_line() as line:
             number = _NEXT.on(line, **keys).fetchone()[0]
-            last = look.limit is not None and _begin_look(line, look.limit, now, **keys)
+            looked = _begin_look(line, look.limit, now, **keys) if look.limit is not None else ()
             box = sealing.seal(about_access(look.owner_id, look.grant_id, number), plaintext)
             values = {"number": number, "proof": look.proof_tag, "day": now // 86400, "box": box}
             _WRITE.on(line, **keys, **values)
@@ -131,17 +141,20 @@ def write(server: Server, look: Look) -> Written:
         raise Replayed from None
     except server.log.driver.OperationalError as error:
         raise NoLog from error
-    return Written(int(number), last)
+    return Written(int(number), *looked)
 
 
-def _begin_look(line: Line, limit: Limit, now: int, **keys: bytes) -> bool:
-    """Begin a look or go on with the one under way; returns whether it is the last one. Raises OverLimit."""
+def _begin_look(line: Line, limit: Limit, now: int, **keys: bytes) -> tuple[bool, int, int]:
+    """Begin a look or go on with the one under way.
+
+    Returns whether it is the last one, and how many there have been, in all and today. Raises OverLimit.
+    """
     values = {"now": now, "recent": now - limit.lasts if limit.lasts else UNLIMITED, "day": now // 86400}
     most, per_day = limit.most or UNLIMITED, limit.per_day or UNLIMITED
     row = _LOOK.on(line, **keys, **values, most=most, per_day=per_day).fetchone()
     if row is None:
         raise OverLimit
-    return bool(row[0] == limit.most and row[1] == now)
+    return row[0] == limit.most and row[1] == now, row[0], row[2]
 
 
 def looks(server: Server, owner: bytes, grant: bytes) -> int:
@@ -167,30 +180,29 @@ def about_access(owner: bytes, grant: bytes, number: int) -> bytes:
     return crypto.identity("vrm/1/access", owner, grant, number)
 
 
-def entries(
+def of_grant(
     server: Server,
     owner: bytes,
-    log_keys: Mapping[bytes, bytes],
+    grant: bytes,
+    log_key: bytes,
     *,
-    before: tuple[int, int] | None = None,
-    limit: int = 50,
+    after: int = 0,
+    since: int = 0,
+    limit: int | None = None,
 ) -> list[Entry]:
-    """Her looks, newest first. `log_keys` by grant; an entry that does not open is 'damaged', never left out."""
-    page: list[Entry] = []
+    """Entries of one grant that stand by themselves, above a number and not before a day, in their order.
+
+    One that does not open is 'damaged', never left out.
+    """
     with server.log.reading() as session:
-        for grant, key in log_keys.items():
-            rows = session.execute(
-                select(Access.number, Access.day, Access.box)
-                .where(Access.owner_id == owner, Access.grant_id == grant)
-                .order_by(Access.number.desc())
-                .limit(limit if before is None else -1)
-            )
-            sealing = crypto.RowKey(key)
-            page += [_read(sealing, owner, grant, *row) for row in rows]
-    page.sort(key=lambda entry: (entry.at, entry.grant_id, entry.number), reverse=True)
-    if before is not None:
-        page = [entry for entry in page if (int(entry.at.timestamp()), entry.number) < before]
-    return page[:limit]
+        rows = session.execute(
+            select(Access.number, Access.day, Access.box)
+            .where(Access.owner_id == owner, Access.grant_id == grant, Access.number > after, Access.day >= since)
+            .order_by(Access.number)
+            .limit(limit)
+        ).all()
+    sealing = crypto.RowKey(log_key)
+    return [_read(sealing, owner, grant, *row) for row in rows]
 
 
 def _read(sealing: crypto.RowKey, owner: bytes, grant: bytes, number: int, day: int, box: bytes) -> Entry:
@@ -202,6 +214,15 @@ def _read(sealing: crypto.RowKey, owner: bytes, grant: bytes, number: int, day: 
     return Entry(grant, number, at, **content)
 
 
+def newest(server: Server, owner: bytes) -> dict[bytes, int]:
+    """The highest number that stands by itself, of each grant that has any."""
+    with server.log.reading() as session:
+        rows = session.execute(
+            select(Access.grant_id, func.max(Access.number)).where(Access.owner_id == owner).group_by(Access.grant_id)
+        )
+        return {grant: number for grant, number in rows}
+
+
 def counts(server: Server, owner: bytes) -> dict[bytes, int]:
     """How many looks each grant has had."""
     with server.log.reading() as session:
@@ -209,26 +230,8 @@ def counts(server: Server, owner: bytes) -> dict[bytes, int]:
         return {grant: number for grant, number in rows}
 
 
-def missing(server: Server, owner: bytes) -> dict[bytes, int]:
-    """Grants whose log has fewer entries than its counter says: how many are missing."""
-    from sqlalchemy import func
-
-    with server.log.reading() as session:
-        rows = session.execute(
-            select(Access.grant_id, func.count()).where(Access.owner_id == owner).group_by(Access.grant_id)
-        )
-        present = {grant: number for grant, number in rows}
-    return {
-        grant: number - present.get(grant, 0)
-        for grant, number in counts(server, owner).items()
-        if number != present.get(grant, 0)
-    }
-
-
 def refusals(server: Server, owner: bytes) -> dict[bytes, int]:
     """How often strings that opened nothing were tried, by grant."""
-    from sqlalchemy import func
-
     with server.log.reading() as session:
         rows = session.execute(
             select(Refusal.grant_id, func.sum(Refusal.count))

@@ -9,23 +9,25 @@ from __future__ import annotations
 import logging
 import re
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import orjson
 from werkzeug.wsgi import get_input_stream
 
-from consent import deposits, looking, openapi
-from consent.calls import Call, Denied
+from consent import deposits, looking, openapi, own_calls
+from consent.calls import Call, Denied, Limited
 from consent.details import DEPOSITABLE
 from consent.looking import MOST, Page
 from consent.oauth.metadata import API
 from consent.problems import PROBLEMS, Code
+from consent.quota import Headers, headers
 from vault import crypto
 from vault.logs import answered, log
 from vault.record import CLASSES
@@ -34,9 +36,11 @@ from vault.server import Server
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+T = TypeVar("T")
 # The interpreter runs one thread at a time anyway, and a look hands its lock over and takes it back at every statement:
 # with eight threads that made a look a third dearer.
 _ONE_AT_A_TIME = Lock()
+ACCESS = b',"access":'  # how every answer in JSON ends: with the number of its entry in her log
 COLLECTIONS = frozenset(name for name, _ in CLASSES)
 
 
@@ -46,7 +50,7 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     kind: str = "application/json"
-    more: tuple[tuple[str, str], ...] = ()
+    more: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,19 @@ class Route(NamedTuple):
 def grant(request: Request) -> Answer:
     """The permission itself: what it gives and until when."""
     return _answer(request, _alone(lambda call: looking.grant(request.server, call)))
+
+
+def calls(request: Request) -> Answer:
+    """Your own calls under this permission, also the refused ones, as they stand in her log."""
+    asked = _query(request)
+    after, limit = asked.get("after", "0"), asked.get("limit", str(MOST))
+    if not _is_limit(limit) or not (after.isdecimal() and len(after) <= 18):
+        return problem(request, "invalid", f"limit is 1 to {MOST}; after is the number of a call")
+
+    def work(call: Call) -> bytes | Denied:
+        return own_calls.read(request.server, call, after=int(after), limit=int(limit))
+
+    return _answer(request, _alone(work))
 
 
 def query(request: Request) -> Answer:
@@ -105,8 +122,8 @@ def read(request: Request) -> Answer:
     """What the owner lets you see of one collection, in order of change."""
     if request.name not in COLLECTIONS:
         return problem(request, "not_found")
-    query = parse_qs(request.environ.get("QUERY_STRING", ""), keep_blank_values=True)
-    limit, after = query.get("limit", [str(MOST)])[0], query["after"][0] if "after" in query else None
+    asked = _query(request)
+    limit, after = asked.get("limit", str(MOST)), asked.get("after")
     if not _is_limit(limit) or (after is not None and len(after) > 40):
         return problem(request, "invalid", f"limit is 1 to {MOST}; after is what `next` said")
     page = Page(after, int(limit))
@@ -134,6 +151,7 @@ def nothing(request: Request) -> Answer:
 # By path, or by all of it but the name at its end.
 ROUTES: dict[str, dict[str, Route]] = {
     f"{API}/grant": {"GET": Route(f"{API}/grant", grant)},
+    f"{API}/grant/calls": {"GET": Route(f"{API}/grant/calls", calls)},
     f"{API}/receipt": {"GET": Route(f"{API}/receipt", receipt)},
     f"{API}/openapi.json": {"GET": Route(f"{API}/openapi.json", description)},
     f"{API}/grants/": {
@@ -171,7 +189,8 @@ def before(server: Server, inner: WSGIApplication) -> WSGIApplication:
         say()
         size = ("Content-Length", str(len(answer.body)))
         status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
-        start_response(status, [("Content-Type", answer.kind), size, *answer.more])
+        kind = (("Content-Type", answer.kind), size) if answer.status != HTTPStatus.NOT_MODIFIED else ()
+        start_response(status, [*kind, *answer.more])
         return [answer.body] if method != "HEAD" else []
 
     return application
@@ -188,14 +207,20 @@ def _wrong_method(request: Request, routes: Iterable[str]) -> Answer:
     return problem(request, "wrong_method")._replace(more=(("Allow", ", ".join(methods)),))
 
 
+def _query(request: Request) -> dict[str, str]:
+    """What stands behind the question mark; of what is said twice, the first."""
+    said = parse_qs(request.environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    return {name: values[0] for name, values in said.items()}
+
+
 def _is_limit(text: str) -> bool:
     return text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= MOST
 
 
-def _alone(work: Callable[[Call], bytes | Denied]) -> Callable[[Call], bytes | Denied]:
+def _alone(work: Callable[[Call], T]) -> Callable[[Call], T]:
     """Reading is done one at a time; what writes to her database waits for its turn there, and for nothing here."""
 
-    def held(call: Call) -> bytes | Denied:
+    def held(call: Call) -> T:
         with _ONE_AT_A_TIME:
             return work(call)
 
@@ -204,7 +229,7 @@ def _alone(work: Callable[[Call], bytes | Denied]) -> Callable[[Call], bytes | D
 
 def _answer(
     request: Request,
-    work: Callable[[Call], bytes | Denied],
+    work: Callable[[Call], bytes | Limited | Denied],
     what: str = "",
     *,
     status: int = 200,
@@ -227,8 +252,29 @@ def _answer(
         log.error("damaged", request_id=request.request_id)
         made = Denied("damaged")
     if isinstance(made, Denied):
-        return problem(request, made.code, made.detail, wait=made.wait)
-    return Answer(status, made, kind)
+        refused = problem(request, made.code, made.detail, wait=made.wait)
+        return refused._replace(more=(*refused.more, *headers(made.quotas, request.server.now)))
+    body, quotas = made if isinstance(made, Limited) else (made, ())
+    answer = Answer(status, body, kind, headers(quotas, request.server.now))
+    return _unless_held(request, answer) if status == 200 else answer
+
+
+def _unless_held(request: Request, answer: Answer) -> Answer:
+    """The answer with its ETag, or 304 where the vendor holds it already (RFC 9110 §13.1.2).
+
+    By now the call has been let through, logged and counted like any other, so all that this saves is the bytes. The
+    tag is over all but the number of the entry, which is new every time and goes into a header. It is keyed, so that it
+    tells nothing to whoever has not been given the answer itself.
+    """
+    told, _, number = answer.body.rpartition(ACCESS)
+    tag = crypto.tag(request.server.keys.tag, "etag", request.path, told or answer.body)[:16]
+    etag = f'W/"{urlsafe_b64encode(tag).rstrip(b"=").decode()}"'
+    more = (*answer.more, ("ETag", etag))
+    held = {each.strip() for each in request.header("IF_NONE_MATCH").split(",")}
+    if not held & {etag, etag.removeprefix("W/"), "*"}:
+        return answer._replace(more=more)
+    witness = (("Vault-Access", number.rstrip(b"}").decode()),) if told else ()
+    return answer._replace(status=304, body=b"", more=(*more, *witness))
 
 
 def problem(request: Request, code: Code, detail: str = "", *, challenge: bool = True, wait: int = 0) -> Answer:

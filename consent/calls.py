@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from consent import access, alerts, dpop, grant_locks
 from consent.disclosure import about_terms
 from consent.grant_locks import Found
 from consent.problems import Code
+from consent.quota import Quota
 from consent.standing import Moved, standing_of, version_now
 from consent.terms import Terms, VaultData, VaultDeposit
 from vault import crypto
@@ -21,6 +22,8 @@ from vault.errors import DiskFull
 
 if TYPE_CHECKING:
     from vault.server import Server
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,20 @@ class Call:
 class Denied:
     """A refusal with its code, and a detail for the vendor's developer that holds nothing secret.
 
-    `wait` is after how many seconds the same call may be granted, 0 when nobody can tell.
+    `wait` is after how many seconds the same call may be granted, 0 when nobody can tell; `quotas` what is left of it.
     """
 
     code: Code
     detail: str = ""
     wait: int = 0
+    quotas: tuple[Quota, ...] = ()
+
+
+class Limited(NamedTuple):
+    """An answer to a call of a kind that can be limited, and what is left of the limits that there are."""
+
+    body: bytes
+    quotas: Sequence[Quota] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,7 @@ def subject(collection: str, items: Sequence[VaultData | VaultDeposit]) -> Subje
     return Subject(collection, fields, tuple(dict.fromkeys(item.purpose for item in items)))
 
 
-def answer(server: Server, call: Call, work: Callable[[Line, Opening], bytes | Denied]) -> bytes | Denied:
+def answer(server: Server, call: Call, work: Callable[[Line, Opening], T | Denied]) -> T | Denied:
     """Open the token and let `work` answer. Whatever is logged is committed before this returns."""
     for _attempt in range(5):
         with server.main.line(begin="BEGIN") as line:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vault.cli import running
 
+if TYPE_CHECKING:
+    from consent.chain import Verdict
+
 
 def commands() -> Iterable[click.Command]:
     """What consent adds to `vrm`."""
-    return (list_grants, revoke_grant, clients, renew_key, verify_receipt)
+    return (list_grants, revoke_grant, clients, renew_key, verify)
 
 
 @click.command("grants")
@@ -129,31 +133,82 @@ def remove_client(client_id: str) -> None:
     type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
     help="A JWK Set to check by, saved from jwks_uri.  [default: the key of this server]",
 )
-def verify_receipt(file: Path, keys: Path | None) -> None:
-    """Check that the receipt in FILE is as it was signed, and print what it says. Exit code 1 when it is not."""
-    import orjson
+@click.option("--head", metavar="N:HEX", help="For an export: the line of a mail, which its access log has to fit.")
+def verify(file: Path, keys: Path | None, head: str | None) -> None:
+    """Check that a receipt, or an export's receipts and access log, are what they were, and print what they say.
 
+    Exit code 1 when they are not.
+    """
     from consent import verifying
-    from consent.receipts import in_words
 
+    text = file.read_bytes()
     try:
-        known = orjson.loads(keys.read_bytes()) if keys else _own_keys()
-        said = verifying.verify(file.read_text("ascii").strip(), known if isinstance(known, dict) else {})
-        lines = in_words(said)
+        known = _read_keys(keys) if keys else _own_keys()
+        lines = _export(text, known, head) if text.lstrip()[:1] == b"{" else _receipt(text, known)
     except verifying.NotSigned as error:
         raise click.ClickException(f"Not verified. {error.reason}") from None
-    except UnicodeDecodeError:
-        raise click.ClickException("Not verified. This is not a signed receipt.") from None
-    except orjson.JSONDecodeError:
-        raise click.ClickException("Not verified. The keys cannot be read.") from None
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError):
-        raise click.ClickException("It is signed, but it is no receipt that this program can read.") from None
-    click.echo("Verified: it was signed with this key, and nothing in it was changed since.")
     for line in lines:
         click.echo("".join(each if each.isprintable() else "�" for each in line))
 
 
-def _own_keys() -> dict[str, object]:
+def _receipt(text: bytes, keys: Mapping[str, Any]) -> list[str]:
+    from consent import verifying
+    from consent.receipts import in_words
+
+    try:
+        said = verifying.verify(text.decode("ascii").strip(), keys)
+    except UnicodeDecodeError:
+        raise verifying.NotSigned("This is not a signed receipt.") from None
+    try:
+        return ["Verified: it was signed with this key, and nothing in it was changed since.", *in_words(said)]
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError):
+        raise click.ClickException("It is signed, but it is no receipt that this program can read.") from None
+
+
+def _export(text: bytes, keys: Mapping[str, Any], head: str | None) -> list[str]:
+    import orjson
+
+    from consent import chain, verifying
+
+    try:
+        known = [chain.Head.read(head)] if head else []
+    except ValueError:
+        raise click.UsageError("--head must be the line of a mail: a number, a colon, 64 letters and digits.") from None
+    try:
+        document = orjson.loads(text)["consent"]
+        verdict = chain.read_export(document["log"], known)
+        receipts = [verifying.verify(str(each), keys) for each in document["receipts"]]
+    except (ValueError, KeyError, TypeError):
+        raise verifying.NotSigned("This is no export with receipts and an access log that can be read.") from None
+    if not verdict.whole:
+        raise click.ClickException(f"Not verified. {_what_is_wrong(verdict)}")
+    return [
+        f"Verified: {len(receipts)} receipts, each signed with this key.",
+        f"Verified: the access log, {verdict.end.number} segments without a gap. It ends with {verdict.end}",
+    ]
+
+
+def _what_is_wrong(verdict: Verdict) -> str:
+    sentences = []
+    if verdict.gaps:
+        gaps = (str(gap[0]) if len(gap) == 1 else f"{gap[0]} to {gap[-1]}" for gap in verdict.gaps)
+        sentences.append(f"Segments of the access log are missing: {', '.join(gaps)}.")
+    if verdict.changed:
+        sentences.append(f"Segments of the access log were changed: {', '.join(map(str, verdict.changed))}.")
+    return " ".join(sentences)
+
+
+def _read_keys(file: Path) -> Mapping[str, Any]:
+    import orjson
+
+    try:
+        known = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError:
+        raise click.ClickException("Not verified. The keys cannot be read.") from None
+    return known if isinstance(known, dict) else {}
+
+
+def _own_keys() -> Mapping[str, Any]:
     from consent.signing import key_set
 
     with running() as server:

@@ -17,6 +17,7 @@ from consent import access
 from consent.calls import (
     Call,
     Denied,
+    Limited,
     Opening,
     Subject,
     about_grant,
@@ -29,6 +30,7 @@ from consent.calls import (
     subject,
 )
 from consent.models import Deposit, Grant
+from consent.quota import Quota
 from consent.terms import DAY, VaultDeposit
 from vault import crypto, inbox
 from vault.db import Line
@@ -52,10 +54,10 @@ class _Left(NamedTuple):
     state: str
 
 
-def leave(server: Server, call: Call, key: str, content: bytes) -> bytes | Denied:
+def leave(server: Server, call: Call, key: str, content: bytes) -> Limited | Denied:
     """Take one record, as JSON by field path, under an Idempotency-Key; the same again is answered the same."""
 
-    def work(_line: Line, opening: Opening) -> bytes | Denied:
+    def work(_line: Line, opening: Opening) -> Limited | Denied:
         item = next((each for each in opening.terms.deposits if each.collection == call.what), None)
         about = subject(call.what, [item] if item else [])
         tag = prove(server, call, opening, about)
@@ -78,7 +80,7 @@ class _New(NamedTuple):
     data: dict[str, Any]
 
 
-def _leave(server: Server, call: Call, opening: Opening, about: Subject, tag: bytes, new: _New) -> bytes | Denied:
+def _leave(server: Server, call: Call, opening: Opening, about: Subject, tag: bytes, new: _New) -> Limited | Denied:
     try:
         deposit, row = _row(server, opening, new)
     except crypto.Damaged:  # whoever wrote her public key there cannot read what is left
@@ -95,7 +97,9 @@ def _leave(server: Server, call: Call, opening: Opening, about: Subject, tag: by
         return replayed(server, call, opening, about)
     if known is None and not (row["box"] and _insert(server, opening, new.item, row)):
         return Denied("busy", "something else was left at the same moment; send it again under the same key")
-    return _answer(known.deposit_id if known else deposit, known.state if known else "waiting", number)
+    answered = _answer(known.deposit_id if known else deposit, known.state if known else "waiting", number)
+    with server.main.reading() as session:
+        return Limited(answered, (_quota(opening, _count(session, opening, _today(server))),))
 
 
 def ask(server: Server, call: Call, deposit: str) -> bytes | Denied:
@@ -191,14 +195,26 @@ def _refused(
 
 
 def _over_quota(session: Session, server: Server, opening: Opening, item: VaultDeposit) -> Denied | None:
-    def count(*where: ColumnElement[bool]) -> int:
-        return session.scalar(select(func.count()).select_from(Deposit).where(*_of(opening), *where)) or 0
-
-    if count(Deposit.day == server.now // DAY) >= sum(each.per_day for each in opening.terms.deposits):
-        return Denied("over_limit", "no more deposits today (UTC)", wait=DAY - server.now % DAY)
-    if count(Deposit.state == "waiting") >= MOST_WAITING:
-        return Denied("over_limit", "the owner has not decided about earlier ones yet", wait=DAY)
+    left = _quota(opening, _count(session, opening, _today(server)))
+    if left.left <= 0:
+        return Denied("over_limit", "no more deposits today (UTC)", wait=DAY - server.now % DAY, quotas=(left,))
+    if _count(session, opening, Deposit.state == "waiting") >= MOST_WAITING:
+        return Denied("over_limit", "the owner has not decided about earlier ones yet", wait=DAY, quotas=(left,))
     return None
+
+
+def _count(session: Session, opening: Opening, where: ColumnElement[bool]) -> int:
+    return session.scalar(select(func.count()).select_from(Deposit).where(*_of(opening), where)) or 0
+
+
+def _today(server: Server) -> ColumnElement[bool]:
+    return Deposit.day == server.now // DAY
+
+
+def _quota(opening: Opening, today: int) -> Quota:
+    """How many she lets this client leave in a day, given how many it has left today."""
+    most = sum(each.per_day for each in opening.terms.deposits)
+    return Quota("deposit", most, most - today, daily=True)
 
 
 def _insert(server: Server, opening: Opening, item: VaultDeposit, row: dict[str, Any]) -> bool:

@@ -20,6 +20,7 @@ MOST_ITEMS, MOST_ALIKE, MOST_FIELDS, LONGEST = 12, 6, 40, 365  # items, of one c
 MOST_LOOKS, MOST_DEPOSITS, USUAL_DEPOSITS = 1000, 200, 20  # in all or a day; deposits a day, and when it says nothing
 DEPOSITABLE = ("purchases", "notes")
 DURATION = re.compile(r"P(?:(\d{1,3})D|(\d{1,2})M|(1)Y)", re.ASCII)
+LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[0-9A-Za-z]{2,8}){0,3}", re.ASCII)  # BCP 47, as much of it as pages need
 UNSEEN = re.compile(
     "[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
@@ -79,6 +80,7 @@ class _Asked(Schema):
     without = _words()
     duration = fields.String(required=True)
     why_duration = _words()
+    language = fields.String(validate=validate.Regexp(LANGUAGE.pattern + r"\Z"))
     optional = fields.Boolean(truthy={True}, falsy={False})
     locations = fields.List(fields.String(), validate=validate.Length(0, 1))
 
@@ -141,7 +143,7 @@ def _each_once(paths: tuple[str, ...], known: Mapping[str, Field]) -> None:
 def _common(data: Mapping[str, Any]) -> dict[str, Any]:
     if data["purpose"] in DANGEROUS and not data.get("optional"):
         raise ValidationError({"purpose": ["may only stand in an optional item"]})
-    named = ("collection", "purpose", "why", "without", "why_duration")
+    named = ("collection", "purpose", "why", "without", "why_duration", "language")
     return {
         "number": 0,
         "duration": read_duration(data["duration"]),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
 
-from consent import access, notices
+from consent import notices, segments
 from consent.access import Entry
 from consent.models import Erasure
 from consent.terms import DAY
@@ -45,8 +46,7 @@ class Asked:
 
 def had(vault: OpenVault, view: GrantView) -> list[Had]:
     """What a grant's log says was read. Damaged entries say nothing here; her log names them."""
-    entries = access.entries(vault.server, vault.owner_id, {view.grant_id: view.terms.log_key}, limit=MOST_READ)
-    return summary(entries)
+    return summary(islice(segments.entries(vault, {view.grant_id: view.terms.log_key}), MOST_READ))
 
 
 def summary(entries: Iterable[Entry]) -> list[Had]:

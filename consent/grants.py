@@ -5,7 +5,7 @@ Make: pepper, then rows. Unmake: pepper, then rows. Narrow: rows under the next 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -136,39 +136,43 @@ def link_address(server: Server, string: str) -> str:
 
 def end(server: Server, owner: bytes, grant: bytes, cause: str) -> None:
     """End a grant for good. Needs no key: first the pepper, and at once nothing of it opens; then the rows."""
+    end_some(server, owner, [grant], cause, tell_her=cause != "replaced")
+
+
+def end_some(server: Server, owner: bytes, chosen: Sequence[bytes], cause: str, *, tell_her: bool) -> None:
+    """The same for a few at once, with one mail or none."""
     databases = (server.keystore.database, server.main)
-    taking_away(databases, lambda: server.keystore.take(owner, grant))
+    taking_away(databases, lambda: server.keystore.take(owner, *chosen))
     try:
-        taking_away(databases, lambda: _erase(server, owner, grant, cause, _bear_witness))
+        taking_away(databases, lambda: _erase(server, owner, chosen, cause, witness=True, tell_her=tell_her))
     except DiskFull:  # ending comes before the evidence of it, which the worker makes good when there is room
-        _erase(server, owner, grant, cause)
+        _erase(server, owner, chosen, cause, witness=False, tell_her=False)
     taking_away(databases, server.main.checkpoint)
 
 
-def _erase(
-    server: Server, owner: bytes, grant: bytes, cause: str, after: Callable[[Turn, bytes, str], None] | None = None
-) -> None:
-    """Take the rows away; `after` is done in the same turn, if it was still alive."""
-    mine = (Grant.owner_id == owner, Grant.grant_id == grant)
+def _erase(server: Server, owner: bytes, chosen: Sequence[bytes], cause: str, *, witness: bool, tell_her: bool) -> None:
+    """Take the rows away; of those that were still alive bear witness in the same turn."""
     with her_turn(server, owner) as turn:
-        ended = turn.session.execute(
-            update(Grant)
-            .where(*mine, Grant.state == "live")
-            .values(state="ended", cause=cause, ended_day=server.now // 86400)
-        )
-        turn.session.execute(update(Grant).where(*mine).values(terms_box=None, copy_box=None))
-        for kind in (GrantLock, Disclosure):
-            turn.session.execute(delete(kind).where(kind.owner_id == owner, kind.grant_id == grant))
-        if after is not None and ended.rowcount == 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
-            after(turn, grant, cause)
+        ended = [grant for grant in chosen if _erased(turn, grant, cause)]
+        for grant in ended if witness else ():
+            receipt_rows.ended(turn, grant, server.now)
+            notices.tell_end(turn.session, server, owner, grant, cause)
+        if ended and tell_her:
+            mails.ended(turn.session, server, owner)
 
 
-def _bear_witness(turn: Turn, grant: bytes, cause: str) -> None:
-    """The receipt for an end, a notice to the vendor, and a mail unless she has just been told what takes its place."""
-    receipt_rows.ended(turn, grant, turn.server.now)
-    notices.tell_end(turn.session, turn.server, turn.owner_id, grant, cause)
-    if cause != "replaced":
-        mails.ended(turn.session, turn.server, turn.owner_id)
+def _erased(turn: Turn, grant: bytes, cause: str) -> bool:
+    """Take the rows of one grant away. Was it still alive?"""
+    mine = (Grant.owner_id == turn.owner_id, Grant.grant_id == grant)
+    ended = turn.session.execute(
+        update(Grant)
+        .where(*mine, Grant.state == "live")
+        .values(state="ended", cause=cause, ended_day=turn.server.now // 86400)
+    )
+    turn.session.execute(update(Grant).where(*mine).values(terms_box=None, copy_box=None))
+    for kind in (GrantLock, Disclosure):
+        turn.session.execute(delete(kind).where(kind.owner_id == turn.owner_id, kind.grant_id == grant))
+    return bool(ended.rowcount == 1)  # type: ignore[attr-defined]  # an UPDATE's result has it
 
 
 def end_when_used(server: Server, owner: bytes, grant: bytes, at: int) -> None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from consent import access, grants, receipt_rows
+from consent import access, grants, quota, receipt_rows
 from consent.calls import (
     Call,
     Denied,
+    Limited,
     Opening,
     about_grant,
     answer,
@@ -58,10 +59,10 @@ class _Row(NamedTuple):
     data: bytes | None
 
 
-def look(server: Server, call: Call, page: Page) -> bytes | Denied:
+def look(server: Server, call: Call, page: Page) -> Limited | Denied:
     """Answer one call for a collection: JSON bytes, or why not."""
 
-    def work(line: Line, opening: Opening) -> bytes | Denied:
+    def work(line: Line, opening: Opening) -> Limited | Denied:
         items = opening.terms.of(call.what)
         about = subject(call.what, items)
         tag = prove(server, call, opening, about)
@@ -85,7 +86,8 @@ def look(server: Server, call: Call, page: Page) -> bytes | Denied:
             return refuse(server, call, opening, about, denied.code, denied, tag)
         if written.last_look:
             grants.end_when_used(server, opening.owner_id, opening.found.grant_id, server.now + access.LOOK)
-        return _page(opening, page, rows, written.number)
+        left = _left(opening, written.looks, written.looks_today) if limit else ()
+        return Limited(_page(opening, page, rows, written.number), left)
 
     return answer(server, call, work)
 
@@ -148,13 +150,18 @@ def _limit(opening: Opening) -> access.Limit | None:
     return access.Limit(terms.looks, terms.looks_per_day) if limited else None
 
 
+def _left(opening: Opening, in_all: int, today: int) -> tuple[quota.Quota, ...]:
+    return quota.of_looks(opening.terms.looks, opening.terms.looks_per_day, in_all=in_all, today=today)
+
+
 def _over(server: Server, opening: Opening) -> Denied:
     """Over for today, or for good: only the log knows, and it has been read by now."""
-    if opening.terms.looks is not None and access.looks(server, opening.owner_id, opening.found.grant_id) >= (
-        opening.terms.looks
-    ):
-        return Denied("used_up", "every look that was allowed has been taken")
-    return Denied("over_limit", "no more looks today (UTC)", wait=DAY - server.now % DAY)
+    had = access.looks(server, opening.owner_id, opening.found.grant_id)
+    if opening.terms.looks is not None and had >= opening.terms.looks:
+        left = quota.of_looks(opening.terms.looks, None, in_all=had, today=0)
+        return Denied("used_up", "every look that was allowed has been taken", quotas=left)
+    left = _left(opening, had, opening.terms.looks_per_day or 0)
+    return Denied("over_limit", "no more looks today (UTC)", wait=DAY - server.now % DAY, quotas=left)
 
 
 def _after(page: Page, opening: Opening) -> int | None:

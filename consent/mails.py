@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from vault import mail
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.orm import Session
 
     from vault.server import Server
@@ -14,56 +16,83 @@ if TYPE_CHECKING:
 
 def given(session: Session, server: Server, owner: bytes, link: str) -> None:
     """She has let somebody see something. `link` is an address that stops it."""
+    say = mail.speaker(session, server, owner)
     text = (
-        "You have just let somebody see something in your vault.\n\n"
-        "To pause or stop it, at any time, without unlocking anything:\n"
-        f"{link}\n\n"
-        f"What everybody can see: {server.settings.issuer}/sharing\n"
+        say("You have just let somebody see something in your vault.")
+        + "\n\n"
+        + say("To pause or stop it, at any time, without unlocking anything:")
+        + f"\n{link}\n\n"
+        + say("What everybody can see:")
+        + f" {server.settings.issuer}/sharing\n"
     )
-    mail.queue(session, server, owner, "You let somebody see something in your vault", text)
+    mail.queue(session, server, owner, say("You let somebody see something in your vault"), text)
 
 
 def lessened(session: Session, server: Server, owner: bytes) -> None:
     """Something was narrowed or is to end sooner."""
-    text = "Somebody can now see less of your vault, or for a shorter time.\n\n" + _look(server, "The receipt is here")
-    mail.queue(session, server, owner, "Somebody can see less in your vault", text)
+    say = mail.speaker(session, server, owner)
+    text = say("Somebody can now see less of your vault, or for a shorter time.") + "\n\n"
+    text += _look(server, say("The receipt is here:"), say)
+    mail.queue(session, server, owner, say("Somebody can see less in your vault"), text)
 
 
 def renewed(session: Session, server: Server, owner: bytes) -> None:
     """She has let it go on after an old copy was put back."""
-    text = "You have let somebody go on seeing something in your vault.\n\n" + _look(server, "The receipt is here")
-    mail.queue(session, server, owner, "You let somebody see something in your vault", text)
+    say = mail.speaker(session, server, owner)
+    text = say("You have let somebody go on seeing something in your vault.") + "\n\n"
+    text += _look(server, say("The receipt is here:"), say)
+    mail.queue(session, server, owner, say("You let somebody see something in your vault"), text)
 
 
 def ended(session: Session, server: Server, owner: bytes) -> None:
     """Something has ended, by her or by itself."""
-    text = "Somebody can no longer see anything in your vault.\n\n" + _look(server, "Who, and the receipt")
-    mail.queue(session, server, owner, "Somebody can no longer see your vault", text)
+    say = mail.speaker(session, server, owner)
+    text = say("Somebody can no longer see anything in your vault.") + "\n\n"
+    text += _look(server, say("Who, and the receipt:"), say)
+    mail.queue(session, server, owner, say("Somebody can no longer see your vault"), text)
 
 
 def reminder(session: Session, server: Server, owner: bytes) -> None:
     """Something has been visible for another ninety days (the data standards of Australia's CDR ask for this)."""
-    text = "Somebody can still see something in your vault. You allowed it some months ago.\n\n"
-    text += _look(server, "Who and what, and how to stop it")
-    mail.queue(session, server, owner, "Somebody can still see something in your vault", text)
+    say = mail.speaker(session, server, owner)
+    text = say("Somebody can still see something in your vault. You allowed it some months ago.") + "\n\n"
+    text += _look(server, say("Who and what, and how to stop it:"), say)
+    mail.queue(session, server, owner, say("Somebody can still see something in your vault"), text)
+
+
+def digest(session: Session, server: Server, owner: bytes, number: int, head: bytes) -> None:
+    """There were calls in the last week. The head of her log is a witness that nobody at the server can change."""
+    say = mail.speaker(session, server, owner)
+    text = say("In the last week somebody used what you allowed it in your vault.") + "\n\n"
+    text += say("Who and what:") + f" {server.settings.issuer}/activity\n\n"
+    if number:
+        text += say("If you keep this mail, this line tells later whether anything was changed in your access log:")
+        text += f"\n{number}:{head.hex()}\n\n"
+    text += _look(server, say("Who can see what:"), say)
+    mail.queue(session, server, owner, say("Your vault was looked into this week"), text)
 
 
 def first_look(session: Session, server: Server, owner: bytes) -> None:
     """A vendor has come for the first time to what it was given."""
-    text = "Somebody has begun to use what you allowed it in your vault.\n\n"
-    text += f"What it looked at: {server.settings.issuer}/activity\n\n" + _look(server, "Who and what")
-    mail.queue(session, server, owner, "Somebody has looked into your vault", text)
+    say = mail.speaker(session, server, owner)
+    text = say("Somebody has begun to use what you allowed it in your vault.") + "\n\n"
+    text += say("What it looked at:") + f" {server.settings.issuer}/activity\n\n"
+    text += _look(server, say("Who and what:"), say)
+    mail.queue(session, server, owner, say("Somebody has looked into your vault"), text)
 
 
 def unusual(session: Session, server: Server, owner: bytes) -> None:
     """Somebody came with a vendor's token and could not prove that it was the vendor."""
-    text = (
+    say = mail.speaker(session, server, owner)
+    text = say(
         "Somebody came to your vault with a vendor's token and could not prove that it was that vendor. It saw "
-        "nothing. The vendor's program may be faulty; or somebody else has its token.\n\n"
-        f"What happened: {server.settings.issuer}/activity?outcome=refused\n\n"
+        "nothing. The vendor's program may be faulty; or somebody else has its token."
     )
-    mail.queue(session, server, owner, "Something unusual at your vault", text + _look(server, "Who and what"))
+    text += "\n\n" + say("What happened:") + f" {server.settings.issuer}/activity?outcome=refused\n\n"
+    text += _look(server, say("Who and what:"), say)
+    mail.queue(session, server, owner, say("Something unusual at your vault"), text)
 
 
-def _look(server: Server, words: str) -> str:
-    return f"{words}: {server.settings.issuer}/sharing\n\nTo stop it without unlocking: {server.settings.issuer}/stop\n"
+def _look(server: Server, words: str, say: Callable[[str], str]) -> str:
+    stop = say("To stop it without unlocking:")
+    return f"{words} {server.settings.issuer}/sharing\n\n{stop} {server.settings.issuer}/stop\n"

@@ -207,6 +207,15 @@ class Counter(Log):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
+class Segment(Log):
+    """What the log held at one of her unlocks, in one piece that only she can open; it names the one before."""
+
+    __tablename__ = "segments"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    box: Mapped[bytes]
+
+
 class Refusal(Log):
     """Calls that named a lock of this grant and did not open it, counted per day."""
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from consent import schemas
 from consent.details import DEPOSITABLE, TYPES
 from consent.oauth import forms, metadata
-from consent.problems import PROBLEMS, Code
+from consent.problems import OUTCOMES, PROBLEMS, Code
 from consent.schemas import Shape, reference, thing
 from vault.record import CLASSES, collection_paths
 
@@ -20,6 +20,14 @@ NUMBER: Shape = {"type": "integer", "minimum": 0}
 DATE: Shape = {"type": "string", "format": "date"}
 ID: Shape = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 SECONDS: Shape = {"description": "After how many seconds to come again.", "schema": {"type": "integer", "minimum": 1}}
+LIMITS: dict[str, Shape] = {
+    "RateLimit-Policy": {"description": "Its limits: `q` of the unit `qu` in `w` seconds, or in all.", "schema": TEXT},
+    "RateLimit": {"description": "What is left of each: `r`, for `t` seconds from now.", "schema": TEXT},
+}
+TAG: dict[str, Shape] = {
+    "ETag": {"description": "Of all but the number of the entry.", "required": True, "schema": TEXT},
+}
+WITNESS: dict[str, Shape] = {"Vault-Access": {"description": "The number of the entry in her log.", "schema": TEXT}}
 SECURITY: list[Shape] = [{"token": [], "proof": []}]
 
 ANY_CALL: tuple[Code, ...] = ("invalid_token", "invalid_dpop_proof", "paused", "wrong_method", "damaged", "busy")
@@ -66,6 +74,7 @@ def _api(collections: Iterable[str], limits: Limits) -> dict[str, Shape]:
     root = metadata.API
     return {
         f"{root}/grant": {"get": _call("What you were given, and until when", "Grant", ANY_CALL)},
+        f"{root}/grant/calls": {"get": _calls(limits)},
         f"{root}/grants/{{grant_id}}": {"get": _query(), "delete": _give_back()},
         f"{root}/receipt": {"get": _receipt()},
         **{f"{root}/{name}": {"get": _read(name, limits)} for name in collections},
@@ -88,12 +97,35 @@ def _read(collection: str, limits: Limits) -> Shape:
         "access": NUMBER,
     }
     return {
-        **_call(f"What she shows of {collection}, in order of change", thing(page), READING),
-        "description": "Reading until both lists are empty is syncing: give `next` back as `after`.",
-        "parameters": [
+        **_call(
+            f"What she shows of {collection}, in order of change",
+            thing(page),
+            READING,
             _parameter("after", "query", after, "What `next` said in an earlier answer."),
             _parameter("limit", "query", rows, "How many rows at most."),
-        ],
+        ),
+        "description": "Reading until both lists are empty is syncing: give `next` back as `after`.",
+    }
+
+
+def _calls(limits: Limits) -> Shape:
+    rows = {"type": "integer", "minimum": 1, "maximum": limits.rows, "default": limits.rows}
+    after = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "default": 0}
+    page = {
+        "calls": {"type": "array", "items": reference("LoggedCall"), "maxItems": limits.rows},
+        "next": NUMBER,
+        "access": NUMBER,
+    }
+    return {
+        **_call(
+            "Your own calls, also the refused ones, as her log has them",
+            thing(page),
+            (*ANY_CALL, "invalid"),
+            _parameter("after", "query", after, "The number of a call: what came later is shown."),
+            _parameter("limit", "query", rows, "How many calls at most."),
+        ),
+        "description": "Of the last seven days, by number, the oldest first. Asking is an entry too: go on from "
+        "`next`, and you do not read about your asking.",
     }
 
 
@@ -101,11 +133,14 @@ def _leave(collection: str, limits: Limits) -> Shape:
     key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
     codes: tuple[Code, ...] = (*ANY_CALL, *LIMITED, "key_reused", "too_large")
     return {
-        **_call(f"Leave something of {collection} in her inbox", "Deposit", codes, status=202),
+        **_call(
+            f"Leave something of {collection} in her inbox",
+            "Deposit",
+            codes,
+            _parameter("Idempotency-Key", "header", key, "The same key and content again leave nothing twice.", True),
+            status=202,
+        ),
         "description": f"One record of up to {limits.content // 1024} KiB, with the fields of your permission.",
-        "parameters": [
-            _parameter("Idempotency-Key", "header", key, "The same key and content again leave nothing twice.", True)
-        ],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": schemas.of_deposit(collection)}},
@@ -114,25 +149,18 @@ def _leave(collection: str, limits: Limits) -> Shape:
 
 
 def _became() -> Shape:
-    return {
-        **_call("What became of something you left", "Deposit", (*ANY_CALL, "not_found")),
-        "parameters": [_parameter("deposit", "path", ID, "As the answer said when you left it.", True)],
-    }
+    deposit = _parameter("deposit", "path", ID, "As the answer said when you left it.", True)
+    return _call("What became of something you left", "Deposit", (*ANY_CALL, "not_found"), deposit)
 
 
 def _query() -> Shape:
-    made = _call("The same by its id: your own, and no other", "Grant", (*ANY_CALL, "not_found"))
-    return {**made, "parameters": [_grant_id()]}
+    return _call("The same by its id: your own, and no other", "Grant", (*ANY_CALL, "not_found"), _grant_id())
 
 
 def _give_back() -> Shape:
     codes = [code for code in (*ANY_CALL, "not_found") if code != "paused"]
-    made = _call("Give the permission back: it ends, for good", "Grant", codes, status=204)
-    return {
-        **made,
-        "responses": {**made["responses"], "204": {"description": "It has ended."}},
-        "parameters": [_grant_id()],
-    }
+    made = _call("Give the permission back: it ends, for good", "Grant", codes, _grant_id(), status=204)
+    return {**made, "responses": {**made["responses"], "204": {"description": "It has ended."}}}
 
 
 def _grant_id() -> Shape:
@@ -140,20 +168,31 @@ def _grant_id() -> Shape:
 
 
 def _receipt() -> Shape:
-    jwt = {"description": "Keep it.", "content": {"application/jwt": {}}}
     made = _call("Her signed receipt of this permission", TEXT, (*ANY_CALL, "not_found"))
+    jwt = {**made["responses"]["200"], "description": "Keep it.", "content": {"application/jwt": {}}}
     return {**made, "responses": {**made["responses"], "200": jwt}}
 
 
-def _call(summary: str, answer: str | Shape, codes: Iterable[Code], *, status: int = 200) -> Shape:
-    """One call of the API: what it answers, and every refusal."""
+def _call(
+    summary: str, answer: str | Shape, codes: Iterable[Code], *parameters: Shape, status: int = 200
+) -> dict[str, Any]:
+    """One call of the API: what it answers, and every refusal. What answers with 200 can be asked for if it changed."""
     shape = reference(answer) if isinstance(answer, str) else answer
-    done = {"description": "Done.", "content": {"application/json": {"schema": shape}}}
+    limits = LIMITS if "over_limit" in codes else {}
+    done = {"description": "Done.", "content": {"application/json": {"schema": shape}}, "headers": limits}
+    responses = {str(status): done}
+    if status == 200:
+        done["headers"] = {**limits, **TAG}
+        same = "You hold this already. It counts like the answer itself."
+        responses["304"] = {"description": same, "headers": {**limits, **TAG, **WITNESS}}
+        held = _parameter("If-None-Match", "header", TEXT, "The ETag of an answer that you hold.")
+        parameters = (*parameters, held)
     return {
         "tags": ["API"],
         "summary": summary,
         "security": SECURITY,
-        "responses": {str(status): done, **_refusals(codes)},
+        "parameters": list(parameters),
+        "responses": {**responses, **_refusals(codes)},
     }
 
 
@@ -177,6 +216,8 @@ def _refusal(status: int, codes: list[Code]) -> Shape:
         shape["headers"] = {"Allow": {"description": "The methods it takes.", "required": True, "schema": TEXT}}
     if status in {429, 503}:
         shape["headers"] = {"Retry-After": {**SECONDS, "required": True}}
+    if {"over_limit", "used_up"} & set(codes):
+        shape["headers"] = {**shape.get("headers", {}), **LIMITS}
     return shape
 
 
@@ -192,7 +233,18 @@ def _answers() -> dict[str, Shape]:
     details = {"type": "array", "items": {"anyOf": [reference(f"{kind}_granted") for kind in TYPES]}}
     status = {"enum": ["waiting", "accepted", "rejected"]}
     grant = {"grant_id": ID, "status": {"const": "live"}, "authorization_details": details, "until": DATE}
+    call = {
+        "number": NUMBER,
+        "at": {"type": "string", "format": "date-time"},
+        "what": {"type": "object", "additionalProperties": {"type": "array", "items": TEXT}},
+        "count": NUMBER,
+        "purposes": {"type": "array", "items": TEXT},
+        "outcome": {"enum": list(OUTCOMES)},
+        "code": {"enum": sorted({code for code in OUTCOMES.values() if code})},
+        "request_id": TEXT,
+    }
     return {
+        "LoggedCall": thing(call, needs=[name for name in call if name != "code"]),
         "Problem": thing(problem, needs=[name for name in problem if name != "detail"]),
         "Grant": thing({**grant, "access": NUMBER}),
         "Deposit": thing({"deposit": ID, "status": status, "access": NUMBER}),

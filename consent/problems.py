@@ -23,6 +23,26 @@ Code = Literal[
     "damaged",
 ]
 
+# What became of a call, in the words of her log, and the code with which it was refused.
+OUTCOMES: dict[str, Code | None] = {
+    "allowed": None,
+    "left": None,
+    "left again": None,
+    "paused": "paused",
+    "not_granted": "not_granted",
+    "not_found": "not_found",
+    "start_again": "start_again",
+    "over_limit": "over_limit",
+    "used_up": "used_up",
+    "invalid": "invalid",
+    "key_reused": "key_reused",
+    "wrong proof": "invalid_dpop_proof",
+    "replayed proof": "invalid_dpop_proof",
+    "damaged rows": "damaged",
+    "damaged inbox": "damaged",
+    "damaged": None,  # the entry itself: nobody can read any more what became of the call
+}
+
 
 class Problem(NamedTuple):
     """One refusal. The title is sent with it; what to do about it stands at its address, `/problems/<code>`."""

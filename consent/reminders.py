@@ -1,4 +1,4 @@
-"""Every ninety days while a grant lives, one mail: somebody can still see something. One for all her grants of a day.
+"""Mails by the calendar: every ninety days that somebody can still see something, every week that somebody looked.
 
 Job and mail of a day are written and removed in single transactions, under an id that follows from owner and day, so
 there is one of each however often anything is repeated.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from consent import grant_boxes, mails
+from consent import access, grant_boxes, mails
 from consent.models import Grant
 from consent.terms import DAY
 from vault import crypto
@@ -24,29 +24,56 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 EVERY = 90  # days
+WEEK = 7  # days
 
 
 def plan(session: Session, server: Server, owner: bytes, *, given_at: int, until: int) -> None:
-    """Remind her of what she gives now, if it lives longer than that day. Within her turn."""
-    first = given_at // DAY + EVERY
-    if until // DAY > first:
-        _enqueue(session, server, owner, first)
+    """Remind her of what she gives now, if it lives longer than that day, and tell her of its looks. In her turn."""
+    today = given_at // DAY
+    if until // DAY > today + EVERY:
+        _enqueue(session, server, owner, "remind", {"day": today + EVERY})
+    week = today // WEEK + 1  # the same for all her grants, so that there is one mail
+    _enqueue(session, server, owner, "digest", {"day": week * WEEK, "seen": _entries(server, owner)})
 
 
 def remind(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
-    """The job of one day."""
-    day, today = int(payload["day"]), server.now // DAY
+    """The job of one ninetieth day: one mail for all her grants of it."""
+    day = int(payload["day"])
     alive = server.keystore.alive(owner, "grant")
-    following = day + EVERY * max(1, -(-(today - day) // EVERY))  # what fell due while nothing ran is not made up for
+    following = _following(server, day, EVERY)
     with server.main.transaction() as session:
-        if not finish(session, owner, _job_id(server, owner, day)):
+        if not finish(session, owner, _job_id(server, owner, "remind", day)):
             return
         living = {grant: label for grant, label in _labels(session, server, owner).items() if grant in alive}
         of_day = {grant: label for grant, label in living.items() if (day - label["given_at"] // DAY) % EVERY == 0}
         if any(label["until"] > server.now and alive[grant].held is None for grant, label in of_day.items()):
             mails.reminder(session, server, owner)
         if any(label["until"] // DAY > following for label in of_day.values()):
-            _enqueue(session, server, owner, following)
+            _enqueue(session, server, owner, "remind", {"day": following})
+
+
+def digest(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
+    """The job of a week: a mail if there was any call since the last one. It goes on while a grant lives."""
+    day, entries = int(payload["day"]), _entries(server, owner)
+    head = server.keystore.log_head(owner)
+    alive = server.keystore.alive(owner, "grant")
+    with server.main.transaction() as session:
+        if not finish(session, owner, _job_id(server, owner, "digest", day)):
+            return
+        if entries > int(payload["seen"]):
+            mails.digest(session, server, owner, *head)
+        if alive:
+            following = _following(server, day, WEEK)
+            _enqueue(session, server, owner, "digest", {"day": following, "seen": entries})
+
+
+def _following(server: Server, day: int, every: int) -> int:
+    """The next day after today; what fell due while nothing ran is not made up for."""
+    return day + every * max(1, -(-(server.now // DAY - day) // every))
+
+
+def _entries(server: Server, owner: bytes) -> int:
+    return sum(access.counts(server, owner).values())
 
 
 def _labels(session: Session, server: Server, owner: bytes) -> dict[bytes, dict[str, Any]]:
@@ -56,11 +83,11 @@ def _labels(session: Session, server: Server, owner: bytes) -> dict[bytes, dict[
     return {grant: grant_boxes.label_or_nothing(server, owner, grant, version, box) for grant, version, box in rows}
 
 
-def _enqueue(session: Session, server: Server, owner: bytes, day: int) -> None:
-    job = _job_id(server, owner, day)
+def _enqueue(session: Session, server: Server, owner: bytes, kind: str, payload: Mapping[str, int]) -> None:
+    job = _job_id(server, owner, kind, payload["day"])
     if session.scalar(select(Job.job_id).where(Job.owner_id == owner, Job.job_id == job)) is None:
-        enqueue(session, server, owner, "remind", {"day": day}, due_at=day * DAY, job_id=job)
+        enqueue(session, server, owner, kind, payload, due_at=payload["day"] * DAY, job_id=job)
 
 
-def _job_id(server: Server, owner: bytes, day: int) -> bytes:
-    return crypto.tag(server.keys.tag, "reminder", owner, day)[:16]
+def _job_id(server: Server, owner: bytes, kind: str, day: int) -> bytes:
+    return crypto.tag(server.keys.tag, kind, owner, day)[:16]

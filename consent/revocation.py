@@ -89,5 +89,6 @@ def mail_fresh_links(server: Server, owner: bytes | None, *, address: str) -> No
                 link = grants.make_link(session, server, owner, grant, alive[grant].pepper, label["until"])
                 lines.append(grants.link_address(server, link))
         if lines:
-            text = "Each of these pauses or stops one of the permissions you gave:\n\n" + "\n\n".join(lines) + "\n"
-            mail.queue(session, server, owner, "Links that stop sharing", text)
+            say = mail.speaker(session, server, owner)
+            text = "\n\n".join([say("Each of these pauses or stops one of the permissions you gave:"), *lines]) + "\n"
+            mail.queue(session, server, owner, say("Links that stop sharing"), text)

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from consent import denials, deposits, following, grant_boxes, notices, receipt_rows, reminders, sweeping
-from consent.models import Denial, Deposit, Grant, Receipt
-from vault.errors import N_
+from consent import (
+    denials,
+    deposits,
+    following,
+    grant_boxes,
+    notices,
+    receipt_rows,
+    reminders,
+    segments,
+    stopping,
+    sweeping,
+    views,
+)
+from consent.models import Denial, Deposit, Grant, Receipt, Segment
+from vault.errors import N_, DiskFull
 from vault.rooms import Boxes, Nav, Room
 
 if TYPE_CHECKING:
@@ -45,9 +58,16 @@ def _commands() -> Iterable[click.Command]:
     return commands()
 
 
+def _on_unlock(vault: OpenVault) -> None:
+    following.on_unlock(vault)
+    with suppress(DiskFull):  # it is folded another time; that there is no room must not keep her out
+        segments.fold(vault, views.log_keys(vault))
+
+
 def _export(vault: OpenVault) -> dict[str, Any]:
     with vault.server.main.reading() as session:
-        return {"receipts": [kept.text for kept in receipt_rows.every(session, vault) if kept.text]}
+        receipts = [kept.text for kept in receipt_rows.every(session, vault) if kept.text]
+    return {"receipts": receipts, "log": segments.exported(vault, views.log_keys(vault))}
 
 
 ROOM = Room(
@@ -61,13 +81,15 @@ ROOM = Room(
     ),
     panel=_panel,
     on_change=following.on_change,
-    on_unlock=following.on_unlock,
+    on_unlock=_on_unlock,
     jobs={
         "expire": sweeping.expire,
         "replace": sweeping.replace,
         "used": sweeping.used,
+        "stop_all": stopping.clear,
         "raise_version": sweeping.raise_version,
         "remind": reminders.remind,
+        "digest": reminders.digest,
     },
     calls={"notice": notices.deliver},
     sweep=sweeping.sweep,
@@ -88,5 +110,6 @@ ROOM = Room(
         Boxes(
             Receipt.screen_box, "files", receipt_rows.about_screen, ("owner_id", "grant_id", "receipt_id"), at_once=20
         ),
+        Boxes(Segment.box, "files", segments.about, ("owner_id", "number"), at_once=20, database="log"),
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any
 import marshmallow
 from marshmallow import fields, validate
 
-from consent.details import DEPOSITABLE, DURATION, TYPES, depositable
+from consent.details import DEPOSITABLE, TYPES, depositable
 from consent.terms import VaultData, VaultDeposit
 from vault.kinds import Field, schema_field
 from vault.record import Record, classes_of
@@ -166,5 +166,5 @@ def _bounds(check: Any, of: str) -> Shape:
         case validate.Equal():
             return {"const": check.comparable}
         case validate.Regexp():
-            return matching(DURATION)
+            return matching(re.compile(str(check.regex.pattern).removesuffix(r"\Z")))
     return {}

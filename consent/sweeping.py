@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, select
 
-from consent import grant_boxes, grants, receipt_rows
+from consent import grant_boxes, grants, receipt_rows, sandbox, stopping
 from consent.models import Grant, GrantLock, Receipt
 from consent.terms import DAY
 from vault.errors import DiskFull, NotFound
@@ -58,6 +58,7 @@ def sweep(server: Server) -> None:
 
     What has ended without a receipt, on a full disk or before there were any, gets one.
     """
+    sandbox.close(server)
     with server.main.reading() as session:
         rows = session.execute(
             select(Grant.owner_id, Grant.grant_id).where(Grant.state == "live").order_by(Grant.owner_id, Grant.grant_id)
@@ -69,8 +70,9 @@ def sweep(server: Server) -> None:
             .distinct()
             .order_by(GrantLock.owner_id, GrantLock.grant_id)
         ).all()
+    busy = {owner for owner in {row.owner_id for row in rows} if stopping.finish(server, owner)}
     for owner, grant in {*map(tuple, rows), *map(tuple, leftovers)}:
-        if server.keystore.pepper(owner, grant) is None:
+        if owner not in busy and server.keystore.pepper(owner, grant) is None:
             _end(server, owner, grant, "ended")
     for owner, grant in _held_by_nobody(server):
         _end(server, owner, grant, "unused")

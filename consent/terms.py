@@ -32,6 +32,7 @@ class VaultData:
     purchases it shows those from `since` up to `up_to` (days, ISO 8601), of the `categories`, `delay` days after they
     were bought. `looks` and `looks_per_day` are how often the vendor asks to look, None for no limit. `numbers` are the
     records that she chose for a share link; without any it is about all of them, and no request can ask for some.
+    `language` is that of the vendor's words (BCP 47), if it says one.
     """
 
     number: int
@@ -54,6 +55,7 @@ class VaultData:
     looks: int | None = None
     looks_per_day: int | None = None
     numbers: tuple[int, ...] = ()
+    language: str | None = None
 
     @property
     def known(self) -> dict[str, Field]:
@@ -123,6 +125,7 @@ class VaultDeposit:
     without: str | None = None
     why_duration: str | None = None
     optional: bool = False
+    language: str | None = None
 
     @property
     def known(self) -> dict[str, Field]:

@@ -86,6 +86,12 @@ def every(session: Session, vault: OpenVault) -> list[GrantView]:
     return list(_views(session, vault, True))
 
 
+def log_keys(vault: OpenVault) -> dict[bytes, bytes]:
+    """The keys of her grants' logs, ended ones too. One whose memory is damaged has none."""
+    with vault.server.main.reading() as session:
+        return {view.grant_id: view.terms.log_key for view in every(session, vault) if any(view.terms.log_key)}
+
+
 def _views(session: Session, vault: OpenVault, where: Any) -> Iterable[GrantView]:
     alive = vault.server.keystore.alive(vault.owner_id, "grant")
     rows = session.execute(

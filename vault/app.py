@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import Any
 
 from flask import Flask, g
-from flask_babel import Babel
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from vault.logs import configure, log
@@ -34,21 +33,22 @@ def build(settings: Settings, *, migrate: bool = True) -> Server:
 
 def create_app(server: Server) -> Flask:
     """The pages and the vendors' API of one server."""
-    from vault.pages import errors, guard, session, shown
+    from vault.pages import errors, guard, language, session, shown
 
     app = Flask("vault.pages", static_folder="static", static_url_path="/static")
     app.config.update(MAX_CONTENT_LENGTH=1 << 20, MAX_FORM_MEMORY_SIZE=1 << 20, MAX_FORM_PARTS=500)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.extensions["vrm"] = server
     app.jinja_options = {"extensions": ["jinja2.ext.i18n", "jinja2.ext.do"], "trim_blocks": True, "lstrip_blocks": True}
-    Babel(app, default_translation_directories="translations", default_locale="en")
+    language.install(app)
     for room in server.rooms:
         for blueprint in room.pages(server):
             app.register_blueprint(blueprint)
     session.install(app)
     shown.install(app)
     errors.install(app)
-    app.context_processor(lambda: {"nav": _nav(server.rooms), "panel": _panels(server)})
+    app.context_processor(lambda: {"nav": session.reachable(_nav(server.rooms)), "panel": _panels(server)})
+    app.context_processor(lambda: {"sandbox": session.in_sandbox()})
     for room in server.rooms:
         if room.before is not None:
             app.wsgi_app = room.before(server, app.wsgi_app)  # type: ignore[assignment, method-assign]

@@ -92,8 +92,9 @@ def worker_command() -> None:
 @click.option("--name", prompt="What should we call you", help="Your name.")
 @click.option("--handle", prompt="A short name for this vault", help="The vault's short name.")
 @click.option("--notice", default="", help="E-mail address for links that stop sharing.")
+@click.option("--language", type=click.Choice(["en", "cs", "id", "pl", "ro"]), default="en", help="Of the mails.")
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
-def init_command(name: str, handle: str, notice: str, passphrase_stdin: bool) -> None:
+def init_command(name: str, handle: str, notice: str, language: str, passphrase_stdin: bool) -> None:
     """Set up a vault from the terminal and print its recovery code."""
     from vault import sessions, set_up
     from vault.kit import vault_number
@@ -105,7 +106,13 @@ def init_command(name: str, handle: str, notice: str, passphrase_stdin: bool) ->
         if not judged.good:
             raise click.ClickException(judged.sentence)
         keyring = set_up.set_up(
-            server, handle=handle, name=name, passphrase=passphrase, notice=notice or None, first=False
+            server,
+            handle=handle,
+            name=name,
+            passphrase=passphrase,
+            notice=notice or None,
+            first=False,
+            language=language,
         )
         vault = sessions.for_command(server, keyring)
         code = vault.settings["recovery"]

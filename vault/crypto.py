@@ -30,6 +30,7 @@ KEY_LENGTH = 32
 PRECIOUS, ROW, LEFT = b"\x01", b"\x02", b"\x03"  # the suites; the kind of a box decides, nothing is negotiated
 HEADER = 5  # suite byte and key id
 NONCE, TAG = 12, 16
+SALT, COMMITMENT, CHUNK = 24, 32, 16_384  # of suite 0x01
 SMALLEST_BUCKET = 64
 _LENGTH, _WHOLE = struct.Struct(">I").pack, struct.Struct(">IQ").pack
 
@@ -85,6 +86,20 @@ def open_box(key: bytes, about: bytes, box: bytes | None) -> bytes:
         return opening.update(box[HEADER:]) + opening.finalize()
     except InvalidTag:
         raise Damaged from None
+
+
+def sealed_length(length: int) -> int:
+    """The bytes of a box of suite 0x01 around a text of so many bytes: its chunks, of which the last is never full."""
+    return HEADER + SALT + COMMITMENT + length + TAG * (length // CHUNK + 1)
+
+
+def opened_length(length: int) -> int:
+    """The other way. Raises Damaged where no text has a box of so many bytes."""
+    rest = length - HEADER - SALT - COMMITMENT
+    opened = rest - TAG * (rest // (CHUNK + TAG) + 1)
+    if opened < 0 or sealed_length(opened) != length:
+        raise Damaged
+    return opened
 
 
 def key_id_of(box: bytes) -> int:

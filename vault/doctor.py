@@ -43,5 +43,7 @@ def advice(server: Server) -> Iterator[str]:
         yield "VRM_SMTP_URL is not set: nobody is mailed the links that stop sharing."
     if server.settings.sign_up == "open":
         yield "VRM_SIGN_UP is open: anybody who reaches this server can set up a vault on it."
+    if server.settings.sandbox:
+        yield "VRM_SANDBOX is on: anybody who reaches this server can be its made-up person and see what she is asked."
     if server.settings.secure and server.settings.proxies == 0:
         yield "VRM_ISSUER is https; if a proxy ends TLS in front of this server, VRM_PROXIES must count it."

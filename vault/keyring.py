@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -91,6 +91,14 @@ def new_keys(owner: bytes, root: bytes) -> list[Key]:
         )
         for key_id, purpose in enumerate(PURPOSES, start=1)
     ]
+
+
+def opened_keys(owner: bytes, root: bytes, rows: Iterable[Key]) -> dict[str, tuple[int, bytes]]:
+    """What is in those rows. Raises crypto.Damaged."""
+    return {
+        row.purpose: (row.key_id, crypto.open_box(root, about_key(owner, row.key_id, row.purpose), row.box))
+        for row in rows
+    }
 
 
 def open_keyring(session: Session, owner: bytes, root: bytes) -> Keyring:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeVar, cast
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from vault import crypto
@@ -40,8 +40,10 @@ class Standing(NamedTuple):
 
 _STANDING = Statement(
     "SELECT p.secret, p.version, p.held, f.revision FROM peppers p JOIN floors f ON f.owner_id = p.owner_id "
-    "WHERE p.owner_id = :owner AND p.subject_id = :subject"
+    "WHERE p.owner_id = :owner AND p.subject_id = :subject AND p.epoch >= f.epoch"
 )
+_EPOCH = func.coalesce(select(Floor.epoch).where(Floor.owner_id == bindparam("owner")).scalar_subquery(), 0)
+_LIVES = or_(Pepper.kind != "grant", Pepper.epoch >= _EPOCH)
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,14 @@ class Keystore:
         secret = crypto.random_bytes()
         row = {"owner_id": owner, "subject_id": subject, "kind": kind, "secret": secret, "version": version}
         with self.database.writing() as connection:
-            connection.execute(insert(Pepper).values(**row, held=None))
+            connection.execute(insert(Pepper).values(**row, held=None, epoch=_EPOCH), {"owner": owner})
         return secret
 
     def pepper(self, owner: bytes, subject: bytes) -> bytes | None:
         """The pepper, or None when it has died."""
-        mine = (Pepper.owner_id == owner, Pepper.subject_id == subject)
+        mine = (Pepper.owner_id == owner, Pepper.subject_id == subject, _LIVES)
         with self.database.engine.connect() as connection:
-            return connection.execute(select(Pepper.secret).where(*mine)).scalar()
+            return connection.execute(select(Pepper.secret).where(*mine), {"owner": owner}).scalar()
 
     def take(self, owner: bytes, *subjects: bytes) -> None:
         """Take peppers away, for good: from here nothing opens those locks or grants."""
@@ -80,13 +82,30 @@ class Keystore:
             connection.execute(delete(Pepper).where(*chosen))
         self.database.checkpoint()
 
+    def stop_grants(self, owner: bytes) -> None:
+        """Every grant of hers that there is dies in this one step, however many there are.
+
+        What is left of their peppers is `stopped`, and is taken away afterwards.
+        """
+        with self.database.writing() as connection:
+            connection.execute(update(Floor).where(Floor.owner_id == owner).values(epoch=Floor.epoch + 1))
+        self.database.checkpoint()
+
+    def stopped(self, owner: bytes, most: int) -> list[bytes]:
+        """Grants that died so and still have a pepper to be taken away, the first few of them by id."""
+        chosen = (Pepper.owner_id == owner, Pepper.kind == "grant", Pepper.epoch < _EPOCH)
+        statement = select(Pepper.subject_id).where(*chosen).order_by(Pepper.subject_id).limit(most)
+        with self.database.engine.connect() as connection:
+            return list(connection.scalars(statement, {"owner": owner}))
+
     def alive(self, owner: bytes, kind: str) -> dict[bytes, Standing]:
         """Every subject of one kind that still has its pepper."""
         with self.database.engine.connect() as connection:
             rows = connection.execute(
                 select(Pepper.subject_id, Pepper.secret, Pepper.version, Pepper.held, Floor.revision)
                 .join(Floor, Floor.owner_id == Pepper.owner_id)
-                .where(Pepper.owner_id == owner, Pepper.kind == kind)
+                .where(Pepper.owner_id == owner, Pepper.kind == kind, _LIVES),
+                {"owner": owner},
             )
             return {row[0]: Standing(row[1], row[2], cast("Held | None", row[3]), row[4]) for row in rows}
 
@@ -131,10 +150,15 @@ class Keystore:
         with self.database.writing() as connection:
             connection.execute(statement, [{"grant": grant, "seen": seen} for grant, seen in versions.items()])
 
-    def welcome(self, owner: bytes) -> None:
+    def welcome(self, owner: bytes, revision: int = 0) -> None:
         """Begin an owner's floor."""
         with self.database.writing() as connection:
-            connection.execute(insert(Floor).values(owner_id=owner, revision=0))
+            connection.execute(insert(Floor).values(owner_id=owner, revision=revision))
+
+    def owners(self) -> set[bytes]:
+        """Everybody who has a floor here."""
+        with self.database.engine.connect() as connection:
+            return set(connection.scalars(select(Floor.owner_id)))
 
     def floor(self, owner: bytes) -> int:
         """Her revision floor; 0 for nobody."""
@@ -148,13 +172,32 @@ class Keystore:
                 update(Floor).where(Floor.owner_id == owner, Floor.revision < revision).values(revision=revision)
             )
 
-    def set_up(self) -> bytes:
+    def log_head(self, owner: bytes) -> tuple[int, bytes]:
+        """How far her access log has come: the number of its last segment and the digest that stands for it."""
+        chosen = select(Floor.log_number, Floor.log_head).where(Floor.owner_id == owner)
+        with self.database.engine.connect() as connection:
+            row = connection.execute(chosen).first()
+        return (row[0], row[1]) if row and row[1] else (0, bytes(32))
+
+    def raise_log_head(self, owner: bytes, seen: int, number: int, digest: bytes) -> bool:
+        """Her log has come further than `seen`; False when somebody has said so already."""
+        mine = (Floor.owner_id == owner, Floor.log_number == seen)
+        values = {"log_number": number, "log_head": digest}
+        with self.database.writing() as connection:
+            return connection.execute(update(Floor).where(*mine).values(**values)).rowcount == 1
+
+    def instance(self) -> bytes | None:
+        """Which main database it belongs to; None before its first start."""
+        with self.database.engine.connect() as connection:
+            return connection.execute(select(KeystoreInstance.id)).scalar()
+
+    def set_up(self, instance: bytes | None = None) -> bytes:
         """Make the instance id and its first keys where there is no id yet; returns the id."""
         with self.database.writing() as connection:
             known = connection.execute(select(KeystoreInstance.id)).scalar()
             if known is not None:
                 return known
-            made = crypto.random_bytes(16)
+            made = instance or crypto.random_bytes(16)
             connection.execute(insert(KeystoreInstance).values(id=made))
             for purpose in OPENING:
                 _add_key(connection, purpose)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from base64 import b32encode
+from base64 import b32decode, b32encode
 
 
 def vault_number(owner: bytes) -> str:
     """An owner's id in base32, in groups of four, to be read off paper."""
     letters = b32encode(owner).rstrip(b"=").decode()
     return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
+
+
+def owner_of(number: str) -> bytes | None:
+    """The other way, however it was typed; None where it is no vault's number."""
+    letters = "".join(number.split()).replace("-", "").upper()
+    try:
+        owner = b32decode(letters + "=" * (-len(letters) % 8))
+    except ValueError:
+        return None
+    return owner if len(owner) == 16 else None

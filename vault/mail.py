@@ -1,14 +1,14 @@
-"""Mail to the owner's notice address: her address and a revocation string, nothing else of hers."""
+"""Mail to the owner's notice address, in her language: her address and a revocation string, nothing else of hers."""
 
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from vault import crypto
+from vault import crypto, languages
 from vault.logs import log
 
 if TYPE_CHECKING:
@@ -17,18 +17,31 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 
-def seal_notice(server: Server, owner: bytes, address: str | None) -> bytes | None:
-    """Her notice address as a box the server can open while she is away."""
+def seal_notice(server: Server, owner: bytes, address: str | None, language: str = languages.SOURCE) -> bytes | None:
+    """Her notice address, and the language of her mails, as a box the server can open while she is away."""
     if not address:
         return None
-    return crypto.seal(server.keys.seal, crypto.identity("vrm/1/notice", owner), crypto.pad(address.encode()))
+    text = address if language == languages.SOURCE else f"{address}\n{language}"
+    return crypto.seal(server.keys.seal, crypto.identity("vrm/1/notice", owner), crypto.pad(text.encode()))
 
 
 def open_notice(server: Server, owner: bytes, box: bytes | None) -> str | None:
-    """The other way."""
-    if box is None:
-        return None
-    return crypto.open_box(server.keys.seal, crypto.identity("vrm/1/notice", owner), box).decode().strip()
+    """The address in it, if there is one."""
+    return _opened(server, owner, box)[0] if box is not None else None
+
+
+def speaker(session: Session, server: Server, owner: bytes) -> Callable[[str], str]:
+    """What says a marked sentence in the language of her mails."""
+    from vault.models import Owner
+
+    box = session.get_one(Owner, owner).notice_box
+    return languages.words(_opened(server, owner, box)[1] if box is not None else languages.SOURCE).gettext
+
+
+def _opened(server: Server, owner: bytes, box: bytes) -> tuple[str, str]:
+    text = crypto.open_box(server.keys.seal, crypto.identity("vrm/1/notice", owner), box).decode().strip()
+    address, _, language = text.partition("\n")
+    return address, language or languages.SOURCE
 
 
 def queue(session: Session, server: Server, owner: bytes, subject: str, text: str) -> None:

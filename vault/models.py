@@ -145,7 +145,10 @@ class Job(Main):
 
 
 class Pepper(Keys):
-    """The keystore's half of a lock or grant. Without this row nothing opens it again, whatever copy comes back."""
+    """The keystore's half of a lock or grant. Without this row nothing opens it again, whatever copy comes back.
+
+    `epoch` is her floor's when it was made; a grant's pepper below that floor is as good as gone.
+    """
 
     __tablename__ = "peppers"
     owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
@@ -154,15 +157,22 @@ class Pepper(Keys):
     secret: Mapped[bytes] = mapped_column(LargeBinary(32))
     version: Mapped[int] = mapped_column(default=0)
     held: Mapped[str | None]
+    epoch: Mapped[int] = mapped_column(server_default="0")
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
 class Floor(Keys):
-    """The lowest revision of an owner's content that is not an old copy."""
+    """The lowest revision of an owner's content that is not an old copy, and how far her access log has come.
+
+    And the epoch of her grants: raising it ends every grant that there is, however many, in one step.
+    """
 
     __tablename__ = "floors"
     owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
     revision: Mapped[int]
+    epoch: Mapped[int] = mapped_column(server_default="0")
+    log_number: Mapped[int] = mapped_column(server_default="0")
+    log_head: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 

@@ -7,7 +7,7 @@ anywhere: a box names its key, and the old keys stay in her keyring until nothin
 
     peppers of the new locks -> the turn, with a job for each old pepper -> the old peppers -> the answer
 
-Decision 17 has the argument: what a crash leaves after each step, and why nothing can be sealed under a key that dies.
+Decision 22 has the argument: what a crash leaves after each step, and why nothing can be sealed under a key that dies.
 """
 
 from __future__ import annotations
@@ -163,12 +163,15 @@ def _seal_column(vault: OpenVault, boxes: Boxes) -> bool:
 
 def _seal_some(vault: OpenVault, boxes: Boxes, after: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """The next few boxes of a column, in a turn. Returns the last one's key, or None when there are no more."""
-    with vault.server.main.reading() as session:
+    with reseal.reading(vault.server, boxes) as session:
         if not reseal.rows(session, boxes, vault.owner_id, vault.keyring, after=after):
             return None
-    with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
-        rows = reseal.rows(turn.session, boxes, vault.owner_id, vault.keyring, after=after)
-        reseal.write(turn.session, boxes, [(row, box) for row in rows if (box := _anew(vault.keyring, boxes, row))])
+    with (
+        her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn,
+        reseal.writing(turn, boxes) as session,
+    ):
+        rows = reseal.rows(session, boxes, vault.owner_id, vault.keyring, after=after)
+        reseal.write(session, boxes, [(row, box) for row in rows if (box := _anew(vault.keyring, boxes, row))])
     return reseal.key_of(boxes, rows[-1]) if len(rows) == boxes.at_once else None
 
 
@@ -191,10 +194,9 @@ def _drop_earlier(vault: OpenVault) -> bool:
     whoever seals for her looks in the same transaction whether hers is still the newest key."""
     with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
         for boxes in reseal.every(vault.server, *vault.keyring.keys):
-            if any(
-                _anew(vault.keyring, boxes, row)
-                for row in reseal.rows(turn.session, boxes, vault.owner_id, vault.keyring)
-            ):
+            with reseal.writing(turn, boxes) as session:
+                left = reseal.rows(session, boxes, vault.owner_id, vault.keyring)
+            if any(_anew(vault.keyring, boxes, row) for row in left):
                 return False
         mine = (Key.owner_id == vault.owner_id, Key.key_id.in_(vault.keyring.earlier))
         turn.session.execute(delete(Key).where(*mine))
@@ -207,10 +209,10 @@ def progress(vault: OpenVault) -> Progress | None:
     if not vault.keyring.earlier:
         return None
     done = total = 0
-    with vault.server.main.reading() as session:
-        for boxes in reseal.every(vault.server, *vault.keyring.keys):
-            hers = (*reseal.hers(boxes, vault.owner_id), boxes.column.is_not(None))
-            count = select(func.count()).select_from(boxes.column.class_)
+    for boxes in reseal.every(vault.server, *vault.keyring.keys):
+        hers = (*reseal.hers(boxes, vault.owner_id), boxes.column.is_not(None))
+        count = select(func.count()).select_from(boxes.column.class_)
+        with reseal.reading(vault.server, boxes) as session:
             total += session.scalar(count.where(*hers)) or 0
             done += session.scalar(count.where(*hers, ~reseal.under_old(boxes, vault.keyring))) or 0
     return Progress(done, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, select, tuple_, update
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from vault.keyring import Keyring
     from vault.rooms import Boxes
     from vault.server import Server
+    from vault.turn import Turn
 
 
 def every(server: Server, *under: str) -> Iterator[Boxes]:
@@ -32,6 +34,23 @@ def under_old(boxes: Boxes, keyring: Keyring) -> ColumnElement[bool]:
     """Does the box name another key than the newest? The id follows the byte of the suite."""
     newest: ColumnElement[bool] = func.substr(boxes.column, 2, 4) != keyring.keys[boxes.under][0].to_bytes(4, "big")
     return newest
+
+
+@contextmanager
+def reading(server: Server, boxes: Boxes) -> Iterator[Session]:
+    """A look at the database where a column lies."""
+    with (server.log if boxes.database == "log" else server.main).reading() as session:
+        yield session
+
+
+@contextmanager
+def writing(turn: Turn, boxes: Boxes) -> Iterator[Session]:
+    """A transaction of that database while her turn lasts; of main it is the turn's own."""
+    if boxes.database == "main":
+        yield turn.session
+    else:
+        with turn.server.log.transaction() as session:
+            yield session
 
 
 def rows(

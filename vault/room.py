@@ -12,10 +12,12 @@ from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
 from vault.models import Owner, RecordRow, Version
 from vault.opened import about_settings
+from vault.recovering import mend
 from vault.rooms import Boxes, Nav, Room
 from vault.stored import about_record
 
 if TYPE_CHECKING:
+    import click
     from flask import Blueprint
 
     from vault.opened import OpenVault
@@ -28,8 +30,15 @@ def _pages(server: Server) -> Iterable[Blueprint]:
     return blueprints()
 
 
-def _unlocked(vault: OpenVault) -> None:
+def _commands() -> Iterable[click.Command]:
+    from vault.backup_cli import commands
+
+    return commands()
+
+
+def _on_unlock(vault: OpenVault) -> None:
     furnish(vault)
+    mend(vault)
     rekeying.resume(vault)
 
 
@@ -45,9 +54,10 @@ ROOM = Room(
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("security.security", N_("Security"), "key", 95),
     ),
-    on_unlock=_unlocked,
+    on_unlock=_on_unlock,
     jobs={"mail": deliver, "unmake_lock": unmake_lock},
     sweep=sweep_locks,
+    commands=_commands,
     boxes=(
         Boxes(RecordRow.box, "records", about_record, ("owner_id", "number", "revision")),
         Boxes(Version.box, "records", about_record, ("owner_id", "number", "revision")),

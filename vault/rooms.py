@@ -41,7 +41,7 @@ class Boxes:
     """A column of boxes under one of her keys, stated so that they can be sealed anew when her keys are changed.
 
     `about` makes a box's identity of the columns `of`; `only` narrows the rows to those under her key; `at_once` is how
-    many are sealed anew in one transaction.
+    many are sealed anew in one transaction. `database` is where it lies, if that is not main.
     """
 
     column: InstrumentedAttribute[Any]
@@ -50,6 +50,7 @@ class Boxes:
     of: Sequence[str]
     only: ColumnElement[bool] | None = None
     at_once: int = 200
+    database: Literal["main", "log"] = "main"
 
 
 def _nothing(*_args: Any) -> tuple[()]:

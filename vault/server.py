@@ -104,7 +104,7 @@ def _marry(main: Database, log: Database, keystore: Keystore) -> None:
     """The three databases carry one id. A stranger's keystore would make every grant look dead."""
     with main.reading() as session:
         known = session.scalar(select(Instance.id))
-    if known is not None and not _has_instance(keystore):
+    if known is not None and keystore.instance() is None:
         raise Unsafe("The keystore is empty, but the main database belongs to another one. Nothing was changed.")
     instance = keystore.set_up()
     if known is None:
@@ -119,10 +119,3 @@ def _marry(main: Database, log: Database, keystore: Keystore) -> None:
             session.execute(insert(LogInstance).values(id=instance))
         elif logged != instance:
             raise Unsafe("The access log belongs to another vault. Nothing was changed.")
-
-
-def _has_instance(keystore: Keystore) -> bool:
-    from vault.models import KeystoreInstance
-
-    with keystore.database.reading() as session:
-        return session.scalar(select(KeystoreInstance.id)) is not None

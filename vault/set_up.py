@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from vault import choices, crypto, deriving, inbox, lock_rows, locks, unlock
-from vault.errors import N_, Closed, Invalid
-from vault.keyring import Keyring, hold, new_keys
+from vault import choices, crypto, deriving, inbox, languages, lock_rows, locks, sandbox, unlock
+from vault.errors import N_, Closed, Invalid, NotFound
+from vault.keyring import Keyring, hold, new_keys, opened_keys
 from vault.mail import seal_notice
 from vault.models import Handle, Instance, Owner
 from vault.opened import OpenVault, seal_settings
@@ -28,26 +28,38 @@ def set_up_address(server: Server) -> str | None:
     return None if instance.claimed else f"/setup/{crypto.tag(server.keys.tag, 'set-up', instance.id)[:20].hex()}"
 
 
-def set_up(server: Server, *, handle: str, name: str, passphrase: str, notice: str | None, first: bool) -> Keyring:
+def set_up(
+    server: Server,
+    *,
+    handle: str,
+    name: str,
+    passphrase: str,
+    notice: str | None,
+    first: bool,
+    language: str = languages.SOURCE,
+) -> Keyring:
     """A new vault with two ways to unlock: passphrase and recovery code. `first` claims the one-time address.
+    Mails will be in `language`.
 
     The code stays in her sealed settings until she has shown that she has it. Raises Invalid, Closed.
     """
     owner, root = crypto.random_bytes(16), crypto.random_bytes()
+    if owner == sandbox.OWNER:
+        raise NotFound
     passphrase_lock, code = crypto.random_bytes(16), locks.new_recovery_code()
     params = locks.passphrase_params(deriving.local_cost())
     secret = deriving.stretch(passphrase, params)
     pepper = server.keystore.make(owner, passphrase_lock, "lock")
     server.keystore.welcome(owner)
     keys = new_keys(owner, root)
-    keyring = Keyring(owner, root, _opened(owner, root, keys))
+    keyring = Keyring(owner, root, opened_keys(owner, root, keys))
     settings = {"name": name, "handle": handle, "recovery": locks.write_recovery_code(code)}
     with server.main.transaction() as session:
         _claim(session, server, handle, owner, first=first)
         session.execute(
             insert(Owner).values(
                 owner_id=owner,
-                notice_box=seal_notice(server, owner, notice),
+                notice_box=seal_notice(server, owner, notice, language),
                 settings_box=seal_settings(keyring, settings),
                 inbox_box=inbox.seal_public_half(server, owner, *keyring.keys["inbox"]),
             )
@@ -56,15 +68,6 @@ def set_up(server: Server, *, handle: str, name: str, passphrase: str, notice: s
         lock_rows.add(session, "passphrase", owner, passphrase_lock, secret, pepper, params, root)
         lock_rows.add(session, "recovery", owner, crypto.random_bytes(16), code, None, b"", root)
     return keyring
-
-
-def _opened(owner: bytes, root: bytes, keys: list[Any]) -> dict[str, tuple[int, bytes]]:
-    from vault.keyring import about_key
-
-    return {
-        key.purpose: (key.key_id, crypto.open_box(root, about_key(owner, key.key_id, key.purpose), key.box))
-        for key in keys
-    }
 
 
 def _claim(session: Session, server: Server, handle: str, owner: bytes, *, first: bool) -> None:

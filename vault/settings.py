@@ -29,6 +29,7 @@ class Settings:
     smtp_url: str | None = None
     mail_from: str = "vault@localhost"
     sign_up: SignUp = "closed"
+    sandbox: bool = False
     proxies: int = 0
     upload_limit: int = 512 * MEBIBYTE
     catalogue_budget: int = 256 * MEBIBYTE
@@ -78,6 +79,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
         "VRM_SMTP_URL": settings.smtp_url or "",
         "VRM_MAIL_FROM": settings.mail_from,
         "VRM_SIGN_UP": settings.sign_up,
+        "VRM_SANDBOX": "on" if settings.sandbox else "",
         "VRM_PROXIES": str(settings.proxies),
         "VRM_UPLOAD_LIMIT": str(settings.upload_limit),
         "VRM_CATALOGUE_BUDGET": str(settings.catalogue_budget),
@@ -106,6 +108,7 @@ def from_environment() -> Settings:
             smtp_url=env.str("VRM_SMTP_URL", "") or None,
             mail_from=env.str("VRM_MAIL_FROM", "vault@localhost"),
             sign_up=env.str("VRM_SIGN_UP", "closed"),  # type: ignore[arg-type]  # checked below
+            sandbox=env.bool("VRM_SANDBOX", False),
             proxies=env.int("VRM_PROXIES", 0),
             upload_limit=env.int("VRM_UPLOAD_LIMIT", 512 * MEBIBYTE),
             catalogue_budget=env.int("VRM_CATALOGUE_BUDGET", 256 * MEBIBYTE),

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from vault import attempts, crypto, deriving, lock_rows, locks, sessions
+from vault import attempts, crypto, deriving, lock_rows, locks, sandbox, sessions
 from vault.errors import N_, WrongSecret
 from vault.jobs import enqueue, finish
 from vault.keyring import Keyring, hold
-from vault.models import Handle, Lock
+from vault.kit import owner_of
+from vault.models import Handle, Lock, Owner
 from vault.opened import OpenVault
 
 if TYPE_CHECKING:
@@ -31,13 +32,16 @@ def only_owner(server: Server) -> bool:
 
 
 def find_owner(server: Server, handle: str) -> bytes | None:
-    """Whose vault is meant: by name, or the only one there is."""
+    """Whose vault is meant: by name, by the number on her kit, or the only one there is."""
     with server.main.reading() as session:
         owners = session.scalars(select(Handle.owner_id).order_by(Handle.tag).limit(2)).all()
         if len(owners) == 1 and not handle:
             return owners[0]
         found = session.get(Handle, handle_tag(server, handle))
-    return found.owner_id if found else None
+        number = owner_of(handle) if found is None else None
+        number = None if number == sandbox.OWNER else number
+        by_number = session.scalar(select(Owner.owner_id).where(Owner.owner_id == number)) if number else None
+    return found.owner_id if found else by_number
 
 
 def handle_tag(server: Server, handle: str) -> bytes:

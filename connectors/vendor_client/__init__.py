@@ -29,6 +29,7 @@ from connectors.vendor_client.errors import (
 )
 from connectors.vendor_client.feed import Page, Shown, Sync
 from connectors.vendor_client.notices import Notice, WrongNotice, claimed_by, read_notice
+from connectors.vendor_client.own_calls import LoggedCall
 from connectors.vendor_client.proofs import key_from_json, key_to_json, new_key, public_jwks
 from connectors.vendor_client.reach import is_loopback, vault_address
 
@@ -42,6 +43,7 @@ __all__ = [
     "Granted",
     "Item",
     "Left",
+    "LoggedCall",
     "NoLongerShared",
     "NotAVault",
     "NotGranted",

@@ -17,6 +17,7 @@ from connectors.vendor_client.details import Granted, a_day
 from connectors.vendor_client.discovery import Endpoints
 from connectors.vendor_client.errors import NoLongerShared, NotUnderstood, Refused
 from connectors.vendor_client.feed import MOST_PAGES, PAGE_LIMIT, Page, Sync, read_page
+from connectors.vendor_client.own_calls import LIMIT, LoggedCall, read_calls
 from connectors.vendor_client.proofs import key_from_json, key_to_json
 from connectors.vendor_client.refusals import names_a_dead_token, refusal
 
@@ -111,6 +112,24 @@ class Connection:
         """The signed receipt of what is granted now, to keep: it cannot be had any more once the grant has ended."""
         with self.client.open() as line:
             return self._get(line, f"{self.endpoints.api}/receipt").text
+
+    def calls(self, after: int = 0) -> Iterator[LoggedCall]:
+        """Our own calls after the one of that number, the refused ones too, as her log has them for a week.
+
+        Each page is asked for as it is needed, and is a call itself: those of this very reading are left out.
+        """
+        asked: set[int] = set()
+        with self.client.open() as line:
+            for _ in range(MOST_PAGES):
+                page = read_calls(self._get(line, f"{self.endpoints.api}/grant/calls?after={int(after)}&limit={LIMIT}"))
+                yield from (each for each in page.calls if each.number not in asked)
+                if len(page.calls) < LIMIT:
+                    return
+                if page.next <= after:
+                    break
+                asked.add(page.access)
+                after = page.next
+        raise NotUnderstood("calls", "The vault’s list of calls does not end.")
 
     def read(self, collection: str, after: str | None = None) -> Sync:
         """Everything that changed since `after`, or everything, folded into one result (see `Sync`)."""

@@ -18,9 +18,9 @@ class Item:
 
     `fields` come with the item or not at all; the owner ticks `optional_fields` one by one, and may leave out an
     `optional` item altogether. `purpose` is a term of the Data Privacy Vocabulary; `why`, `without` and
-    `why_duration` are shown to her word by word. Periods are ISO 8601 (`P90D`). `since`, `up_to`, `categories` and
-    `delay` are for purchases, which are always those made of the vendor who asks. `looks` and `looks_per_day` are the
-    same in every item of a request.
+    `why_duration` are shown to her word by word, and are in `language` (BCP 47). Periods are ISO 8601 (`P90D`).
+    `since`, `up_to`, `categories` and `delay` are for purchases, which are always those made of the vendor who asks.
+    `looks` and `looks_per_day` are the same in every item of a request.
     """
 
     collection: str
@@ -39,6 +39,7 @@ class Item:
     delay: str | None = None
     looks: int | None = None
     looks_per_day: int | None = None
+    language: str | None = None
 
     def detail(self) -> dict[str, Any]:
         """The JSON object that is sent; what is not said is left out."""
@@ -64,7 +65,8 @@ class Item:
                 delay=self.delay,
             )
         limits = {"looks": self.looks, "looks_per_day": self.looks_per_day}
-        return detail | _said(without=self.without, why_duration=self.why_duration, **limits)
+        words = {"without": self.without, "why_duration": self.why_duration, "language": self.language}
+        return detail | _said(**words, **limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Deposit:
     without: str | None = None
     why_duration: str | None = None
     optional: bool = False
+    language: str | None = None
 
     def detail(self) -> dict[str, Any]:
         """The JSON object that is sent; what is not said is left out."""
@@ -93,7 +96,7 @@ class Deposit:
             "duration": self.duration,
             "per_day": self.per_day,
             "optional": self.optional,
-        } | _said(without=self.without, why_duration=self.why_duration)
+        } | _said(without=self.without, why_duration=self.why_duration, language=self.language)
 
 
 def _said(**members: Any) -> dict[str, Any]:

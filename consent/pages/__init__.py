@@ -16,10 +16,11 @@ def blueprints() -> list[Blueprint]:
         receipts,
         renewing,
         revocation,
+        sandbox,
         share_links,
         sharing,
         visiting,
     )
 
     hers = (authorize, sharing, renewing, erasure, activity, inbox, receipts, share_links)
-    return [each.pages for each in (*hers, revocation, visiting, developers)]
+    return [each.pages for each in (*hers, revocation, visiting, developers, sandbox)]

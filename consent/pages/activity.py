@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from itertools import dropwhile, islice, takewhile
+
 from flask import Blueprint, render_template, request
 
-from consent import access, views
+from consent import access, segments, views
+from consent.access import Entry
+from consent.chain import Head
 from consent.purposes import PURPOSES
 from vault.errors import N_
-from vault.pages.session import server, unlocked, vault
+from vault.pages.session import for_sandbox, server, unlocked, vault
 from vault.record import classes_of, collection_paths
 
 pages = Blueprint("activity", __name__, template_folder="../templates")
@@ -32,36 +39,99 @@ OUTCOMES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What she wants to see of the log; as it stands in the address, so that it can be kept."""
+
+    vendor: str = ""
+    outcome: str = ""
+    kind: str = ""
+    since: date | None = None
+    until: date | None = None
+
+    @classmethod
+    def of(cls, form: Mapping[str, str]) -> Choice:
+        """What a form says; what cannot be read chooses nothing."""
+        vendor, outcome, kind = (form.get(name, "") for name in ("vendor", "outcome", "kind"))
+        return cls(vendor, outcome, kind, _day(form.get("since", "")), _day(form.get("until", "")))
+
+    def takes(self, entry: Entry) -> bool:
+        """Is this one of them?"""
+        day = entry.at.date()
+        return (
+            (not self.outcome or (entry.outcome == "allowed") == (self.outcome == "allowed"))
+            and (not self.kind or self.kind in entry.what)
+            and (self.since is None or day >= self.since)
+            and (self.until is None or day <= self.until)
+        )
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The same in an address."""
+        return {name: str(value) for name, value in asdict(self).items() if value}
+
+
 @pages.get("/activity")
 @unlocked
+@for_sandbox
 def activity() -> str:
     """Every look, newest first, with the refused ones."""
-    her = vault()
+    her, choice = vault(), Choice.of(request.args)
     with server().main.reading() as session:
         known = {view.grant_id: view for view in views.every(session, her)}
-    chosen = request.args.get("vendor", "")
-    keys = {grant: view.terms.log_key for grant, view in known.items() if not chosen or view.terms.client_id == chosen}
-    refused_only = request.args.get("outcome") == "refused"
-    before = _before(request.args.get("before", ""))
-    entries = access.entries(server(), her.owner_id, keys, before=before, limit=PAGE + 1)
-    shown = [entry for entry in entries if not refused_only or entry.outcome != "allowed"]
+    chosen = {grant: view for grant, view in known.items() if choice.vendor in ("", view.terms.client_id)}
+    said = segments.entries(her, {grant: view.terms.log_key for grant, view in chosen.items()})
+    if (since := choice.since) is not None:
+        said = takewhile(lambda entry: entry.at.date() >= since, said)
+    earlier = _place(request.args.get("before", ""))
+    rest = dropwhile(lambda entry: entry.place >= earlier, said) if earlier else said
+    shown = list(islice(filter(choice.takes, rest), PAGE + 1))
+    line = request.args.get("line", "")[:100]
+    witness, unreadable = _witness(line)
     return render_template(
         "activity.html",
         entries=shown[:PAGE],
-        older=entries[PAGE - 1] if len(entries) > PAGE else None,
+        older=_written(shown[PAGE - 1]) if len(shown) > PAGE else None,
         views=known,
         vendors={view.terms.client_id: view.terms.client_name for view in known.values()},
-        chosen=chosen,
-        refused_only=refused_only,
+        collections=sorted({item.collection for view in known.values() for item in view.terms.items}),
+        choice=choice,
         outcomes=OUTCOMES,
         purposes=PURPOSES,
         paths=collection_paths,
         kinds=classes_of,
-        missing=sum(access.missing(server(), her.owner_id).values()),
+        missing=sum(segments.missing(her).values()),
         total=sum(access.counts(server(), her.owner_id).values()),
+        verdict=segments.verdict(her, *witness),
+        line=line,
+        witness=witness,
+        unreadable=unreadable,
     )
 
 
-def _before(text: str) -> tuple[int, int] | None:
-    at, _, number = text.partition(".")
-    return (int(at), int(number)) if at.isdecimal() and number.isdecimal() and len(text) < 30 else None
+def _written(entry: Entry) -> str:
+    return f"{int(entry.at.timestamp())}.{entry.grant_id.hex()}.{entry.number}"
+
+
+def _place(text: str) -> tuple[datetime, bytes, int] | None:
+    """Where a page ends, as its address says; None where it says nothing that can be read."""
+    try:
+        at, grant, number = text.split(".")
+        return datetime.fromtimestamp(int(at), UTC), bytes.fromhex(grant), int(number)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _witness(line: str) -> tuple[list[Head], bool]:
+    """The head that a mail named, and whether what she typed is none."""
+    try:
+        return ([Head.read(line)] if line.strip() else []), False
+    except ValueError:
+        return [], True

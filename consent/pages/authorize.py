@@ -23,7 +23,7 @@ from consent.terms import DAY, durations
 from consent.views import day_of
 from vault.errors import NotFound
 from vault.pages.guard import ask_again, form_may_lead_to
-from vault.pages.session import day_in, server, unlocked, vault
+from vault.pages.session import day_in, for_sandbox, server, unlocked, vault
 from vault.pages.shown import language
 from vault.record import classes_of, collection_paths
 from vault.stored import Stored
@@ -35,6 +35,7 @@ pages = Blueprint("authorize", __name__, template_folder="../templates")
 
 @pages.get("/authorize")
 @unlocked
+@for_sandbox
 def ask() -> Response:
     """Show who asks for what, with the very values."""
     asked = _asked(request.args.get("request_uri", ""), request.args.get("client_id", ""))
@@ -49,6 +50,7 @@ def ask() -> Response:
 
 @pages.post("/authorize")
 @unlocked
+@for_sandbox
 def decide() -> Response:
     """Her answer, sent on to the vendor."""
     asked = _asked(request.form.get("request_uri", ""), request.form.get("client_id", ""))
@@ -124,9 +126,11 @@ def _offer(asked: Asked) -> Response:
 
 def _form_page(asked: Asked, template: str, status: int = 200, **values: object) -> Response:
     """A page with a form whose answer leads back to the vendor."""
+    request_uri = request.values.get("request_uri", "")
     page = render_template(
         template,
-        request_uri=request.values.get("request_uri", ""),
+        request_uri=request_uri,
+        same_page=url_for("authorize.ask", request_uri=request_uri, client_id=asked.client_id),
         action=url_for("authorize.decide"),
         **values,
     )

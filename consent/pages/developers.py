@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import orjson
 from flask import Blueprint, Response, make_response, render_template, request
-from flask_babel import force_locale, get_babel, gettext
+from flask_babel import force_locale, gettext
 from markupsafe import Markup
 
 from consent import asking, examples, reference
@@ -22,6 +22,7 @@ from consent.problems import PROBLEMS
 from consent.pushed import Asked
 from vault.collections.vendors import Vendor
 from vault.errors import NotFound
+from vault.languages import LANGUAGES
 from vault.pages.session import server
 from vault.pages.shown import locale, today
 from vault.stored import Stored
@@ -49,8 +50,15 @@ def developers() -> str:
     """A quick start, and the way to everything else."""
     loopback = server().settings.loopback
     issuer = server().settings.issuer if loopback else HERE
-    program = render_template("quick_start.txt", issuer=issuer)
-    return render_template("developers.html", program=program, issuer=issuer, loopback=loopback, openapi=OPENAPI)
+    return render_template(
+        "developers.html",
+        program=render_template("quick_start.txt", issuer=issuer),
+        in_javascript=render_template("quick_start_js.txt", issuer=issuer),
+        issuer=issuer,
+        loopback=loopback,
+        openapi=OPENAPI,
+        with_sandbox=server().settings.sandbox,
+    )
 
 
 @pages.get("/developers/reference")
@@ -79,21 +87,23 @@ def problem(code: str) -> str:
 
 @pages.get("/developers/preview")
 def ask() -> str:
-    """Where `authorization_details` are pasted."""
-    return _form(orjson.dumps(EXAMPLE, option=orjson.OPT_INDENT_2).decode())
+    """Where `authorization_details` are pasted. `?language=pl` chooses the language of the screen beforehand."""
+    example = orjson.dumps(EXAMPLE, option=orjson.OPT_INDENT_2).decode()
+    chosen = request.args.get("language", "")
+    return _form(example, chosen=chosen if chosen in LANGUAGES else "")
 
 
 @pages.post("/developers/preview")
 def preview() -> Response:
     """The consent screen for them, with made-up records."""
     request.max_content_length = MOST_BYTES
-    typed, chosen = request.form.get("details", ""), request.form.get("language", "")
+    typed, chosen = request.form.get("details", ""), request.values.get("language", "")
     name = request.form.get("name", "").strip()[:80] or gettext("Your shop")
     try:
         offer = _offer(typed, name)
     except BadDetails as error:
         return make_response(_form(typed, name, chosen, error.detail), error.status)
-    with force_locale(chosen if chosen in _languages() else str(locale().language)):
+    with force_locale(chosen if chosen in LANGUAGES else locale().language):
         shown = examples.previews(offer.whole, offer.details.items, today(), gettext)
         html = screen_html(
             offer, _client(name), _vendor(name), shown, vendors=(), present=None, lost=0, changes=(), offered=False
@@ -108,15 +118,9 @@ def _form(typed: str, name: str = "", chosen: str = "", refused: str = "") -> st
         typed=typed,
         name=name,
         chosen=chosen or locale().language,
-        languages=list(_languages().items()),
+        languages=list(LANGUAGES.items()),
         refused=refused,
     )
-
-
-def _languages() -> dict[str, str]:
-    """The languages of this server, each in its own words, by code."""
-    found = get_babel().instance.list_translations()
-    return {str(each): each.get_display_name() for each in sorted(found, key=str)}
 
 
 def _offer(typed: str, name: str) -> Offer:

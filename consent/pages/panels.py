@@ -23,6 +23,8 @@ def panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
     """The fragment for a place, or nothing."""
     if place == "unlock" and vault is None:
         return Markup(render_template("panel_unlock.html"))  # noqa: S704 - our own template, escaped where it prints
+    if place == "sandbox":
+        return Markup(render_template("panel_sandbox.html"))  # noqa: S704 - our own template, escaped where it prints
     if vault is None:
         return None
     made = _for_owner(place, vault, subject)

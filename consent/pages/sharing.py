@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 
-from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, views
+from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, segments, stopping, views
 from consent.disclosing import digest_of, shown_by
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
@@ -20,7 +21,7 @@ from consent.terms import DAY, SOONER
 from consent.views import GrantView, ended_on
 from vault import crypto
 from vault.errors import NotFound
-from vault.pages.session import day_in, server, unlocked, vault
+from vault.pages.session import day_in, for_sandbox, server, unlocked, vault
 from vault.record import classes_of, collection_paths
 
 pages = Blueprint("sharing", __name__, template_folder="../templates")
@@ -38,6 +39,7 @@ class Window:
 
 @pages.get("/sharing")
 @unlocked
+@for_sandbox
 def sharing() -> str:
     """Everybody who can see something, and who no longer can."""
     with server().main.reading() as session:
@@ -78,6 +80,7 @@ def _counts(session: Any) -> dict[tuple[bytes, int], int]:
 
 @pages.get("/sharing/<grant>")
 @unlocked
+@for_sandbox
 def detail(grant: str) -> str:
     """One permission: exactly what it shows."""
     with server().main.reading() as session:
@@ -86,7 +89,7 @@ def detail(grant: str) -> str:
         again = preview_again(session, view) if view.held == "old copy" else None
         kept = receipt_rows.of_grant(session, vault(), view.grant_id)
     views.settle_versions(vault(), [view])
-    entries = access.entries(server(), vault().owner_id, {view.grant_id: view.terms.log_key}, limit=10)
+    entries = list(islice(segments.entries(vault(), {view.grant_id: view.terms.log_key}), 10))
     return render_template(
         "sharing_detail.html",
         view=view,
@@ -95,7 +98,7 @@ def detail(grant: str) -> str:
         entries=entries,
         looks=access.looks(server(), vault().owner_id, view.grant_id),
         refusals=access.refusals(server(), vault().owner_id).get(view.grant_id, 0),
-        missing=access.missing(server(), vault().owner_id).get(view.grant_id, 0),
+        missing=segments.missing(vault()).get(view.grant_id, 0),
         sooner=[days for days in SOONER if view.live and _in(days) < view.terms.until],
         until=day_in,
         kinds=classes_of,
@@ -147,6 +150,7 @@ def preview_again(session: Any, view: GrantView) -> dict[str, Any]:
 
 @pages.post("/sharing/<grant>/pause")
 @unlocked
+@for_sandbox
 def pause(grant: str) -> Response:
     """Stop for now."""
     grants.pause(server(), vault().owner_id, _mine(grant).grant_id)
@@ -155,6 +159,7 @@ def pause(grant: str) -> Response:
 
 @pages.post("/sharing/<grant>/resume")
 @unlocked
+@for_sandbox
 def resume(grant: str) -> Response:
     """Let it go on; after an old copy that is a new consent to what the page showed."""
     view = _mine(grant)
@@ -171,6 +176,7 @@ def resume(grant: str) -> Response:
 
 @pages.post("/sharing/<grant>/stop")
 @unlocked
+@for_sandbox
 def stop(grant: str) -> Response:
     """End it for good."""
     grants.end(server(), vault().owner_id, _mine(grant).grant_id, "revoked")
@@ -179,6 +185,7 @@ def stop(grant: str) -> Response:
 
 @pages.post("/sharing/<grant>/less")
 @unlocked
+@for_sandbox
 def less(grant: str) -> Response:
     """Take one item away."""
     number = request.form.get("item", "")
@@ -190,6 +197,7 @@ def less(grant: str) -> Response:
 
 @pages.post("/sharing/<grant>/sooner")
 @unlocked
+@for_sandbox
 def sooner(grant: str) -> Response:
     """Let it end on an earlier day."""
     days = request.form.get("days", "")
@@ -214,6 +222,7 @@ def link(grant: str) -> str:
 
 @pages.post("/sharing/pause-all")
 @unlocked
+@for_sandbox
 def pause_all() -> Response:
     """Pause everybody."""
     for grant in server().keystore.alive(vault().owner_id, "grant"):
@@ -223,10 +232,10 @@ def pause_all() -> Response:
 
 @pages.post("/sharing/stop-all")
 @unlocked
+@for_sandbox
 def stop_all() -> Response:
     """End everything."""
-    for grant in server().keystore.alive(vault().owner_id, "grant"):
-        grants.end(server(), vault().owner_id, grant, "revoked")
+    stopping.stop_all(server(), vault().owner_id)
     return redirect(url_for("sharing.sharing", notice="stopped-all"), 303)  # type: ignore[return-value]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
-from consent import access, asking, grants, sweeping, tokens, views
+from consent import asking, grants, segments, sweeping, tokens, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, details
 from vault import sessions, set_up
@@ -47,7 +47,7 @@ def test_n80_only_what_was_given_can_be_read_and_the_attempt_is_logged(ada: Ada,
         assert "maps" not in refused.text
     with ada.house.main.reading() as session:
         view = views.read(session, ada.vault, bytes.fromhex(ada.grant()))
-    said = access.entries(ada.house, ada.owner_id, {view.grant_id: view.terms.log_key})
+    said = list(segments.entries(ada.vault, {view.grant_id: view.terms.log_key}))
     assert {(each.outcome, *each.what) for each in said[:4]} == {
         ("not_granted", other) for other in ("preferences", "profile", "vendors", "notes")
     }

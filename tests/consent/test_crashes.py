@@ -399,6 +399,12 @@ def stopping(stage: Stage) -> None:
     stage.presses("stop")
 
 
+@flow(then=is_over)
+def stopping_everything(stage: Stage) -> None:
+    """She presses Stop all."""
+    stage.ada.presses("/sharing/stop-all")
+
+
 def _with_link(stage: Stage) -> None:
     with stage.house.main.transaction() as session:
         pepper = stage.house.keystore.pepper(stage.scene.owner, stage.grant) or b""

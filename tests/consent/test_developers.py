@@ -28,6 +28,7 @@ from vault.collections.preferences import Preference
 from vault.server import start
 from vault.settings import in_directory
 
+NODE, PACKAGES = shutil.which("node"), Path(__file__).parents[1] / "javascript" / "node_modules"
 PAGES = ("/developers", "/developers/reference", "/developers/preview", "/problems", "/problems/paused")
 
 
@@ -50,14 +51,35 @@ def vault(furnished: tuple[Path, str], tmp_path: Path) -> Iterator[tuple[Ada, st
 
 def test_the_quick_start_works_when_it_is_followed_literally(vault: tuple[Ada, str], tmp_path: Path) -> None:
     ada, address = vault
-    ada.keeps(Preference(topic="oolong", stance="like"))
-    page = requests.get(f"{address}/developers", timeout=10).text
-    blocks = [unescape(each) for each in re.findall(r"<pre[^>]*><code[^>]*>(.*?)</code></pre>", page, re.DOTALL)]
+    blocks = sources(address)
     assert [blocks[0], blocks[2]] == ["make demo", ".venv/bin/python tea_house.py"]
     (tmp_path / "tea_house.py").write_text(blocks[1], encoding="utf-8")
-    command = [sys.executable, str(tmp_path / "tea_house.py")]
     root = Path(__file__).parents[2]  # the folder that the page says it is saved in
     environment = {"PYTHONPATH": str(root), "PYTHONUTF8": "1"}
+    is_followed(ada, address, [sys.executable, str(tmp_path / "tea_house.py")], environment)
+
+
+@pytest.mark.skipif(not NODE or not PACKAGES.is_dir(), reason="needs Node.js, and npm ci --prefix tests/javascript")
+def test_the_same_in_javascript_with_a_library_that_nobody_here_wrote(vault: tuple[Ada, str], tmp_path: Path) -> None:
+    """openid-client: discovery, PAR, PKCE, private_key_jwt, DPoP, authorization_details, refresh, and the end."""
+    ada, address = vault
+    install, program = sources(address)[-2:]
+    wanted = orjson.loads((PACKAGES.parent / "package.json").read_bytes())["dependencies"]["openid-client"]
+    assert install == f"npm install openid-client@{wanted.partition('.')[0]}\nnode tea_house.mjs"
+    (tmp_path / "node_modules").symlink_to(PACKAGES)
+    (tmp_path / "tea_house.mjs").write_text(program, encoding="utf-8")
+    is_followed(ada, address, [str(NODE), str(tmp_path / "tea_house.mjs")], {})
+
+
+def sources(address: str) -> list[str]:
+    """What the page says is to be typed or saved, in its order."""
+    page = requests.get(f"{address}/developers", timeout=10).text
+    return [unescape(each) for each in re.findall(r"<pre[^>]*><code[^>]*>(.*?)</code></pre>", page, re.DOTALL)]
+
+
+def is_followed(ada: Ada, address: str, command: list[str], environment: dict[str, str]) -> None:
+    """Run the program, be Ada, and let it find out that it is over."""
+    ada.keeps(Preference(topic="oolong", stance="like"))
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, encoding="utf-8", env=environment) as program:
         try:
@@ -74,7 +96,8 @@ def _follows(ada: Ada, address: str, program: subprocess.Popen[str]) -> str:
     said = program.stdout.readline().strip()
     assert said.startswith(f"Open this in your browser: {address}/authorize?"), said
     _allows(ada, address, said.rpartition(" ")[2])
-    assert program.stdout.readline().strip() == "Shown: {'topic': 'oolong', 'stance': 'like'}"
+    shown = program.stdout.readline().strip().replace("'", '"').replace(", ", ",").replace('": ', '":')
+    assert shown == 'Shown: {"topic":"oolong","stance":"like"}'
     ada.presses(f"/sharing/{ada.grant()}/stop")
     return program.communicate("\n", timeout=30)[0]
 
@@ -179,6 +202,18 @@ def test_every_collection_can_be_previewed(ada: Ada) -> None:
         fields = list(described(ISSUER)["components"]["schemas"][shape]["properties"])
         answer = previews(ada, {**TASTE, "collection": collection, "fields": fields[:1], "optional_fields": fields[1:]})
         assert "Nothing yet" not in answer.text, collection
+
+
+def test_the_screen_is_shown_in_the_language_that_is_asked_for(ada: Ada) -> None:
+    """By the form, or by `?language=`; one that this server does not have leaves things as they were."""
+    stranger = ada.app.test_client()
+    assert '<option value="pl" selected>Polski' in stranger.get("/developers/preview?language=pl").text
+    assert '<option value="en" selected>English' in stranger.get("/developers/preview?language=xx").text
+    assert "lutego 2027" in previews(ada, PURCHASES, language="pl").text
+    assert "February 2027" in previews(ada, PURCHASES, language="xx").text
+    filled = {"details": orjson.dumps([PURCHASES]).decode()}
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    assert "lutego 2027" in stranger.post("/developers/preview?language=pl", data=filled, headers=headers).text
 
 
 def test_what_would_be_refused_is_refused_here_with_the_reason(ada: Ada) -> None:

@@ -151,3 +151,45 @@ def test_sixteen_at_once_take_one_look(bookshop: Bookshop, clock: Clock) -> None
 def test_limits_that_are_none_are_refused(bookshop: Bookshop, member: str, wrong: Any) -> None:
     pushed = bookshop.pushes(authorization_details=details({**PURCHASES, member: wrong}))
     assert pushed.json()["error"] == "invalid_authorization_details"
+
+
+def test_a_program_is_told_what_is_left_of_its_looks(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
+    """In all and today, with the answer and with the refusal; of what is not limited, nothing."""
+    asked = details({**PURCHASES, "looks": 3, "looks_per_day": 2})
+    tokens = bookshop.tokens(authorization_details=asked)
+    seen = []
+    for _ in range(3):
+        answer = bookshop.looks("/vendor/v1/purchases", fresh(bookshop, tokens))
+        policy = '"look";q=3;qu="look", "look-today";q=2;qu="look";w=86400'
+        assert answer.headers["RateLimit-Policy"] == policy
+        seen.append((answer.status_code, answer.headers["RateLimit"]))
+        clock.passes(minutes=11)
+    assert seen == [
+        (200, '"look";r=2, "look-today";r=1;t=43200'),
+        (200, '"look";r=1, "look-today";r=0;t=42540'),
+        (429, '"look";r=1, "look-today";r=0;t=41880'),
+    ]
+    assert "RateLimit" not in bookshop.looks("/vendor/v1/grant", fresh(bookshop, tokens)).headers
+    clock.passes(hours=12)
+    codes(bookshop, fresh(bookshop, tokens))
+    clock.passes(minutes=11)
+    answer = bookshop.looks("/vendor/v1/purchases", fresh(bookshop, tokens))
+    assert (answer.json()["code"], answer.headers["RateLimit"]) == ("used_up", '"look";r=0')
+
+
+@pytest.mark.usefixtures("almanac")
+def test_what_is_not_limited_has_no_limits_in_its_answer(bookshop: Bookshop) -> None:
+    answer = bookshop.looks("/vendor/v1/purchases", bookshop.tokens()["access_token"])
+    assert not {"RateLimit", "RateLimit-Policy"} & set(answer.headers)
+
+
+@pytest.mark.usefixtures("almanac")
+def test_what_a_vendor_holds_already_costs_it_a_look(bookshop: Bookshop, clock: Clock) -> None:
+    tokens = bookshop.tokens(authorization_details=details({**PURCHASES, "looks_per_day": 2}))
+    tag = bookshop.looks("/vendor/v1/purchases", tokens["access_token"]).headers["ETag"]
+    said = []
+    for _ in range(2):
+        clock.passes(minutes=11)
+        answer = bookshop.looks("/vendor/v1/purchases", fresh(bookshop, tokens), headers={"If-None-Match": tag})
+        said.append((answer.status_code, answer.headers["RateLimit"].partition(";t")[0]))
+    assert said == [(304, '"look-today";r=0'), (429, '"look-today";r=0')]

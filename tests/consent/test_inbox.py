@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from consent import access, deposits, inbox, views
+from consent import deposits, inbox, segments, views
 from tests.people import ISSUER, PURCHASES, RECEIPTS, Ada, Bookshop, Clock, details
 from vault import store
 from vault.collections.purchases import Purchase
@@ -204,6 +204,8 @@ def test_a_days_quota_and_a_full_inbox(
     answers = [bookshop.leaves(token, LEFT, under=str(n)) for n in range(3)]
     assert [each.status_code for each in answers] == [202, 202, 429]
     assert answers[2].json()["code"] == "over_limit"
+    left = [each.headers["RateLimit"].partition(";t")[0] for each in answers]
+    assert left == ['"deposit-today";r=1', '"deposit-today";r=0', '"deposit-today";r=0']
     clock.passes(seconds=int(answers[2].headers["Retry-After"]))
     token = bookshop.refreshes(tokens["refresh_token"]).json()["access_token"]
     assert bookshop.leaves(token, LEFT, under="2").status_code == 202
@@ -278,7 +280,7 @@ def test_every_deposit_is_in_her_log_without_a_value(ada: Ada, bookshop: Booksho
     bookshop.leaves(token, {"item": "The Weathervane"}, under="2")
     with ada.house.main.reading() as session:
         view = views.read(session, ada.vault, bytes.fromhex(ada.grant()))
-    said = access.entries(ada.house, ada.owner_id, {view.grant_id: view.terms.log_key})
+    said = list(segments.entries(ada.vault, {view.grant_id: view.terms.log_key}))
     assert [each.outcome for each in said] == ["invalid", "left again", "left"]
     assert said[0].what == {"purchases": RECEIPTS["fields"]}
     page = ada.looks_at("/activity")

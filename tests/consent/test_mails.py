@@ -1,7 +1,8 @@
-"""Mails about what others can see: at each change and end, and every ninety days. They name nobody and nothing."""
+"""Mails about what others can see: at changes and ends, every ninety days, and after looks. They name nobody."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,3 +253,60 @@ def test_calls_that_prove_nothing_are_mailed_once_a_day(
     for expected in (200, 401, 401):
         assert bookshop.looks("/vendor/v1/purchases", token, proof=proof).status_code == expected
     assert mailed(house, mailbox) == ["Something unusual at your vault"]
+
+
+LOOKED = "Your vault was looked into this week"
+
+
+def test_a_week_in_which_somebody_looked_brings_one_mail_and_a_quiet_week_none(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    for shop in (bookshop, coffee):
+        lets(ada, shop, "30")
+        shop.reads()
+    mailed(house, mailbox)
+    assert days_pass(ada, mailbox, 7) == [LOOKED]
+    assert days_pass(ada, mailbox, 7) == []
+    bookshop.reads()
+    assert days_pass(ada, mailbox, 7) == [LOOKED]
+
+
+def test_the_weekly_mail_names_nobody_and_holds_the_line_that_her_log_is_checked_by(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    ada.buys("The Salt Almanac")
+    lets(ada, bookshop, "30")
+    bookshop.reads()
+    house.clock.passes(minutes=11)  # type: ignore[attr-defined]
+    ada.unlocks()
+    mailed(house, mailbox)
+    house.clock.passes(days=7)  # type: ignore[attr-defined]
+    assert mailed(house, mailbox) == [LOOKED]
+    text = mailbox.messages[-1].text
+    assert "Bookshop" not in text
+    assert "Salt" not in text
+    ada.unlocks()
+    line = re.search(r"^\d+:[0-9a-f]{64}", text, re.MULTILINE)
+    assert line, text
+    assert "still is what it was when that mail was written" in ada.looks_at(f"/activity?line={line[0]}")
+
+
+def test_the_weekly_mail_is_sent_once_and_ends_with_the_last_permission(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    grant = lets(ada, bookshop, "365")
+    bookshop.reads()
+    mailed(house, mailbox)
+    with house.main.reading() as session:
+        due = session.scalars(select(Job.due_at).where(Job.kind == "digest")).all()
+    assert len(due) == 1
+    house.clock.passes(days=7)  # type: ignore[attr-defined]
+    for _ in range(3):
+        reminders.digest(house, ada.owner_id, {"day": due[0] // 86400, "seen": 0})
+    assert mailed(house, mailbox) == [LOOKED]
+    ada.unlocks()
+    ada.presses(f"/sharing/{grant}/stop")
+    mailed(house, mailbox)
+    assert days_pass(ada, mailbox, 7) == []
+    with house.main.reading() as session:
+        assert not session.scalars(select(Job.due_at).where(Job.kind == "digest")).all()

@@ -222,7 +222,7 @@ def test_an_end_is_told_in_words_too(ada: Ada, saved: Callable[[str], Path]) -> 
     ("content", "sentence"),
     [
         (b"", "not a signed receipt"),
-        (b"{}", "not a signed receipt"),
+        (b"{}", "no export with receipts"),
         (b"\xff\xfe", "not a signed receipt"),
         (GOOD.encode(), "a key that is not among those"),
     ],

@@ -8,15 +8,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("vault", "consent", "connectors")
-FOLDERS = (*ROOMS, "tests", "docs", ".ci", ".github")
+FOLDERS = (*ROOMS, "tests", "tools", "docs", ".ci", ".github")
 TEXT = {"", ".cfg", ".css", ".csv", ".html", ".ini", ".js", ".json", ".lock", ".mako", ".md", ".po", ".pot", ".py"}
 TEXT |= {".sh", ".svg", ".toml", ".txt", ".yaml", ".yml"}
+NOT_OURS = {"__pycache__", "node_modules"}
 
 
 def files(*folders: str, suffix: str = "") -> list[Path]:
-    """Every file below these folders whose name ends so, without what Python and the tests leave behind."""
+    """Every file below these folders whose name ends so, without what Python, npm and the tests leave behind."""
     found = (path for folder in folders for path in (ROOT / folder).rglob(f"*{suffix}"))
-    return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(path for path in found if path.is_file() and not NOT_OURS & set(path.parts))
 
 
 def name(path: Path) -> str:

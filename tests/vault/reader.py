@@ -522,6 +522,7 @@ PLACES: dict[tuple[str, str], tuple[str, Any]] = {
         lambda o, g, receipt: identity("vrm/1/receipt screen", o, g, receipt),
     ),
     ("accesses", "box"): ("owner_id, grant_id, number", lambda o, g, n: identity("vrm/1/access", o, g, n)),
+    ("segments", "box"): ("owner_id, number", lambda o, n: identity("vrm/1/segment", o, n)),
     ("imports", "box"): ("owner_id, import_id", lambda o, i: identity("vrm/1/import", o, i)),
     ("import_chunks", "box"): ("owner_id, import_id, n", lambda o, i, n: identity("vrm/1/upload", o, i, n)),
     ("import_reports", "box"): ("owner_id, import_id, n", lambda o, i, n: identity("vrm/1/import-report", o, i, n)),
@@ -535,7 +536,7 @@ def boxes(main: Path, log: Path) -> list[Box]:
     for (table, column), (parts, about) in PLACES.items():
         source, name = (JOINED, f"d.{column}") if table == "disclosures" else (table, column)
         statement = f"SELECT {parts}, {name} FROM {source} WHERE {name} IS NOT NULL ORDER BY {parts}"
-        for row in rows(log if table == "accesses" else main, statement):
+        for row in rows(log if table in ("accesses", "segments") else main, statement):
             where = " ".join(part.hex() if isinstance(part, bytes) else str(part) for part in row[:-1])
             found.append(Box(table, column, where, about(*row[:-1]), row[-1]))
     return found

@@ -6,6 +6,7 @@ expand first and contract later, so that an older process can go on while a newe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect, text
 
 from vault.db import Database
+from vault.errors import Unsafe
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -24,16 +26,17 @@ ROOMS = ("vault", "consent", "connectors")
 def upgrade(main: Database, log: Database, keys: Database) -> None:
     """Run what is missing; nothing when everything is there."""
     for name, database in (("keys", keys), ("main", main), ("log", log)):
-        if _present(database) != _heads(name):
+        if present(database) != _heads(name):
             _run(name, database)
 
 
 def up_to_date(name: str, database: Database) -> bool:
     """Is a database at the newest revision of every chain?"""
-    return _present(database) == _heads(name)
+    return present(database) == _heads(name)
 
 
-def _present(database: Database) -> frozenset[str]:
+def present(database: Database) -> frozenset[str]:
+    """The newest revision of every chain that a database has come to."""
     with database.engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return frozenset()
@@ -68,11 +71,23 @@ def folders(name: str) -> list[Path]:
     return [folder for folder in found if folder.is_dir()]
 
 
-def _run(name: str, database: Database) -> None:
+def bring_to(name: str, database: Database, revisions: Iterable[str]) -> None:
+    """Bring an empty database to what an earlier release had. Raises Unsafe when this release does not know it."""
+    from alembic.util import CommandError
+
+    wanted = list(revisions)
+    try:
+        _run(name, database, wanted)
+    except CommandError:
+        raise Unsafe("This was made by a newer release. Install that one first; nothing was changed.") from None
+
+
+def _run(name: str, database: Database, revisions: Iterable[str] | None = None) -> None:
     from alembic import command
 
     made = config(name)
+    heads = [f"{folder.parent.parent.name}@head" for folder in folders(name)]
     with database.writing() as connection:
         made.attributes["connection"] = connection
-        for folder in folders(name):
-            command.upgrade(made, f"{folder.parent.parent.name}@head")
+        for revision in heads if revisions is None else revisions:
+            command.upgrade(made, revision)

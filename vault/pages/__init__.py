@@ -7,7 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, health, home, purchases, security, setup, unlock_page
+    from vault.pages import collection, health, home, language, purchases, security, setup, unlock_page
     from vault.pages import keys as _keys  # noqa: F401 - adds to the pages of security
     from vault.pages import passkeys as _passkeys  # noqa: F401 - likewise
     from vault.pages import recovery as _recovery  # noqa: F401 - likewise
@@ -20,4 +20,5 @@ def blueprints() -> list[Blueprint]:
         purchases.pages,
         security.pages,
         health.pages,
+        language.pages,
     ]

@@ -27,7 +27,8 @@ def home() -> str:
     vault = session.vault()
     catalogue = vault.catalogue
     has_any = any(catalogue.entries(where, limit=1) for where in (BOUGHT, "collection = 'vendors'", "damaged"))
-    welcome = {"notice": gettext(shown.NOTICES["welcome"])} if "welcome" in request.args else {}
+    first = shown.NOTICES["welcome"]
+    welcome = {"notice": gettext(first)} if "welcome" in request.args else {}
     if not has_any and not vault.lost:
         return render_template("empty.html", **welcome)
     return render_template(

@@ -72,6 +72,7 @@ def quiet() -> Response:
 
 
 @pages.get("/session/left")
+@session.for_sandbox
 def left() -> dict[str, int]:
     """In how many seconds this session ends by itself. To look at it is not to use it."""
     vault = session.look()
@@ -79,6 +80,7 @@ def left() -> dict[str, int]:
 
 
 @pages.post("/session/stay")
+@session.for_sandbox
 @session.unlocked
 def stay() -> Response:
     """She is still there; that this page was asked for is enough."""

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
 
-from vault import sessions
+from vault import sandbox, sessions
 from vault.crypto import random_bytes
 from vault.errors import Locked
 from vault.logs import answered
 from vault.opened import OpenVault
+from vault.rooms import Nav
 from vault.server import Server
 from vault.turn import settle
 
@@ -67,17 +68,46 @@ def peek() -> OpenVault | None:
     if "vault" not in g:
         string = request.cookies.get(cookie_name())
         try:
-            g.vault = sessions.open_session(server(), string) if string else None
+            g.vault = _fit(sessions.open_session(server(), string)) if string else None
         except Locked:
             g.vault = None
     return cast("OpenVault | None", g.vault)
+
+
+def for_sandbox(view: Callable[P, R]) -> Callable[P, R]:
+    """Mark a page as one that the made-up owner of a sandbox has too. Every other page is closed to her session."""
+    view.for_sandbox = True  # type: ignore[attr-defined]  # a function takes any attribute
+    return view
+
+
+def _fit(found: OpenVault) -> OpenVault:
+    """The vault, if this page may have it. Raises Locked."""
+    if found.owner_id == sandbox.OWNER and not (server().settings.sandbox and has_sandbox(request.endpoint)):
+        raise Locked
+    return found
+
+
+def in_sandbox() -> bool:
+    """Is the vault that is open to this page the made-up owner's?"""
+    found = g.get("vault")
+    return found is not None and found.owner_id == sandbox.OWNER
+
+
+def reachable(entries: list[Nav]) -> list[Nav]:
+    """Of a menu, what this session leads to."""
+    return [each for each in entries if has_sandbox(each.endpoint)] if in_sandbox() else entries
+
+
+def has_sandbox(endpoint: str | None) -> bool:
+    """Is the page marked so?"""
+    return getattr(current_app.view_functions.get(endpoint or ""), "for_sandbox", False)
 
 
 def look() -> OpenVault | None:
     """The open vault, without using the session: it ends when it would have ended."""
     string = request.cookies.get(cookie_name())
     try:
-        return sessions.open_session(server(), string, looking=True) if string else None
+        return _fit(sessions.open_session(server(), string, looking=True)) if string else None
     except Locked:
         return None
 

@@ -14,7 +14,7 @@ from vault import crypto, sessions, set_up
 from vault.errors import N_, Busy, Invalid, VaultError
 from vault.locks import GROUPS, LOOKALIKES
 from vault.opened import OpenVault
-from vault.pages import session
+from vault.pages import language, session
 from vault.pages.errors import wait_for
 from vault.pages.session import server
 from vault.strength import Strength, strength
@@ -82,6 +82,7 @@ def _set_up(address: str, *, token: str, first: bool) -> Response:
             passphrase=request.form["passphrase"],
             notice=request.form.get("notice", "").strip() or None,
             first=first,
+            language=language.chosen(),
         )
     except Invalid as error:
         return _form(address, token, error, found)

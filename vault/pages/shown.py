@@ -6,13 +6,14 @@ Babel formats in the page's language. Times are in the server's own zone.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_currency, format_decimal
+from babel.units import format_unit
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
@@ -48,9 +49,12 @@ NOTICES = {
     "dropped": N_("Dropped. Its content is gone."),
     "blocked": N_("Done. It can leave nothing any more, and what waited is gone."),
     "stopped": N_("Stopped. It can see nothing any more."),
+    "expired": N_("Its time has run out. It can see nothing any more."),
     "stopped-all": N_("Stopped. Nobody can see anything any more."),
     "paused-all": N_("Paused. Nobody sees anything until you let it go on."),
 }
+
+BYTES = ("digital-byte", "digital-kilobyte", "digital-megabyte", "digital-gigabyte")
 
 
 def install(app: Flask) -> None:
@@ -63,6 +67,8 @@ def install(app: Flask) -> None:
         money=money,
         moment=moment,
         ago=ago,
+        counted=counted,
+        size=size,
         value=value,
         total=total,
     )
@@ -102,7 +108,11 @@ def day(known: When | str | None) -> str:
     if len(text) == 7:
         return str(format_skeleton("yMMMM", first, locale=locale()))
     words = str(format_date(first, "long", locale=locale()))
-    return f"{words}, {text[11:16]}" if len(text) > 10 else words
+    return _at(words, time.fromisoformat(text[11:16])) if len(text) > 10 else words
+
+
+def _at(words: str, clock: time) -> str:
+    return str(gettext("%(day)s, %(time)s", day=words, time=format_time(clock, "short", locale=locale())))
 
 
 def short_day(known: When | str | None) -> str:
@@ -154,23 +164,36 @@ def total(amounts: Iterable[Any]) -> str:
 def moment(seconds: int) -> str:
     """today, 18:12, or 18 November 2026, 18:12."""
     then = datetime.fromtimestamp(seconds).astimezone()
-    clock = format_time(then, "HH:mm", locale=locale())
-    days = (then.date() - today()).days
-    near = {-1: gettext("yesterday"), 0: gettext("today"), 1: gettext("tomorrow")}
-    return f"{near.get(days) or format_date(then.date(), 'long', locale=locale())}, {clock}"
+    words = _near(then.date()) or format_date(then.date(), "long", locale=locale())
+    return _at(words, then.time())
+
+
+def _near(then: date) -> str:
+    days = {-1: gettext("yesterday"), 0: gettext("today"), 1: gettext("tomorrow")}
+    return str(days.get((then - today()).days, ""))
 
 
 def ago(known: date | str) -> str:
     """today, yesterday, in 11 days, 3 weeks ago."""
     then = known if isinstance(known, date) else date.fromisoformat(known[:10])
+    if near := _near(then):
+        return near
     days = (then - today()).days
-    if days == 0:
-        return str(gettext("today"))
-    if days == 1:
-        return str(gettext("tomorrow"))
-    size: Literal["day", "month"] = "day" if abs(days) < 60 else "month"
+    finest: Literal["day", "month"] = "day" if abs(days) < 60 else "month"
     apart = timedelta(days=days)
-    return str(format_timedelta(apart, granularity=size, threshold=9, add_direction=True, locale=locale()))
+    return str(format_timedelta(apart, granularity=finest, threshold=9, add_direction=True, locale=locale()))
+
+
+def counted(number: int | Decimal) -> str:
+    """12,480, as the page's language groups it."""
+    return str(format_decimal(number, locale=locale(), decimal_quantization=False))
+
+
+def size(count: int) -> str:
+    """1.4 MB, from bytes; 1024 of them are 1 kB."""
+    power = min(max(count.bit_length() - 1, 0) // 10, len(BYTES) - 1)
+    number = round(Decimal(count) / 1024**power, 1)
+    return str(format_unit(number, BYTES[power], "short", format="#,##0.#", locale=locale()))
 
 
 def value(plain: Any, field: Field) -> str:
@@ -189,7 +212,7 @@ def value(plain: Any, field: Field) -> str:
         case "words":
             return ", ".join(plain)
         case "number":
-            return str(format_decimal(Decimal(plain), locale=locale(), decimal_quantization=False))
+            return counted(Decimal(plain))
     return str(plain)
 
 

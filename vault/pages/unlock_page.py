@@ -71,6 +71,7 @@ def _opened(keyring: Keyring, way: str, there: str) -> Response:
 
 
 @pages.post("/lock")
+@session.for_sandbox
 def lock() -> Response:
     """End this session; from the answer on it opens nothing."""
     vault = session.peek()
@@ -102,6 +103,7 @@ def _window(back: str | None, error: VaultError | None = None, *, way: str = "pa
     shown = render_template(
         "unlock.html",
         back=there,
+        same_page=url_for("unlock.unlock_page", next=there if there != "/" else None),
         back_to=_page_name(there),
         ask_name=not unlock.only_owner(server()),
         handle=_handle(),

@@ -1,0 +1,132 @@
+"""Commands for whoever runs the server: back up, put back, and make a keystore anew when it is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from vault.cli import read_passphrase, running
+
+if TYPE_CHECKING:
+    from vault.backup import Contents
+    from vault.server import Server
+
+
+def commands() -> Iterable[click.Command]:
+    """What this adds to `vrm`."""
+    return (backup_command, restore_command, recover_command)
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--keystore", is_flag=True, help="Back up the keystore instead. Keep it where the other backups are not.")
+@click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
+def backup_command(file: Path, keystore: bool, passphrase_stdin: bool) -> None:
+    """Write everything on this server to FILE, encrypted, while it goes on being used.
+
+    The passphrase is one for backups, not that of a vault. Grants and sessions are in no backup of the keystore.
+    """
+    from vault import backup, sealed_file
+    from vault.strength import strength
+
+    kind: backup.Kind = "keystore" if keystore else "backup"
+    if file.exists():
+        raise click.ClickException(f"There is a file {file} already. Nothing was changed.")
+    passphrase = read_passphrase(passphrase_stdin, confirm=True)
+    if not (judged := strength(passphrase, [])).good:
+        raise click.ClickException(judged.sentence)
+    with running() as server, written_whole(file) as out:
+        for part in sealed_file.seal(kind, backup.parts(server, kind), passphrase):
+            out.write(part)
+    click.echo(f"Written and on the disk: {file}. `vrm restore --check {file}` reads it through.")
+
+
+@click.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
+@click.option("--check", is_flag=True, help="Only read it through and say what it holds; change nothing.")
+@click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
+def restore_command(file: Path, check: bool, passphrase_stdin: bool) -> None:
+    """Put a backup back, of the databases or of the keystore, where there is none yet.
+
+    What was ended, narrowed or changed after the backup was made stays so, as long as the keystore is the same.
+    """
+    from vault import backup, sealed_file
+    from vault.app import load_rooms
+    from vault.server import start
+    from vault.settings import from_environment
+
+    with file.open("rb") as source:
+        kind: backup.Kind = "keystore" if sealed_file.is_one("keystore", source) else "backup"
+        pieces = sealed_file.open_file(kind, source, read_passphrase(passphrase_stdin))
+        contents = backup.look_through(pieces.parts())
+        click.echo(f"A whole backup of {contents.made_at}: {sum(contents.rows.values())} rows, as they were written.")
+        if check:
+            return
+        server = start(from_environment(), load_rooms(), migrate=False)
+        try:
+            _refuse_strangers(server, kind, contents)
+            pieces.seek(0)
+            backup.restore(server, kind, pieces.parts())
+        finally:
+            server.stop()
+    click.echo("Put back. `vrm doctor` says whether everything is there; the next start brings it up to date.")
+
+
+def _refuse_strangers(server: Server, kind: str, contents: Contents) -> None:
+    """A database and a keystore that do not belong together are not put together."""
+    from vault.backup import instance_of
+
+    other = instance_of(server.main if kind == "keystore" else server.keystore.database)
+    if other not in (None, contents.instance):
+        what = "database" if kind == "keystore" else "keystore"
+        raise click.ClickException(f"This backup belongs to another {what} than the one that is here.")
+    if other is None and kind == "backup":
+        click.echo("The keystore is missing: put its backup back too, or `vrm recover` if there is none.")
+
+
+@click.command("recover")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def recover_command(yes: bool) -> None:
+    """Make a new keystore when it is lost and there is no backup of it.
+
+    Every grant and every session is over, and no passphrase opens anything. Each owner comes back with the recovery
+    code and, where there is more than one vault, the vault number of her kit; then she sets a new passphrase.
+    """
+    from vault.app import load_rooms
+    from vault.recovering import recover
+    from vault.server import start
+    from vault.settings import from_environment
+
+    if not yes:
+        click.confirm("End every grant and every session, and let in by recovery codes only?", abort=True)
+    server = start(from_environment(), load_rooms(), migrate=False)
+    try:
+        owners = recover(server)
+    finally:
+        server.stop()
+    click.echo(f"There is a new keystore for {owners} vault(s). Their owners unlock with the recovery code.")
+
+
+@contextmanager
+def written_whole(file: Path) -> Iterator[IO[bytes]]:
+    """A new file that only its owner can read, which is there once it is whole and on the disk, and not before."""
+    part = file.with_name(f"{file.name}.part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.link(part, file)  # which refuses where a file has come meanwhile
+    finally:
+        part.unlink()
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
