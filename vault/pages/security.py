@@ -28,8 +28,10 @@ def security() -> Response:
 @pages.post("/security/passphrase")
 @session.unlocked
 def passphrase() -> Response:
-    """Change the passphrase: the old one first, unless the recovery code opened this session."""
+    """Change the passphrase: the old one first, unless the recovery code has just opened this session."""
     vault = session.vault()
+    if vault.opened_by == "recovery" and (asking := guard.ask_again()) is not None:
+        return asking
     typed = request.form.get("new", "")
     found = strength(typed, [vault.name, str(vault.settings.get("handle", ""))])
     if not found.good:
