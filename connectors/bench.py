@@ -42,13 +42,17 @@ FEW, MANY = 10, 10_000
 @click.option("--threads", default=THREADS, show_default=True, help="Threads in each.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
 def command(records: int, rounds: int, wanted: int, workers: int, threads: int, as_json: bool) -> None:
-    """Measure reads, exchange, revocation, import and the list page against a bare Flask answer."""
+    """Measure reads, exchange, revocation, import and the list page against a bare Flask answer; and her own pages."""
     from connectors.bench_house import House
+    from connectors.bench_pages import pages, upkeep
 
     with tempfile.TemporaryDirectory(prefix="vrm-bench-") as directory:
         house = House(Path(directory), _free_port(), PASSPHRASE)
         click.echo(f"making a vault with {records} purchases ...", err=True)
         house.furnish(records)
+        hers: dict[str, Any] = {"upkeep": upkeep(house.vault), "image": house.vault.catalogue.size}
+        with house.locked(), _serving("vault.app:create", house.port, workers, threads, house.environment) as vault:
+            hers["pages"] = pages(house, vault.cpu)
         imported = house.import_rate()
         house.give_access()
         with (
@@ -58,13 +62,15 @@ def command(records: int, rounds: int, wanted: int, workers: int, threads: int, 
             results = _measure(bare, vault, house, rounds, wanted)
             stopping = _stopping(vault, house)
         if as_json:
-            click.echo(orjson.dumps({**results, "import": imported, "stopping everything": stopping}).decode())
+            answer = {**results, "import": imported, "stopping everything": stopping, **hers}
+            click.echo(orjson.dumps(answer).decode())
         else:
             _print(results, imported)
             click.echo(
                 f"stopping everything: {FEW} grants {stopping['few_ms']:.0f} ms, {MANY} {stopping['many_ms']:.0f} ms, "
                 f"{stopping['x_few']:.2f} times as long"
             )
+            _print_hers(**hers)
 
 
 @dataclass
@@ -201,3 +207,13 @@ def _print(results: dict[str, dict[str, float]], imported: dict[str, Any]) -> No
         f"import of {imported['rows']} lines: {imported['per_second']:.0f} rows/s, "
         f"{imported['x_csv_reader']:.3f} of csv.reader's {imported['csv_reader']:.0f}"
     )
+
+
+def _print_hers(pages: dict[str, dict[str, float]], upkeep: dict[str, dict[str, float]], image: int) -> None:
+    click.echo(f"\n{'her page':34}{'ms':>10}{'CPU ms':>10}{'kB':>8}")
+    for name, row in pages.items():
+        click.echo(f"{name:34}{row['ms']:>10.1f}{row['cpu_ms']:>10.1f}{row['kB'] or '':>8}")
+    click.echo(f"\n{'records written':34}{'ms':>10}{'upkeep':>10}{'×':>8}")
+    for name, row in upkeep.items():
+        click.echo(f"{name:34}{row['write_ms']:>10.2f}{row['upkeep_ms']:>10.2f}{row['ratio']:>8.2f}")
+    click.echo(f"the catalogue takes {image / 1e6:.1f} MB of memory")

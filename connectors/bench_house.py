@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -67,6 +68,13 @@ class House:
             self._buy(at, min(500, records - at))
         document = {"client_id": CLIENT, "client_name": "Bench", "redirect_uris": [REDIRECT]}
         clients.register(self.server, {**document, "jwks": public_jwks(self.key)})
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Without a session of its own, so that the next unlock finds the catalogue put away."""
+        sessions.end(self.server, self.vault.owner_id, [self.vault.session_id])
+        yield
+        self.session, self.vault = sessions.begin(self.server, self.vault.keyring)
 
     def _buy(self, at: int, count: int) -> None:
         with store.writing(self.vault, numbers=count) as turn:

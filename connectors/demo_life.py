@@ -55,6 +55,14 @@ BOUGHT: tuple[tuple[int, str, str, str, str, dict[str, str]], ...] = (
     (48, "Halden Optics", "Reading glasses, +1.25", "186.00", "me", {}),
 )
 COFFEE_EVERY, COFFEES = 28, 19
+KINDS = {
+    "Bookshop": "books",
+    "Kettle Lane Coffee": "coffee",
+    "Northbound Cycles": "cycling",
+    "Halden Optics": "glasses",
+    "Tansy Pharmacy": "pharmacy",
+    "Lumen & Oak": "for the house",
+}
 NOTE_ON_THE_GIFT = (
     "For her fortieth on 12 December. She stopped at the shop window by the lake and read the whole first page. "
     "Don’t mention it before then."
@@ -106,6 +114,7 @@ def _purchases(vendors: dict[str, int], today: date) -> list[Record]:
                 bought_on=_when(today, ago),
                 vendor=vendors[vendor],
                 price=Money(price, "EUR"),
+                category=KINDS[vendor],
                 for_whom=whom,
                 return_by=_when(today, ago - 30) if ago < 30 else None,
                 warranty_until=_when(today, ago - 730) if float(price) > 100 else None,
@@ -119,6 +128,7 @@ def _purchases(vendors: dict[str, int], today: date) -> list[Record]:
             bought_on=_when(today, 8 + cup * COFFEE_EVERY),
             vendor=vendors["Kettle Lane Coffee"],
             price=Money("24.00" if cup < 9 else "22.50", "EUR"),
+            category=KINDS["Kettle Lane Coffee"],
         )
         for cup in range(COFFEES)
     )

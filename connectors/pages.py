@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
 from contextlib import ExitStack
-from typing import IO, Any, cast
+from typing import Any
 
-from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
 from markupsafe import Markup
-from werkzeug.formparser import FormDataParser
 
 from connectors import gifts, resuming
 from connectors.course import Standing, report, standing, standings
@@ -20,10 +18,10 @@ from connectors.sources import sources
 from connectors.uploads import Arriving
 from vault.errors import NotFound
 from vault.pages import session
+from vault.pages.arriving import AROUND, arrived
 
 pages = Blueprint("imports", __name__, template_folder="templates")
 
-AROUND = 1 << 20  # bytes of a form besides the files in it, and those that are in memory at once
 FILES_MOST = 20
 LINES_SHOWN = 200
 WORD = re.compile(r".[^._\- A-Z]{0,20}[._\- ]*", re.DOTALL)  # what of a file's name stays on one line
@@ -63,7 +61,7 @@ def upload() -> Response:
     vault = session.vault()
     request.max_content_length = vault.server.settings.upload_limit + AROUND
     with ExitStack() as arriving:
-        whole = _arrived(lambda name: arriving.enter_context(Arriving(vault, name)))
+        whole = arrived(lambda name: arriving.enter_context(Arriving(vault, name)), most=FILES_MOST)
         begun = [each.finish() for each in whole if each.course.size]
     if not begun:
         return make_response(_list(gettext("Choose a file first. An empty one holds nothing to read.")), 422)
@@ -71,29 +69,6 @@ def upload() -> Response:
         resuming.begin(vault, import_id)
     there = url_for("imports.detail", number=begun[0].hex()) if len(begun) == 1 else url_for("imports.imports")
     return make_response(redirect(there, 303))
-
-
-def _arrived(seal: Callable[[str], Arriving]) -> list[Arriving]:
-    """The files of this form that came to their end, written nowhere but into their boxes."""
-    names: list[str] = []
-
-    def sink(  # named as the parser calls it
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:
-        names.append(filename or "")
-        if len(names) > FILES_MOST:
-            abort(413)
-        return cast("IO[bytes]", seal(names[-1]))
-
-    parser = FormDataParser(sink, max_form_memory_size=AROUND, max_form_parts=FILES_MOST * 2, silent=False)
-    try:
-        _, _, files = parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
-    except ValueError:
-        abort(400)
-    return [cast("Arriving", each.stream) for each in files.getlist("file")]
 
 
 @pages.get("/imports/<string(length=32):number>")

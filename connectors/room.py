@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+import orjson
 
 from connectors import course, models, resuming, uploads
 from vault.errors import N_
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     import click
     from flask import Blueprint
 
+    from vault.opened import OpenVault
+    from vault.rooms import File
     from vault.server import Server
 
 
@@ -28,6 +33,14 @@ def _commands() -> Iterable[click.Command]:
     return (cli.import_files, demo.command, bench.command)
 
 
+def _files(vault: OpenVault) -> Iterable[File]:
+    """What came of every file that was brought in."""
+    told = [
+        {"import": each.import_id.hex(), "state": each.state, **asdict(each.course)} for each in course.standings(vault)
+    ]
+    return (("imports/imports.json", (orjson.dumps(told, option=orjson.OPT_INDENT_2),)),)
+
+
 TABLES = (models.Import, models.ImportChunk, models.ImportReport)
 
 ROOM = Room(
@@ -37,6 +50,7 @@ ROOM = Room(
     on_unlock=resuming.resume,
     on_erase=uploads.erase,
     commands=_commands,
+    files=_files,
     boxes=(
         Boxes(models.Import.box, "files", course.about_import, ("owner_id", "import_id")),
         Boxes(models.ImportChunk.box, "files", uploads.about_chunk, ("owner_id", "import_id", "n"), at_once=4),

@@ -110,7 +110,7 @@ def match_vendor(vault: OpenVault, client: Client) -> Stored | None:
 
 def vendors(vault: OpenVault) -> list[Stored]:
     """Her vendors by name."""
-    found = vault.catalogue.entries("collection = 'vendors' AND NOT damaged", order="title")
+    found = vault.catalogue.entries("collection = 'vendors' AND NOT damaged", order="title, number")
     numbers = [entry.number for entry in found]
     with vault.server.main.reading() as session:
         return store.read_many(session, vault, numbers)

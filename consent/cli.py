@@ -135,7 +135,7 @@ def remove_client(client_id: str) -> None:
 )
 @click.option("--head", metavar="N:HEX", help="For an export: the line of a mail, which its access log has to fit.")
 def verify(file: Path, keys: Path | None, head: str | None) -> None:
-    """Check that a receipt, or an export's receipts and access log, are what they were, and print what they say.
+    """Check that a receipt, a certificate, or an export's receipts and access log, are what they were, and print it.
 
     Exit code 1 when they are not.
     """
@@ -152,15 +152,17 @@ def verify(file: Path, keys: Path | None, head: str | None) -> None:
 
 
 def _receipt(text: bytes, keys: Mapping[str, Any]) -> list[str]:
-    from consent import verifying
-    from consent.receipts import in_words
+    from consent import receipts, verifying
+    from vault import certificate
 
     try:
-        said = verifying.verify(text.decode("ascii").strip(), keys)
+        signed = text.decode("ascii").strip()
     except UnicodeDecodeError:
         raise verifying.NotSigned("This is not a signed receipt.") from None
+    kind = certificate if verifying.typ_of(signed) == certificate.TYPE else receipts
+    said = verifying.verify(signed, keys, kind.TYPE)
     try:
-        return ["Verified: it was signed with this key, and nothing in it was changed since.", *in_words(said)]
+        return ["Verified: it was signed with this key, and nothing in it was changed since.", *kind.in_words(said)]
     except (KeyError, TypeError, IndexError, ValueError, AttributeError):
         raise click.ClickException("It is signed, but it is no receipt that this program can read.") from None
 

@@ -11,6 +11,7 @@ from consent import (
     deposits,
     following,
     grant_boxes,
+    leaving,
     notices,
     receipt_rows,
     reminders,
@@ -82,6 +83,8 @@ ROOM = Room(
     panel=_panel,
     on_change=following.on_change,
     on_unlock=_on_unlock,
+    on_leave=leaving.stop,
+    on_erase=leaving.end,
     jobs={
         "expire": sweeping.expire,
         "replace": sweeping.replace,
@@ -95,6 +98,7 @@ ROOM = Room(
     sweep=sweeping.sweep,
     commands=_commands,
     export=_export,
+    files=leaving.files,
     boxes=(
         Boxes(Grant.copy_box, "root", grant_boxes.about_copy, ("owner_id", "grant_id")),
         Boxes(Grant.memory_box, "root", grant_boxes.about_memory, ("owner_id", "grant_id", "version")),

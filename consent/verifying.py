@@ -31,9 +31,12 @@ def payload_of(text: str) -> dict[str, Any]:
     return _parts(text)[1]
 
 
-def verify(text: str, keys: Mapping[str, Any]) -> dict[str, Any]:
-    """What a receipt says, once it is certain that a key of this JWK Set has signed it. Raises NotSigned."""
-    header, receipt, signature = _parts(text)
+def verify(text: str, keys: Mapping[str, Any], typ: str = TYPE) -> dict[str, Any]:
+    """What a receipt says, once it is certain that a key of this JWK Set has signed it. Raises NotSigned.
+
+    Another `typ` is another sort of statement under the same key; one never passes for the other.
+    """
+    header, receipt, signature = _parts(text, typ)
     known = [key for key in _usable(keys) if key.get("kid") == header.get("kid")]
     if not known:
         raise NotSigned("It was signed with a key that is not among those it is checked by.")
@@ -49,12 +52,20 @@ def _usable(keys: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [key for key in listed if isinstance(key, dict) and (key.get("kty"), key.get("crv")) == ("OKP", "Ed25519")]
 
 
-def _parts(text: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+def typ_of(text: str) -> str:
+    """The sort of statement that a text claims to be, before anything is checked; empty if it is none."""
+    try:
+        return str(_object(_read(text.partition(".")[0])).get("typ", ""))
+    except NotSigned:
+        return ""
+
+
+def _parts(text: str, typ: str = TYPE) -> tuple[dict[str, Any], dict[str, Any], bytes]:
     pieces = text.split(".")
     if len(pieces) != 3 or len(text) > LONGEST:
         raise NotSigned("This is not a signed receipt.")
     header, receipt = (_object(_read(piece)) for piece in pieces[:2])
-    if set(header) != {"alg", "typ", "kid"} or (header["alg"], header["typ"]) != (ALGORITHM, TYPE):
+    if set(header) != {"alg", "typ", "kid"} or (header["alg"], header["typ"]) != (ALGORITHM, typ):
         raise NotSigned("This is not a signed receipt.")
     return header, receipt, _read(pieces[2])
 

@@ -28,7 +28,7 @@ from joserfc.jws import JWSRegistry
 from connectors.demo_shop.serving import LoopbackServer
 from connectors.vendor_client import Client, Connection, Pending, Vault, discover, new_key, new_state, public_jwks
 from connectors.vendor_client.proofs import public_jwk, s256
-from vault import jobs, sessions, store, unlock
+from vault import attached, attachments, jobs, sessions, store, unlock
 from vault.app import create_app, load_rooms
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
@@ -172,6 +172,14 @@ class Ada:
         """Change a record."""
         with store.writing(self.vault) as turn:
             store.change(turn, self.vault, stored.number, edits)
+
+    def attaches(self, stored: Stored, content: bytes, name: str = "receipt.txt") -> str:
+        """A file to a record; where it is found."""
+        incoming = attached.Incoming(name)
+        incoming.write(content)
+        file = attached.sealed(self.vault, stored.number, incoming, "2026-11-22")
+        with store.writing(self.vault) as turn:
+            return f"/files/{attachments.keep(turn, self.vault, file).attachment_id.hex()}"
 
     def marks_as_gift(self, stored: Stored) -> None:
         """It was for somebody else."""

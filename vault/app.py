@@ -33,9 +33,9 @@ def build(settings: Settings, *, migrate: bool = True) -> Server:
 
 def create_app(server: Server) -> Flask:
     """The pages and the vendors' API of one server."""
-    from vault.pages import errors, guard, language, session, shown
+    from vault.pages import assets, errors, guard, language, session, shown
 
-    app = Flask("vault.pages", static_folder="static", static_url_path="/static")
+    app = Flask("vault.pages", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=1 << 20, MAX_FORM_MEMORY_SIZE=1 << 20, MAX_FORM_PARTS=500)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.extensions["vrm"] = server
@@ -44,6 +44,7 @@ def create_app(server: Server) -> Flask:
     for room in server.rooms:
         for blueprint in room.pages(server):
             app.register_blueprint(blueprint)
+    assets.install(app)
     session.install(app)
     shown.install(app)
     errors.install(app)

@@ -20,7 +20,7 @@ from sqlalchemy import LargeBinary, MetaData, Select, Table, inspect, select
 from vault import migrations
 from vault.db import AT_ONCE, Database, insert_many
 from vault.errors import N_, VaultError
-from vault.models import Instance, Keys, KeystoreInstance, Log, LogInstance, Main, Pepper
+from vault.models import AttachmentRow, Instance, Keys, KeystoreInstance, Log, LogInstance, Main, Pepper
 from vault.settings import MEBIBYTE
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Kind = Literal["backup", "keystore"]
 FORMAT = "vrm/1/backup"
 TOGETHER = 4 * MEBIBYTE  # of rows in one transaction
-READ_AHEAD = 16  # rows: one may hold a mebibyte
+READ_AHEAD = 16  # rows: one may hold a mebibyte; of attached files one at a time, which hold up to ten
 INSTANCES = {Instance.__tablename__, LogInstance.__tablename__, KeystoreInstance.__tablename__}
 
 
@@ -83,7 +83,7 @@ def parts(server: Server, kind: Kind) -> Iterator[bytes]:
             yield _line(
                 {"database": name, "table": table.name, "columns": list(table.columns.keys()), "binary": _binary(table)}
             )
-            for row in snapshots[name].execute(_chosen(table), execution_options={"yield_per": READ_AHEAD}):
+            for row in snapshots[name].execute(_chosen(table), execution_options={"yield_per": _ahead(table)}):
                 counted += 1
                 yield _line([_written(value) for value in row])
     yield _line({"end": counted})
@@ -138,6 +138,10 @@ def _tables(kind: Kind) -> Iterator[tuple[str, Table]]:
     yield from sorted(all_of_them, key=lambda each: each[1].name in INSTANCES)
 
 
+def _ahead(table: Table) -> int:
+    return 1 if table.name == AttachmentRow.__tablename__ else READ_AHEAD
+
+
 def _chosen(table: Table) -> Select[Any]:
     """Peppers of grants and sessions are in no backup: an older one would bring back what she has ended since."""
     every = select(table).order_by(*table.primary_key.columns)
@@ -158,11 +162,14 @@ def _written(value: Any) -> Any:
 
 def _lines(stream: Iterable[bytes]) -> Iterator[Any]:
     """What each line says. Raises NotABackup."""
-    rest = b""
+    begun: list[bytes] = []  # put together once for each line: one may hold a whole file
     for some in stream:
-        *whole, rest = (rest + some).split(b"\n")
-        yield from map(_said, whole)
-    if rest:
+        first, *more = some.split(b"\n")
+        begun.append(first)
+        for following in more:
+            yield _said(b"".join(begun))
+            begun = [following]
+    if any(begun):
         raise NotABackup
 
 

@@ -122,21 +122,6 @@ def init_command(name: str, handle: str, notice: str, language: str, passphrase_
     click.echo("Write both down and keep them safe: the code is shown this once, and opens your vault by itself.")
 
 
-@main.command("export")
-@click.option("--output", type=click.File("wb"), default="-", help="Where to write.  [default: standard output]")
-@click.option("--handle", default="", help="The vault's short name, if there is more than one.")
-@click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
-def export_command(output: Any, handle: str, passphrase_stdin: bool) -> None:
-    """Write everything in the vault as plain JSON. The file is not encrypted: keep it where nobody else reads."""
-    from vault import sessions
-    from vault.export import export
-
-    with running() as server:
-        keyring = open_by_passphrase(server, handle, from_stdin=passphrase_stdin)
-        for part in export(sessions.for_command(server, keyring)):
-            output.write(part)
-
-
 @main.command("doctor")
 def doctor_command() -> None:
     """Look for what would break a promise, and say so. Exit code 1 when something must be mended."""
@@ -166,11 +151,16 @@ def running() -> Iterator[Server]:
         server.stop()
 
 
-def read_passphrase(from_stdin: bool, *, confirm: bool = False) -> str:
+def read_passphrase(from_stdin: bool, *, confirm: bool = False, words: str = "Passphrase") -> str:
     """A passphrase from standard input (one line) or from the terminal, without showing it."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm))
+    return str(click.prompt(words, hide_input=True, confirmation_prompt=confirm, err=True))
+
+
+def line_of_progress(count: int) -> None:
+    """How many records have gone by, on one line that is written over."""
+    click.echo(f"\r{count} records", nl=False, err=True)
 
 
 def open_by_passphrase(server: Server, handle: str, *, from_stdin: bool) -> Keyring:

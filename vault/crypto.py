@@ -254,12 +254,16 @@ def stretch(passphrase: str, salt: bytes, cost: Cost) -> bytes:
 
 
 def pad(plaintext: bytes) -> bytes:
-    """Pad JSON with spaces, which every parser ignores, to a Padmé bucket of at least 64 bytes.
+    """Pad JSON with spaces, which every parser ignores, to its bucket."""
+    return plaintext.ljust(bucket(len(plaintext)), b" ")
+
+
+def bucket(length: int) -> int:
+    """The Padmé bucket, at least 64 bytes, that so many bytes are padded to.
 
     Padmé (Nikitin et al., PETS 2019) keeps the growth under 12 % and tells only the order of magnitude.
     """
-    length = max(len(plaintext), SMALLEST_BUCKET)
+    length = max(length, SMALLEST_BUCKET)
     exponent = length.bit_length() - 1
     low_bits = exponent - exponent.bit_length()
-    bucket = -(-length >> low_bits) << low_bits
-    return plaintext.ljust(bucket, b" ")
+    return -(-length >> low_bits) << low_bits

@@ -6,8 +6,9 @@ by its id, and correctness never depends on a job: the job only repeats what a c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -49,6 +50,16 @@ def finish(session: Session, owner: bytes, job: bytes) -> bool:
     """The work is done; nothing is left to repeat. False when somebody has finished it already."""
     gone = session.execute(delete(Job).where(Job.owner_id == owner, Job.job_id == job))
     return bool(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result has a row count
+
+
+def hand_over(session: Session, server: Server, owner: bytes, to: bytes, kinds: Sequence[str]) -> None:
+    """Some kinds of an owner's jobs become somebody else's, due when they were; what is damaged is left behind."""
+    mine = (Job.owner_id == owner, Job.kind.in_(kinds))
+    for row in session.execute(select(Job.job_id, Job.kind, Job.due_at, Job.box).where(*mine)).all():
+        with suppress(crypto.Damaged):
+            payload = orjson.loads(crypto.open_box(server.keys.seal, _about(owner, row.job_id, row.kind), row.box))
+            enqueue(session, server, to, row.kind, payload, due_at=row.due_at)
+    session.execute(delete(Job).where(*mine))
 
 
 def run_due(server: Server, *, limit: int = 50) -> int:

@@ -172,6 +172,42 @@ class Keystore:
                 update(Floor).where(Floor.owner_id == owner, Floor.revision < revision).values(revision=revision)
             )
 
+    def leave(self, owner: bytes, day: int) -> None:
+        """Her vault is to be deleted from that day (since 1970) on. Asking again does not put it off."""
+        with self.database.writing() as connection:
+            connection.execute(
+                update(Floor).where(Floor.owner_id == owner, Floor.leaves_day.is_(None)).values(leaves_day=day)
+            )
+
+    def stay(self, owner: bytes, *, today: int) -> bool:
+        """She takes it back; False once the day has come."""
+        mine = (Floor.owner_id == owner, Floor.leaves_day > today)
+        with self.database.writing() as connection:
+            return connection.execute(update(Floor).where(*mine).values(leaves_day=None)).rowcount == 1
+
+    def begin_leaving(self, owner: bytes, *, today: int) -> bool:
+        """The day has come: from here it cannot be taken back. False before it, and for who stays."""
+        mine = (Floor.owner_id == owner, Floor.leaves_day <= today)
+        with self.database.writing() as connection:
+            return connection.execute(update(Floor).where(*mine).values(leaves_day=0)).rowcount == 1
+
+    def leaves_on(self, owner: bytes) -> int | None:
+        """The day from which her vault is deleted, 0 once that has begun; None while she stays."""
+        with self.database.engine.connect() as connection:
+            return connection.execute(select(Floor.leaves_day).where(Floor.owner_id == owner)).scalar()
+
+    def leavers(self) -> list[tuple[bytes, int]]:
+        """Everybody who leaves or has left, with her day."""
+        leaving = select(Floor.owner_id, Floor.leaves_day).where(Floor.leaves_day.is_not(None)).order_by(Floor.owner_id)
+        with self.database.engine.connect() as connection:
+            return [(owner, day) for owner, day in connection.execute(leaving) if day is not None]
+
+    def take_all(self, owner: bytes) -> None:
+        """Take every pepper of an owner away. Her floor stays, so that an old copy of her is known for one."""
+        with self.database.writing() as connection:
+            connection.execute(delete(Pepper).where(Pepper.owner_id == owner))
+        self.database.checkpoint()
+
     def log_head(self, owner: bytes) -> tuple[int, bytes]:
         """How far her access log has come: the number of its last segment and the digest that stands for it."""
         chosen = select(Floor.log_number, Floor.log_head).where(Floor.owner_id == owner)

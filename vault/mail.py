@@ -61,11 +61,16 @@ def deliver(server: Server, owner: bytes, payload: Mapping[str, Any]) -> bool:
     with server.main.reading() as session:
         found = session.get(Owner, owner)
         address = open_notice(server, owner, found.notice_box) if found else None
-    if address is None or not server.settings.smtp_url:
+    return address is None or send(server, address, payload["subject"], payload["text"])
+
+
+def send(server: Server, address: str, subject: str, text: str) -> bool:
+    """Try once. False means that it may work later."""
+    if not server.settings.smtp_url:
         return True
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = server.settings.mail_from, address, payload["subject"]
-    message.set_content(payload["text"])
+    message["From"], message["To"], message["Subject"] = server.settings.mail_from, address, subject
+    message.set_content(text)
     try:
         _send(server.settings.smtp_url, message)
     except (OSError, smtplib.SMTPException) as error:

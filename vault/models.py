@@ -129,6 +129,23 @@ class Version(Main):
     )
 
 
+class AttachmentRow(Main):
+    """A file of a record: `box` holds what is known of it, `content` the file. `removed`: taken away, for some days."""
+
+    __tablename__ = "attachments"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    attachment_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    number: Mapped[int]
+    revision: Mapped[int]
+    removed: Mapped[bool]
+    box: Mapped[bytes]
+    content: Mapped[bytes]
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "number"], ["records.owner_id", "records.number"], name="attachments_record"),
+        Index("attachments_number", "owner_id", "number"),
+    )
+
+
 class Job(Main):
     """Something to be done later, written in the same transaction as what announces it. Times: seconds since 1970."""
 
@@ -142,6 +159,14 @@ class Job(Main):
     attempts: Mapped[int] = mapped_column(default=0)
     box: Mapped[bytes]
     __table_args__ = (Index("jobs_due", "due_at"),)
+
+
+class Certificate(Main):
+    """That a vault was deleted here: all that is left of it, signed, so that whoever has its number can show it."""
+
+    __tablename__ = "certificates"
+    owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    box: Mapped[bytes]
 
 
 class Pepper(Keys):
@@ -164,7 +189,8 @@ class Pepper(Keys):
 class Floor(Keys):
     """The lowest revision of an owner's content that is not an old copy, and how far her access log has come.
 
-    And the epoch of her grants: raising it ends every grant that there is, however many, in one step.
+    And the epoch of her grants: raising it ends every grant that there is, however many, in one step. `leaves_day` is
+    the day (since 1970) from which her vault is deleted; 0 once that has begun; None while she stays.
     """
 
     __tablename__ = "floors"
@@ -173,6 +199,7 @@ class Floor(Keys):
     epoch: Mapped[int] = mapped_column(server_default="0")
     log_number: Mapped[int] = mapped_column(server_default="0")
     log_head: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    leaves_day: Mapped[int | None]
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, Self
 
 from vault import crypto
-from vault.errors import N_, VaultError
+from vault.errors import N_, DiskFull, VaultError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,12 +102,12 @@ class Pieces:
 
 
 class Spool:
-    """A file that is being taken in: sealed under a key that only this process has, in a file that has no name.
+    """A file on its way in or out: sealed under a key that only this process has, in a file that has no name.
 
     Looks enough like a file for a form parser to write into. Whatever happens, nothing readable stays on the disk.
     """
 
-    def __init__(self, folder: Path, most: int) -> None:
+    def __init__(self, folder: Path, most: int = 1 << 62) -> None:
         self._key, self._id, self._most = crypto.random_bytes(), crypto.random_bytes(16), most
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed where this is
         self._ahead, self._n = bytearray(), 0
@@ -117,10 +117,14 @@ class Spool:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it, and of its bytes on the disk."""
         self._file.close()
 
     def write(self, data: bytes) -> int:
-        """Take some bytes. Raises TooLarge."""
+        """Take some bytes. Raises TooLarge, DiskFull."""
         self.size += len(data)
         if self.size > self._most:
             raise TooLarge
@@ -135,12 +139,16 @@ class Spool:
         return 0
 
     def finish(self) -> Pieces:
-        """The last byte has come: from here it can be read."""
+        """The last byte has come: from here it can be read. Raises DiskFull."""
         self._keep(bytes(self._ahead), last=True)
         return Pieces(self._file, self._key, self._id, begin=0, size=self._file.tell())
 
     def _keep(self, piece: bytes, *, last: bool) -> None:
-        self._file.write(crypto.seal(self._key, _about(self._id, self._n, last=last), piece))
+        try:
+            self._file.write(crypto.seal(self._key, _about(self._id, self._n, last=last), piece))
+            self._file.flush()
+        except OSError:
+            raise DiskFull from None
         self._n += 1
 
 

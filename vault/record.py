@@ -23,7 +23,7 @@ from marshmallow import RAISE, Schema, ValidationError
 from vault.errors import Invalid
 from vault.kinds import Field as Field
 from vault.kinds import schema_field
-from vault.values import Money, When
+from vault.values import Bought, Money, When
 
 T = TypeVar("T")
 
@@ -81,6 +81,8 @@ KINDS: dict[Any, str] = {
     Money: "money",
     tuple[str, ...]: "words",
 }
+
+SEARCHED = {"text", "prose", "words", "money"}
 
 CLASSES: dict[tuple[str, str], type[Record]] = {}
 
@@ -206,6 +208,15 @@ class Record:
         """The number of the vendor record it belongs to, or 0."""
         return 0
 
+    def bought(self) -> Bought | None:
+        """What purchases are narrowed by, added up by, and become due by; None for what is no expense."""
+        return None
+
+    def words(self) -> dict[str, str]:
+        """What it can be found by, by field: whatever is written in it, and amounts."""
+        found = ((each.name, getattr(self, each.name)) for each in self.fields if each.kind in SEARCHED)
+        return {name: _written(value) for name, value in found if value}
+
 
 def plain(value: Any) -> Any:
     """JSON for a field's value."""
@@ -218,6 +229,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value) or None
     return value
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Money):
+        return value.amount
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _field(each: dataclasses.Field[Any], hint: Any) -> Field:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vault import rekeying
+from vault import attachments, departure, files_along, rekeying
+from vault.attached import about_content, about_known
 from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
 from vault.mail import deliver
-from vault.models import Owner, RecordRow, Version
+from vault.models import AttachmentRow, Owner, RecordRow, Version
 from vault.opened import about_settings
 from vault.recovering import mend
 from vault.rooms import Boxes, Nav, Room
@@ -31,15 +32,21 @@ def _pages(server: Server) -> Iterable[Blueprint]:
 
 
 def _commands() -> Iterable[click.Command]:
+    from vault import leaving_cli
     from vault.backup_cli import commands
 
-    return commands()
+    return (*commands(), *leaving_cli.commands())
 
 
 def _on_unlock(vault: OpenVault) -> None:
     furnish(vault)
     mend(vault)
     rekeying.resume(vault)
+
+
+def _sweep(server: Server) -> None:
+    sweep_locks(server)
+    departure.sweep(server)
 
 
 ROOM = Room(
@@ -49,18 +56,30 @@ ROOM = Room(
         Nav("home.home", N_("Home"), "home", 10, short=True),
         Nav("collection.purchases", N_("Purchases"), "bag", 20, short=True),
         Nav("collection.vendors", N_("Vendors"), "shop", 30, short=True),
+        Nav("insights.insights", N_("Insights"), "chart", 50),
         Nav("collection.profile", N_("Profile"), "person", 60),
         Nav("collection.preferences", N_("Preferences"), "sliders", 70),
         Nav("collection.notes", N_("Notes"), "note", 80),
         Nav("security.security", N_("Security"), "key", 95),
+        Nav("leaving.export", N_("Export"), "download", 97),
     ),
+    on_change=attachments.follow,
     on_unlock=_on_unlock,
-    jobs={"mail": deliver, "unmake_lock": unmake_lock},
-    sweep=sweep_locks,
+    jobs={
+        "mail": deliver,
+        "unmake_lock": unmake_lock,
+        "farewell": departure.farewell,
+        attachments.JOB: attachments.erase,
+    },
+    sweep=_sweep,
     commands=_commands,
+    files=files_along.files,
+    bring=files_along.bring,
     boxes=(
         Boxes(RecordRow.box, "records", about_record, ("owner_id", "number", "revision")),
         Boxes(Version.box, "records", about_record, ("owner_id", "number", "revision")),
         Boxes(Owner.settings_box, "files", about_settings, ("owner_id",)),
+        Boxes(AttachmentRow.box, "files", about_known, ("owner_id", "attachment_id", "number", "revision", "removed")),
+        Boxes(AttachmentRow.content, "files", about_content, ("owner_id", "attachment_id", "number"), at_once=2),
     ),
 )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from vault.server import Server
     from vault.turn import Change, Turn
 
+# A file of an archive: its path there, and its bytes in pieces.
+File = tuple[str, Iterable[bytes]]
 # Called with the server, the owner's id and the payload; False means try again later.
 Job = Callable[["Server", bytes, Mapping[str, Any]], "bool | None"]
 
@@ -63,9 +65,12 @@ class Room:
 
     `pages` makes its blueprints; `before` stands before all pages and answers programs; `panel(place, vault, subject)`
     a fragment for somebody else's page, where `vault` is None while it is locked; `on_change` runs inside her turn,
-    before it is committed; `on_unlock` after an unlock; `on_erase` before an owner is erased; `jobs` by kind; `calls`
-    are jobs that wait for somebody else's server, and so are done apart; `sweep` is the worker's look for unfinished
-    things; `checks` are doctor's sentences; `boxes` are the columns that lie under her keys.
+    before it is committed; `on_unlock` after an unlock; `on_leave` when she has asked to delete her vault, and
+    again until that is done; `on_erase` before her rows are deleted, when her keys are gone already; `jobs` by kind;
+    `calls` are jobs that wait for somebody else's server, and so are done apart; `sweep` is the worker's look for
+    unfinished things; `checks` are doctor's sentences. `export` is a room's part of vault.json; `files` are those it
+    adds to an archive, and `bring(vault, path, pieces)` takes one of them back, True if it is the room's own. `boxes`
+    are the columns that lie under her keys.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Room:
     panel: Callable[[str, OpenVault | None, Any], Markup | None] | None = None
     on_change: Callable[[Turn, OpenVault, Sequence[Change]], None] | None = None
     on_unlock: Callable[[OpenVault], None] | None = None
+    on_leave: Callable[[Server, bytes], None] | None = None
     on_erase: Callable[[Server, bytes], None] | None = None
     jobs: Mapping[str, Job] | None = None
     calls: Mapping[str, Job] | None = None
@@ -82,4 +88,6 @@ class Room:
     commands: Callable[[], Iterable[click.Command]] = _nothing
     checks: Callable[[Server], Iterable[str]] = _nothing
     export: Callable[[OpenVault], Mapping[str, Any]] | None = None
+    files: Callable[[OpenVault], Iterable[File]] = _nothing
+    bring: Callable[[OpenVault, str, Iterable[bytes]], bool] | None = None
     boxes: Sequence[Boxes] = ()

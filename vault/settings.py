@@ -32,6 +32,7 @@ class Settings:
     sandbox: bool = False
     proxies: int = 0
     upload_limit: int = 512 * MEBIBYTE
+    files_limit: int = 1024 * MEBIBYTE
     catalogue_budget: int = 256 * MEBIBYTE
 
     @property
@@ -82,6 +83,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
         "VRM_SANDBOX": "on" if settings.sandbox else "",
         "VRM_PROXIES": str(settings.proxies),
         "VRM_UPLOAD_LIMIT": str(settings.upload_limit),
+        "VRM_FILES_LIMIT": str(settings.files_limit),
         "VRM_CATALOGUE_BUDGET": str(settings.catalogue_budget),
     }
     return {name: value for name, value in values.items() if value}
@@ -111,6 +113,7 @@ def from_environment() -> Settings:
             sandbox=env.bool("VRM_SANDBOX", False),
             proxies=env.int("VRM_PROXIES", 0),
             upload_limit=env.int("VRM_UPLOAD_LIMIT", 512 * MEBIBYTE),
+            files_limit=env.int("VRM_FILES_LIMIT", 1024 * MEBIBYTE),
             catalogue_budget=env.int("VRM_CATALOGUE_BUDGET", 256 * MEBIBYTE),
         )
     except EnvError as error:

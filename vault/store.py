@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from vault import crypto
 from vault.db import hole_of, insert_many
 from vault.errors import NotFound
 from vault.models import RecordRow, Version
@@ -19,13 +20,14 @@ from vault.stored import Stored, about_record, from_bytes, to_bytes
 from vault.turn import Change, Turn, her_turn
 
 COLUMNS = ("owner_id", "number", "revision", "mark", "import_id", "box")
-Row = tuple[bytes, int, int, bytes | None, bytes | None, bytes]
+Row = tuple[bytes, int, int, bytes | None, bytes | None, bytes | None]
 
 
 @contextmanager
-def writing(vault: OpenVault, *, numbers: int = 0) -> Iterator[Turn]:
+def writing(vault: OpenVault, *, numbers: int = 0, revisions: int = 1) -> Iterator[Turn]:
     """Her turn for changing records. Every room hears of the changes before they are committed, in the transaction."""
-    with her_turn(vault.server, vault.owner_id, numbers=numbers, keyring=vault.keyring) as turn:
+    turns = her_turn(vault.server, vault.owner_id, numbers=numbers, revisions=revisions, keyring=vault.keyring)
+    with turns as turn:
         yield turn
         for room in vault.server.rooms:
             if room.on_change is not None and turn.changes:
@@ -93,6 +95,13 @@ def put(turn: Turn, vault: OpenVault, before: Stored, after: Stored) -> Stored:
     return after
 
 
+def undo(turn: Turn, vault: OpenVault, number: int, revision: int) -> Stored:
+    """Make a record again what it was before the change of that revision, unless it has changed since."""
+    before = read(turn.session, vault, number)
+    earlier = history(turn.session, vault, number)
+    return put(turn, vault, before, earlier[0]) if earlier and before.revision == revision else before
+
+
 def remove(turn: Turn, vault: OpenVault, number: int) -> None:
     """Remove a record. Its mark stays, so an import does not bring it back; its history keeps the last version."""
     before = read(turn.session, vault, number)
@@ -122,6 +131,17 @@ def read_many(session: Session, vault: OpenVault, numbers: Sequence[int]) -> lis
         )
         found.update((row[0], unseal(vault, *row)) for row in rows)
     return [found[number] for number in numbers if number in found]
+
+
+def readable(session: Session, vault: OpenVault, numbers: Sequence[int]) -> list[Stored]:
+    """The same without those that do not open: for what must come to its end whatever it meets."""
+    try:
+        return read_many(session, vault, numbers)
+    except crypto.Damaged:
+        if len(numbers) == 1:
+            return []
+        middle = len(numbers) // 2
+        return [*readable(session, vault, numbers[:middle]), *readable(session, vault, numbers[middle:])]
 
 
 def by_marks(session: Session, vault: OpenVault, marks: Sequence[bytes]) -> dict[bytes, tuple[int, int, bytes | None]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vault.stored import Stored
 
 _BEGIN = text(
-    "UPDATE owners SET revision = revision + 1, last_record = last_record + :numbers "
+    "UPDATE owners SET revision = revision + :revisions, last_record = last_record + :numbers "
     "WHERE owner_id = :owner AND revision >= :floor RETURNING revision, last_record, lost"
 )
 
@@ -69,13 +69,16 @@ class Turn:
 
 
 @contextmanager
-def her_turn(server: Server, owner: bytes, *, numbers: int = 0, keyring: Keyring | None = None) -> Iterator[Turn]:
+def her_turn(
+    server: Server, owner: bytes, *, numbers: int = 0, revisions: int = 1, keyring: Keyring | None = None
+) -> Iterator[Turn]:
     """Begin her turn with `numbers` new record numbers. Committed when the block ends; then the floors are raised.
 
     Who seals something for her says with which `keyring`. Raises Locked when her keys were changed since it was opened.
+    It takes more than one of her revisions where it writes a history: the last is its own, those before it are free.
     """
     with ExitStack() as stack:
-        turn = _begin(server, owner, numbers, stack)
+        turn = _begin(server, owner, numbers, revisions, stack)
         if keyring is not None:
             check_newest(turn.session, keyring)
         yield turn
@@ -84,13 +87,14 @@ def her_turn(server: Server, owner: bytes, *, numbers: int = 0, keyring: Keyring
     server.keystore.raise_floor(owner, turn.revision)
 
 
-def _begin(server: Server, owner: bytes, numbers: int, stack: ExitStack) -> Turn:
+def _begin(server: Server, owner: bytes, numbers: int, revisions: int, stack: ExitStack) -> Turn:
     for _attempt in range(5):
         floor = server.keystore.floor(owner)
         session = stack.enter_context(server.main.transaction())
-        row = session.execute(_BEGIN, {"owner": owner, "numbers": numbers, "floor": floor}).first()
+        values = {"owner": owner, "numbers": numbers, "revisions": revisions, "floor": floor}
+        row = session.execute(_BEGIN, values).first()
         if row is not None:
-            before = Position(row[0] - 1, row[1] - numbers, row[2])
+            before = Position(row[0] - revisions, row[1] - numbers, row[2])
             return Turn(server, owner, session, before, row[0], before.last_record)
         stack.close()
         if not recover_old_copy(server, owner):

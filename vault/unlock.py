@@ -63,8 +63,10 @@ def with_passphrase(server: Server, handle: str, passphrase: str, *, address: st
 
 
 def with_recovery_code(server: Server, handle: str, written: str) -> Keyring:
-    """Open a vault by the printed code. Needs no keystore. Raises WrongSecret."""
+    """Open a vault by the printed code, which needs no pepper; no old copy of a deleted vault. Raises WrongSecret."""
     code, owner = locks.read_recovery_code(written), find_owner(server, handle)
+    if owner and server.keystore.leaves_on(owner) == 0:
+        raise WrongSecret
     row = lock_rows.living_of(server, owner, "recovery") if owner and code else None
     keyring = lock_rows.open_with(server, row, code) if row and code else None
     if keyring is None:

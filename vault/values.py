@@ -7,7 +7,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 # ASCII: there are digits of other scripts, which a vendor's program could not read. The API document repeats these.
 CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -15,6 +15,7 @@ DAY = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|
 WHEN = re.compile(f"[1-9][0-9]{{3}}(?:-(?:0[1-9]|1[0-2])|-{DAY}(?:T{CLOCK}(?::[0-5][0-9])?(?:Z|[+-]{CLOCK})?)?)?")
 DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,6})?")
 CURRENCY = re.compile(r"[A-Z]{3}")
+TEN_THOUSAND, HIGHEST = 10_000, Decimal(10) ** 14
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,6 +79,28 @@ class Money:
             return cls(raw["amount"], raw["currency"])  # the patterns refuse with a TypeError what is no text
         except (KeyError, TypeError):
             raise ValueError("not an amount") from None
+
+
+class Bought(NamedTuple):
+    """What the catalogue knows of a purchase: an amount in ten-thousandths, None where no price is known; the kind of
+    thing; which product it is; days in ISO 8601 as precise as known."""
+
+    amount: int | None = None
+    currency: str = ""
+    category: str = ""
+    product: str = ""
+    gift: bool = False
+    taste: str = ""
+    return_by: str = ""
+    warranty_until: str = ""
+
+
+def whole(amount: Decimal) -> int | None:
+    """An amount in ten-thousandths, to be compared and added up; None beyond what any price can be.
+
+    ISO 4217 knows no currency with more than four digits behind the point.
+    """
+    return int((amount * TEN_THOUSAND).to_integral_value()) if abs(amount) <= HIGHEST else None
 
 
 def read_quantity(raw: Any) -> Decimal:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from itertools import dropwhile, islice, takewhile
+from itertools import dropwhile, islice, takewhile, tee
 
 from flask import Blueprint, render_template, request
 
 from consent import access, segments, views
 from consent.access import Entry
 from consent.chain import Head
+from consent.pages.looks import keys_of, looks_map
 from consent.purposes import PURPOSES
 from vault.errors import N_
 from vault.pages.session import for_sandbox, server, unlocked, vault
@@ -80,17 +81,19 @@ def activity() -> str:
     with server().main.reading() as session:
         known = {view.grant_id: view for view in views.every(session, her)}
     chosen = {grant: view for grant, view in known.items() if choice.vendor in ("", view.terms.client_id)}
-    said = segments.entries(her, {grant: view.terms.log_key for grant, view in chosen.items()})
+    said, again = tee(segments.entries(her, keys_of(chosen.values())))
     if (since := choice.since) is not None:
         said = takewhile(lambda entry: entry.at.date() >= since, said)
     earlier = _place(request.args.get("before", ""))
     rest = dropwhile(lambda entry: entry.place >= earlier, said) if earlier else said
     shown = list(islice(filter(choice.takes, rest), PAGE + 1))
+    takes = choice.takes if choice.query.keys() - {"vendor"} else None
     line = request.args.get("line", "")[:100]
     witness, unreadable = _witness(line)
     return render_template(
         "activity.html",
         entries=shown[:PAGE],
+        map=looks_map(chosen.values(), again, takes) if known and not earlier else None,
         older=_written(shown[PAGE - 1]) if len(shown) > PAGE else None,
         views=known,
         vendors={view.terms.client_id: view.terms.client_name for view in known.values()},

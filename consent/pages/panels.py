@@ -9,10 +9,11 @@ from flask import g, render_template
 from markupsafe import Markup
 from sqlalchemy import select
 
-from consent import inbox
+from consent import inbox, segments
 from consent import views as granted
 from consent.disclosure import disclose, ref
 from consent.models import Disclosure
+from consent.pages.looks import given_and_got, keys_of, looks_map
 from consent.views import GrantView
 from vault.opened import OpenVault
 from vault.record import classes_of
@@ -49,6 +50,13 @@ def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
         case "vendor.detail":
             mine = [view for view in views if view.terms.vendor == subject.number]
             return render_template("panel_vendor.html", views=mine, kinds=classes_of)
+        case "vendor.looks":
+            mine = [view for view in _every(vault) if view.terms.vendor == subject.number]
+            return looks_map(mine, segments.entries(vault, keys_of(mine))) if mine else None
+        case "insights.vendors":
+            return given_and_got(vault, views, subject)
+        case "insights.looks":
+            return looks_map(every := _every(vault), segments.entries(vault, keys_of(every)))
     return None
 
 
@@ -60,6 +68,11 @@ def _live(vault: OpenVault) -> list[GrantView]:
         granted.settle_versions(vault, g.grant_views)
     found: list[GrantView] = g.grant_views
     return found
+
+
+def _every(vault: OpenVault) -> list[GrantView]:
+    with vault.server.main.reading() as session:
+        return granted.every(session, vault)
 
 
 def _names(vault: OpenVault, views: list[GrantView], row: list[int], page: list[int]) -> list[str]:

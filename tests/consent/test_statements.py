@@ -22,6 +22,7 @@ SWEEPS = (
     r"SELECT grants\.owner_id, grants\.grant_id(, grants\.ended_day)?\s+FROM grants\s+WHERE grants\.state",
     r"SELECT DISTINCT grant_locks\.owner_id, grant_locks\.grant_id\s+FROM grant_locks JOIN grants",
     r"SELECT locks\.owner_id, locks\.lock_id, locks\.expires_at\s+FROM locks",
+    r"SELECT floors\.owner_id, floors\.leaves_day\s+FROM floors\s+WHERE floors\.leaves_day IS NOT NULL",
     r"DELETE FROM grant_locks WHERE grant_locks\.expires_at",
 )
 
@@ -75,7 +76,11 @@ def test_every_statement_names_its_owner(said: list[str], ada: Ada, bookshop: Bo
     form = {"answer": "show", "passphrase": "obsidian marmalade trombone"}
     assert "A Kettle" in ada.app.test_client().post(link, data=form).text
     worker.tick(house, sweep=True)
-    ada.locks()
+    ada.looks_at("/export?fingerprint=show")
+    ada.presses("/export", status=200, form="zip")
+    ada.presses("/delete", name="ada")
+    house.clock.passes(days=9)  # type: ignore[attr-defined]  # the clock of the tests
+    worker.tick(house, sweep=True)
     assert len(said) > 100
     unkeyed = sorted({statement for statement in said if _unkeyed(statement)})
     assert not unkeyed, unkeyed[0]

@@ -140,6 +140,26 @@ def stretch(passphrase: str, params: bytes) -> bytes:
     return made.derive(unicodedata.normalize("NFKC", passphrase).encode())
 
 
+def open_archive(raw: bytes, passphrase: str) -> bytes:
+    """The ZIP file inside an encrypted archive."""
+    magic = b"vrm/1/archive\n"
+    archive, params, lock, rest = raw[14:30], raw[30:58], raw[58:167], raw[167:]
+    if not raw.startswith(magic):
+        raise Refused
+    key = open_lock("archive", archive, archive, stretch(passphrase, params), None, params, lock)
+    boxes = [rest[at : at + 1_049_677] for at in range(0, len(rest), 1_049_677)]
+    return b"".join(
+        open_precious(key, identity("vrm/1/piece", archive, n, int(n == len(boxes) - 1)), box)
+        for n, box in enumerate(boxes)
+    )
+
+
+def fingerprint(export: dict[str, Any]) -> str:
+    """Of everything in an export."""
+    lines = (json.dumps(each, sort_keys=True, separators=(",", ":"), ensure_ascii=False) for each in export["records"])
+    return hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
+
+
 def recovery_secret(written: str) -> bytes:
     letters = re.sub(r"[\s.\-–—]", "", written).upper().replace("O", "0").replace("I", "1").replace("L", "1")
     if len(letters) != 40:
@@ -264,6 +284,16 @@ class Vault:
             )
             for number, revision, box in rows(self.main, "SELECT number, revision, box FROM versions")
         }
+
+    def attachments(self, root: bytes) -> dict[tuple[int, str], bytes]:
+        """Every attached file that was not taken away, by record number and name."""
+        key, owner, found = self.keys(root)["files"], self.owner(), {}
+        columns = "attachment_id, number, revision, box, content"
+        for one, number, at, box, content in rows(self.main, f"SELECT {columns} FROM attachments WHERE NOT removed"):
+            said = read_json(open_precious(key, identity("vrm/1/attachment", owner, one, number, at, 0), box))
+            file = open_precious(key, identity("vrm/1/attached file", owner, one, number), content)
+            found[number, said["name"]] = file[: said["size"]]
+        return found
 
     def settings(self, root: bytes) -> dict[str, Any]:
         owner = self.owner()
@@ -485,6 +515,7 @@ PLACES: dict[tuple[str, str], tuple[str, Any]] = {
     ("owners", "notice_box"): ("owner_id", lambda o: identity("vrm/1/notice", o)),
     ("owners", "settings_box"): ("owner_id", lambda o: identity("vrm/1/settings", o)),
     ("owners", "inbox_box"): ("owner_id", lambda o: identity("vrm/1/inbox", o)),
+    ("certificates", "box"): ("owner_id", lambda o: identity("vrm/1/certificate", o)),
     ("denials", "offer_box"): ("owner_id, request_tag", lambda o, tag: identity("vrm/1/denial", o, tag)),
     ("deposits", "box"): ("owner_id, grant_id, deposit_id", lambda o, g, d: identity("vrm/1/deposit", o, g, d)),
     ("locks", "box"): (
@@ -494,6 +525,14 @@ PLACES: dict[tuple[str, str], tuple[str, Any]] = {
     ("keys", "box"): ("owner_id, key_id, purpose", lambda o, n, purpose: identity("vrm/1/key", o, n, purpose)),
     ("records", "box"): ("owner_id, number, revision", lambda o, n, at: identity("vrm/1/record", o, n, at)),
     ("versions", "box"): ("owner_id, number, revision", lambda o, n, at: identity("vrm/1/record", o, n, at)),
+    ("attachments", "box"): (
+        "owner_id, attachment_id, number, revision, removed",
+        lambda o, a, n, at, removed: identity("vrm/1/attachment", o, a, n, at, removed),
+    ),
+    ("attachments", "content"): (
+        "owner_id, attachment_id, number",
+        lambda o, a, n: identity("vrm/1/attached file", o, a, n),
+    ),
     ("jobs", "box"): ("owner_id, job_id, kind", lambda o, job, kind: identity("vrm/1/job", o, job, kind)),
     ("clients", "box"): ("tag, fresh_until", lambda known, until: identity("vrm/1/client", known, until)),
     ("requests", "box"): ("tag", lambda known: identity("vrm/1/request", known)),

@@ -68,7 +68,9 @@ def rebuild(ada: Ada, furnished: tuple[Path, str, Keyring], clock: Clock) -> Ite
 
 
 def test_what_is_put_back_is_what_was_there(ada: Ada, bookshop: Bookshop, rebuild: Rebuild) -> None:
-    ada.edits(ada.buys("The Salt Almanac"), note="for the lamp")
+    bought = ada.buys("The Salt Almanac")
+    ada.edits(bought, note="for the lamp")
+    ada.attaches(bought, bytes(range(256)) * 9000)
     ada.lets(bookshop)
     bookshop.reads()
     before = stream(ada.house)
@@ -77,9 +79,10 @@ def test_what_is_put_back_is_what_was_there(ada: Ada, bookshop: Bookshop, rebuil
 
 
 def test_her_vault_and_the_grants_that_still_live_go_on(ada: Ada, bookshop: Bookshop, rebuild: Rebuild) -> None:
-    ada.buys("The Salt Almanac")
+    file = ada.attaches(ada.buys("The Salt Almanac"), b"paid by card\n" * 999)
     token = bookshop.tokens()["access_token"]
     back = rebuild("vault", backup=stream(ada.house))
+    assert back.browser.get(file).data == b"paid by card\n" * 999
     assert "The Salt Almanac" in back.looks_at("/purchases")
     bookshop.visits(back)
     assert "Almanac" in bookshop.looks("/vendor/v1/purchases", token).text

@@ -92,6 +92,8 @@ PLANTED = (
     "quill-orders-2026.csv",
     "Sextants mended while you wait",
     "quicksilver pantaloons regatta",
+    "till-roll-of-the-almanac.txt",
+    "Brine department, till 4471",
     "ProvideProductRecommendations",
     "PersonalisedBenefits",
 )
@@ -263,6 +265,7 @@ def fills(her: Ada) -> None:
         recipient="Bartholomew Finch",
         gift_note="for his fortieth, from us both",
     )
+    her.attaches(bought, b"Brine department, till 4471", "till-roll-of-the-almanac.txt")
     her.edits(bought, price={"amount": "10991.05", "currency": "EUR"})
     her.removes(her.buys("Field Notes on Lichens", "2026-11-04"))
     her.keeps(Preference(topic="Ultramarine pigments", stance="never", note="never again with feathers"))
@@ -341,6 +344,7 @@ def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
     nothing_is_found("reading")
     for path in ("/", "/purchases", "/profile", "/vendors", "/sharing", "/activity", "/security", "/imports"):
         her.looks_at(path)
+    assert "Brine</mark>" in her.looks_at("/search?q=An+Almanac+of+Brine")
     her.looks_at("/r/" + strings["link 0"])
     run_due(house)
     tick(house, sweep=True)

@@ -29,6 +29,7 @@ from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday
 from vault.export import export
+from vault.leaving import exported
 from vault.models import Keys, Log, Main
 from vault.server import Server
 from vault.values import When
@@ -251,6 +252,7 @@ def furnish(ada: Ada) -> None:
     changed = ada.buys("Atlas of Quiet Places", "2026-11-05")
     ada.edits(changed, price={"amount": "31.00", "currency": "EUR"})
     ada.removes(ada.buys("Thrown away", "2026-11-06"))
+    ada.attaches(changed, b"%PDF-1.7 paid by card", "till.pdf")
 
 
 def brings_a_file(ada: Ada) -> bytes:
@@ -293,6 +295,7 @@ def test_the_reader_opens_a_whole_vault_with_the_passphrase(
     assert "Thrown away" not in orjson.dumps(list(records.values())).decode()
     earlier = vault.versions(root)
     assert {content["edits"]["item"] for content in earlier.values()} == {"Atlas of Quiet Places", "Thrown away"}
+    assert list(vault.attachments(root).items()) == [((numbers[-1], "till.pdf"), b"%PDF-1.7 paid by card")]
     assert vault.settings(root) == {"name": "Ada", "handle": "ada"}
     assert vault.notice() == "ada@home.test"
     assert {label["name"] for label in vault.labels()} == {"Bookshop"}
@@ -332,11 +335,27 @@ def test_the_export_is_as_the_page_says(ada: Ada, tmp_path: Path) -> None:
     document = json.loads(b"".join(export(ada.open)))
     assert document["format"] == "vrm/1/export"
     assert document["owner"] == "Ada"
+    assert document["fingerprint"] == reader.fingerprint(document)
     vault = taken(ada.house, tmp_path / "copy").vault
-    records = vault.records(vault.root_by_passphrase(ada.passphrase))
+    root = vault.root_by_passphrase(ada.passphrase)
+    assert document["marks_key"] == vault.keys(root)["dedupe"].hex()
     said = {"number", "collection", "part", "version", "source", "edits", "origin"}
-    assert all(set(each) <= said for each in document["records"])
-    assert {each.pop("number"): each for each in document["records"]} == records
+    assert all(set(each) <= {*said, "mark", "history", "removed"} for each in document["records"])
+    records = {
+        each["number"]: {name: each[name] for name in (said - {"number"}) & each.keys()} for each in document["records"]
+    }
+    assert {number: each for number, each in records.items() if each} == vault.records(root)
+    earlier = [each for entry in document["records"] for each in entry.get("history", [])]
+    assert earlier == [each for _at, each in sorted(vault.versions(root).items())]
+
+
+def test_the_reader_opens_an_encrypted_archive(ada: Ada) -> None:
+    furnish(ada)
+    raw = b"".join(exported(ada.open, "sealed", "tangerine velocipede armadillo"))
+    assert reader.open_archive(raw, "tangerine velocipede armadillo") == b"".join(exported(ada.open, "zip"))
+    for cut in (raw[:-1], raw[:166], raw[:14], raw + b"x"):
+        with pytest.raises(reader.Refused):
+            reader.open_archive(cut, "tangerine velocipede armadillo")
 
 
 # What a vendor's token decrypts, with unlimited code.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import threading
+import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import pytest
 from werkzeug.serving import make_server
 
 from tests.sampled import some
-from vault import sessions, set_up, store
+from tests.vault.test_attachments import PNG as PICTURE
+from vault import attached, attachments, sessions, set_up, store
 from vault.app import create_app, load_rooms
+from vault.archive import archive
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Name
@@ -89,10 +93,16 @@ def furnished(served: tuple[Server, str], chromium: Any) -> dict[str, str]:
 
 def furnish(house: Server, cookie: str) -> dict[str, str]:
     vault = sessions.open_session(house, cookie)
+    receipt = attached.Incoming("receipt.png")
+    receipt.write(PICTURE)
     with store.writing(vault, numbers=9) as turn:
         bookshop = store.add(turn, vault, Vendor(called="Bookshop", domains=("bookshop.example",), note="By the lake."))
         order = {"vendor": bookshop.number, "order": "BK-1", "bought_on": When("2026-11-18")}
-        moss = store.add(turn, vault, Purchase(item="Field Notes on Moss", price=Money("18.50", "EUR"), **order))
+        soon = When((house.clock().date() + timedelta(days=3)).isoformat())
+        days = {"return_by": soon, "warranty_until": soon}
+        paid = Money("18.50", "EUR")
+        moss = store.add(turn, vault, Purchase(item="Field Notes on Moss", price=paid, **order, **days))
+        attachments.keep(turn, vault, attached.sealed(vault, moss.number, receipt, "2026-11-18"))
         gift = {"for_whom": "gift", "recipient": "Ines", "gift_note": "For her fortieth."}
         atlas = store.add(turn, vault, Purchase(item="Atlas", price=Money("24.90", "EUR"), **order, **gift))
         store.add(turn, vault, Order(order="BK-1", vendor=bookshop.number, total=Money("48.30", "EUR")))
@@ -134,14 +144,22 @@ def test_every_page_can_be_used_by_everybody(chromium, served, furnished, axe, w
         "/",
         "/more",
         "/purchases",
+        "/purchases?least=1&receipt=with",
+        "/purchases/due",
         "/vendors",
         "/profile",
         "/preferences",
+        "/insights",
         "/notes",
         "/security",
         "/security/recovery",
         "/security/keys",
+        "/export",
+        "/delete",
         "/purchases/new",
+        "/search?q=o",
+        "/search?q=moss+zebra&from=2026-01-01",
+        "/search?q=book",
     )
     for path in (*lists, *(furnished[name] for name in ("purchase", "gift", "edit", "vendor", "note"))):
         page.goto(served[1] + path)
@@ -173,12 +191,57 @@ def test_she_keeps_a_purchase_marks_it_as_a_gift_and_locks(chromium, served, fur
     page.get_by_label("For whom").fill("Bea")
     page.get_by_role("button", name="Mark as a gift").click()
     assert "A gift for Bea" in page.locator(".secret").inner_text()
-    page.get_by_role("button", name="Remove").click()
+    she_searches(page, script=script)
+    assert page.locator("h1").inner_text() == "Scarf, indigo"
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Undone.").wait_for()
+    picture = {"name": "receipt.html", "mimeType": "text/html", "buffer": PICTURE}
+    page.get_by_label("Add a receipt, photo or manual").set_input_files(picture)
+    page.get_by_role("button", name="Add the file").click()
+    preview = page.get_by_role("img", name="Preview of receipt.html")
+    preview.wait_for()
+    assert not script or preview.evaluate("each => each.decode().then(() => each.naturalWidth)") == 1
+    page.get_by_role("button", name="Remove", exact=True).click()
     page.get_by_role("button", name="Lock").click()
     page.get_by_role("heading", name="Closed.").wait_for()
     page.goto(served[1] + "/purchases")
     assert page.get_by_label("Passphrase").is_visible()
     page.context.close()
+
+
+def test_everything_can_be_read_from_a_disk_without_network_or_script(chromium, served, furnished, axe, tmp_path: Path):
+    vault = sessions.open_session(served[0], furnished["cookie"])
+    with zipfile.ZipFile(io.BytesIO(b"".join(archive(vault)))) as packed:
+        packed.extractall(tmp_path)
+    page = chromium.new_context(viewport={"width": 320, "height": 740}, offline=True).new_page()
+    errors = listen(page)
+    page.goto((tmp_path / "view.html").as_uri())
+    page.locator("summary", has_text="Atlas").click()
+    assert page.get_by_text("For her fortieth.").is_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('dl')).display") == "grid"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.evaluate(axe)
+    assert not page.evaluate("rules => axe.run({runOnly: rules})", RULES)["violations"]
+    page.get_by_role("link", name="csv/vendors.csv").wait_for()
+    assert not errors
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+    assert page.evaluate("window.ran") is None
+    page.context.close()
+
+
+def she_searches(page: Any, *, script: bool) -> None:
+    """From whatever page she is on, as she types or by the button, and opens what she found."""
+    if page.viewport_size["width"] > 1000:
+        page.get_by_label("Search", exact=True).first.fill("lumen")
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="Lumen & Oak").wait_for()
+    else:
+        page.get_by_role("link", name="Search").click()
+    page.get_by_label("What are you looking for?").fill("")
+    page.get_by_label("What are you looking for?").press_sequentially("índig")
+    if not script:
+        page.get_by_role("button", name="Search", exact=True).last.click()
+    page.get_by_role("link", name="Scarf, indigo").click()
 
 
 def test_a_refused_form_leads_to_what_has_to_be_looked_at(chromium, served, furnished, axe):

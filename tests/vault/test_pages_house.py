@@ -10,7 +10,21 @@ from vault.models import Owner
 from vault.pages import guard
 from vault.rooms import Nav
 
-PAGES = ("/", "/more", "/purchases", "/vendors", "/profile", "/preferences", "/notes", "/security", "/damaged")
+PAGES = (
+    "/",
+    "/more",
+    "/search",
+    "/purchases",
+    "/purchases/due",
+    "/vendors",
+    "/profile",
+    "/preferences",
+    "/notes",
+    "/security",
+    "/damaged",
+    "/export",
+    "/delete",
+)
 
 
 def test_an_empty_vault_offers_ways_to_begin(ada: Ada):

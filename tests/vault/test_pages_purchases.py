@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
+import pytest
 from sqlalchemy import update
 
-from tests.people import Ada
+from tests.people import Ada, Bookshop
 from vault import store
 from vault.collections.purchases import Order, Purchase
 from vault.models import RecordRow
@@ -32,6 +33,11 @@ def brings_a_proposal(ada: Ada, item: str = "Scarf, indigo") -> int:
         rows = store.sealed_rows(ada.vault, [(stored, item.encode().ljust(16)[:16])])
         store.insert_rows(turn, rows, [stored])
     return stored.number
+
+
+def as_it_is(page: str) -> str:
+    """The page of a record without its earlier versions."""
+    return page.split("earlier version")[0]
 
 
 def items(page: str) -> list[str]:
@@ -72,6 +78,88 @@ def test_the_list_is_narrowed_by_whom_vendor_and_time(ada: Ada):
     assert "No purchase matches." in ada.looks_at("/purchases?for=work")
     for odd in ("for='", "vendor=1;--", "from=%27", "after=%27_1", "after=_", "vendor=99999999999999999999"):
         assert len(items(ada.looks_at(f"/purchases?{odd}"))) == 3, odd
+
+
+def test_the_list_is_narrowed_by_kind_amount_taste_and_receipt(ada: Ada):
+    kettle = ada.buys("Kettle", "2026-11-18", "39.90", category="kitchen")
+    ada.buys("Ink", "2026-11-17", "4.10", category="Paper & ink", taste="not_mine")
+    francs = Purchase(item="Knife", bought_on=When("2026-11-16"), price=Money("39.90", "CHF"), category="kitchen")
+    ada.keeps(francs)
+    ada.keeps(Purchase(item="Jar", bought_on=When("2026-11-15")))
+    ada.attaches(kettle, b"paid")
+    cases = {
+        "category=kitchen": ["Kettle", "Knife"],
+        "category=Paper+%26+ink": ["Ink"],
+        "for=not_mine": ["Ink"],
+        "receipt=with": ["Kettle"],
+        "receipt=without": ["Ink", "Knife", "Jar"],
+        "currency=CHF": ["Knife"],
+        "least=39.90&most=39,90": ["Kettle"],
+        "least=5&currency=CHF": ["Knife"],
+        "most=39.89": ["Ink"],
+        "least=4.1&category=kitchen&from=2026-11-18": ["Kettle"],
+    }
+    for said, expected in cases.items():
+        assert items(ada.looks_at(f"/purchases?{said}")) == expected, said
+    odds = ("least=x", "most=NaN", "least=1e9", "currency='--", "currency=USD", "receipt=maybe", "for=x")
+    for odd in (*odds, "least=" + "9" * 15):
+        assert len(items(ada.looks_at(f"/purchases?{odd}"))) == 4, odd
+    assert "With a receipt" in ada.looks_at("/purchases?receipt=with")
+
+
+def test_what_is_shown_is_added_up_each_currency_by_itself(ada: Ada):
+    for amount, currency in (("0.10", "EUR"), ("0.20", "EUR"), ("1000", "JPY"), ("0.001", "KWD")):
+        ada.keeps(Purchase(item=currency, bought_on=When("2026-11-16"), price=Money(amount, currency)))
+    ada.keeps(Purchase(item="Jar", bought_on=When("2026-11-15")))
+    page = ada.looks_at("/purchases?from=2026")
+    sums = re.findall(r'<span class="nowrap strong">([^<]+)', page)
+    assert sums == ["€0.30", "JP¥1,000", "KWD0.001"]
+    assert "5 purchases match. 1 has no price." in page
+    assert "Together" not in ada.looks_at("/purchases")
+
+
+def test_sums_of_the_largest_amounts_do_not_overflow(ada: Ada):
+    with store.writing(ada.vault, numbers=15) as turn:
+        for amount in ("99999999999999.99",) * 12 + ("999999999999999.999999", "-999999999999999", "-0.01"):
+            store.add(turn, ada.vault, Purchase(item="x", bought_on=When("2026-01-01"), price=Money(amount, "EUR")))
+    assert "€1,199,999,999,999,999.87" in ada.looks_at("/purchases?for=me")
+
+
+def test_no_more_records_are_opened_than_are_shown(ada: Ada, monkeypatch: pytest.MonkeyPatch):
+    buys_many(ada, 60, price=Money("2.00", "EUR"), category="kitchen")
+    ada.looks_at("/purchases")
+    opened: list[int] = []
+    real = store.unseal
+    monkeypatch.setattr(store, "unseal", lambda vault, *row: opened.append(row[0]) or real(vault, *row))
+    page = ada.looks_at("/purchases?category=kitchen&least=1")
+    assert "€120.00" in page
+    assert len(opened) == len(items(page)) == 40
+
+
+def test_what_can_go_back_and_what_is_guaranteed_stands_on_a_page_of_its_own_soonest_first(ada: Ada):
+    ada.buys("Kettle", return_by=When("2026-11-25"), warranty_until=When("2028-11-18"))
+    ada.buys("Lamp", return_by=When("2026-11-22"), warranty_until=When("2026-11"))
+    ada.buys("Ink", return_by=When("2026-11-21"), warranty_until=When("2026-10"))
+    ada.removes(ada.buys("Jar", return_by=When("2026-11-24")))
+    page = ada.looks_at("/purchases/due")
+    back, guaranteed = page.split('id="guaranteed"')
+    assert items(back) == items(guaranteed) == ["Lamp", "Kettle"]
+    for words in ("2 things can still go back", "25 November 2026", "in 3 days", "18 November 2028", "November 2026"):
+        assert words in page, words
+
+
+def test_home_says_what_is_due_soon_and_only_that(ada: Ada):
+    ada.buys("Kettle", warranty_until=When("2028-11-18"), return_by=When("2026-12-30"))
+    assert "Due soon" not in ada.looks_at("/")
+    number = ada.buys("Lamp").number
+    ada.presses(f"/purchases/{number}/until", return_by="2026-11-25", warranty_until="2026-12-10")
+    home = ada.looks_at("/")
+    assert "Due soon" in home
+    assert "can go back until 25 Nov" in home
+    assert "is guaranteed until 10 Dec" in home
+    ada.presses(f"/purchases/{number}/until", 422, return_by="tomorrow", warranty_until="")
+    ada.presses(f"/purchases/{number}/until", return_by="", warranty_until="")
+    assert "Due soon" not in ada.looks_at("/")
 
 
 def test_page_after_page_shows_everything_once(ada: Ada):
@@ -126,6 +214,51 @@ def test_a_gift_is_marked_noted_and_unmarked(ada: Ada):
     with ada.house.main.reading() as session:
         record = store.read(session, ada.vault, stored.number).record
     assert (record.for_whom, record.recipient, record.gift_note, record.rating) == ("me", None, None, 5)
+
+
+def test_every_mark_can_be_undone_right_after_it(ada: Ada):
+    number = brings_a_proposal(ada)
+    where = f"/purchases/{number}"
+    acts: tuple[tuple[str, dict[str, str], str], ...] = (
+        ("gift", {"recipient": "Ines"}, "A gift for Ines"),
+        ("taste", {"taste": "no"}, "Not your taste"),
+        ("until", {"warranty_until": "2028-11-18"}, "18 November 2028"),
+        ("note", {"note": "It smells of ink."}, "It smells of ink.</textarea>"),
+    )
+    for act, form, words in acts:
+        page = ada.looks_at(ada.presses(f"{where}/{act}", **form).headers["Location"])
+        assert words in page
+        revision = re.search(r'action="[^"]+/undo">\s*<input type="hidden" name="revision" value="(\d+)"', page)
+        assert revision, act
+        ada.presses(f"{where}/undo", revision=revision[1])
+        assert words not in as_it_is(ada.looks_at(where)), act
+    assert "Looks like a gift" in ada.looks_at(where), "what was proposed waits again"
+
+
+def test_undo_takes_back_nothing_that_was_said_since(ada: Ada):
+    number = ada.buys("Atlas").number
+    where = f"/purchases/{number}"
+    marked = ada.presses(f"{where}/taste", taste="no").headers["Location"]
+    revision = re.findall(r"undo=(\d+)", marked)[0]
+    ada.presses(f"{where}/note", note="It smells of ink.")
+    assert "/undo" not in ada.looks_at(marked)
+    for stale in (revision, "0", "x", "9" * 30):
+        assert "unchanged" in ada.presses(f"{where}/undo", revision=stale).headers["Location"]
+    page = ada.looks_at(where)
+    assert "It smells of ink.</textarea>" in page
+    assert "Not your taste" in page
+    assert "It is my taste after all" in page
+    ada.presses(f"{where}/taste", taste="yes")
+    assert "Not your taste" not in as_it_is(ada.looks_at(where))
+
+
+def test_undoing_a_gift_mark_shows_it_to_the_bookshop_again(ada: Ada, bookshop: Bookshop):
+    number = ada.buys("Atlas").number
+    ada.lets(bookshop)
+    marked = ada.presses(f"/purchases/{number}/gift").headers["Location"]
+    assert bookshop.reads() == []
+    ada.presses(f"/purchases/{number}/undo", revision=re.findall(r"undo=(\d+)", marked)[0])
+    assert [each["item"] for each in bookshop.reads()] == ["Atlas"]
 
 
 def test_a_rating_out_of_range_is_refused(ada: Ada):

@@ -26,7 +26,8 @@ def post(browser, path: str, **form: str):
 
 
 def test_every_page_of_hers_leads_to_the_unlock_page_first(stranger):
-    for path in ("/", "/purchases", "/vendors/1", "/profile", "/security", "/more", "/purchases/new", "/damaged"):
+    paths = ("/", "/purchases", "/vendors/1", "/profile", "/security", "/more", "/purchases/new", "/damaged")
+    for path in (*paths, "/export", "/delete"):
         assert stranger.get(path).headers["Location"].startswith("/unlock?next=/"), path
 
 

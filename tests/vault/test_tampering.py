@@ -52,12 +52,28 @@ from tests.house.tree import ROOT, files, texts
 from tests.people import BIRTHDAY, ISSUER, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
 from tests.vault.test_format import tokens
-from vault import bearer, crypto, inbox, jobs, keyring, lock_rows, locks, mail, opened, sessions, set_up, store, unlock
+from vault import (
+    attached,
+    bearer,
+    crypto,
+    departure,
+    inbox,
+    jobs,
+    keyring,
+    lock_rows,
+    locks,
+    mail,
+    opened,
+    sessions,
+    set_up,
+    store,
+    unlock,
+)
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Birthday
 from vault.errors import Locked, WrongSecret
-from vault.models import Keys, Log, Main
+from vault.models import Certificate, Keys, Log, Main
 from vault.opened import OpenVault
 from vault.server import Server
 from vault.stored import Stored
@@ -126,6 +142,16 @@ def of_record(w: World, r: Any, box: bytes) -> Stored:
     return store.unseal(w.vaults[r.owner_id], r.number, r.revision, box)
 
 
+def of_attachment(w: World, r: Any, box: bytes) -> bytes:
+    about = attached.about_known(r.owner_id, r.attachment_id, r.number, r.revision, r.removed)
+    return crypto.open_box(w.vaults[r.owner_id].keyring["files"], about, box)
+
+
+def of_attached_file(w: World, r: Any, box: bytes) -> bytes:
+    about = attached.about_content(r.owner_id, r.attachment_id, r.number)
+    return crypto.open_box(w.vaults[r.owner_id].keyring["files"], about, box)
+
+
 def of_receipt(w: World, r: Any, box: bytes) -> bytes:
     key = w.house.keys.seal if r.kind == "end" else w.vaults[r.owner_id].keyring["files"]
     return crypto.open_box(key, receipt_rows.about_row(r), box)
@@ -156,6 +182,8 @@ OPENINGS: dict[tuple[str, str], Opening] = {
     ),
     ("records", "box"): of_record,
     ("versions", "box"): of_record,
+    ("attachments", "box"): of_attachment,
+    ("attachments", "content"): of_attached_file,
     ("jobs", "box"): lambda w, r, box: crypto.open_box(
         w.house.keys.seal, jobs._about(r.owner_id, r.job_id, r.kind), box
     ),
@@ -183,6 +211,7 @@ OPENINGS: dict[tuple[str, str], Opening] = {
     ("accesses", "box"): lambda w, r, box: crypto.RowKey(w.log_keys[r.grant_id]).open(
         access.about_access(r.owner_id, r.grant_id, r.number), box
     ),
+    ("certificates", "box"): lambda w, r, box: crypto.open_box(w.house.keys.seal, departure._about(r.owner_id), box),
     ("segments", "box"): lambda w, r, box: crypto.open_box(
         w.vaults[r.owner_id].keyring["files"], segments.about(r.owner_id, r.number), box
     ),
@@ -247,7 +276,9 @@ def life_of(ada: Ada, shop: Bookshop, coffee: Bookshop) -> dict[str, Any]:
     changed = ada.buys("The Salt Almanac")
     for price in ("19.00", "20.00"):
         ada.edits(changed, price={"amount": price, "currency": "EUR"})
-    ada.buys("The Lantern Year", for_whom="gift", gift_note="for his fortieth")
+    gift = ada.buys("The Lantern Year", for_whom="gift", gift_note="for his fortieth")
+    for each in (changed, gift):
+        ada.attaches(each, b"%PDF-1.7 paid by card", "till.pdf")
     gone = ada.buys("Field Notes on Moss")
     ada.keeps(Preference(topic="maps", stance="like"))
     ada.keeps(Note(heading="Long", text="moss and lichen " * 400))
@@ -306,6 +337,8 @@ def bram_moves_in(house: Server) -> tuple[OpenVault, dict[bytes, bytes]]:
     with store.writing(vault, numbers=2) as turn:
         store.add(turn, vault, Note(heading="Geese", text="Went north on Tuesday."))
         store.add(turn, vault, Preference(topic="geese", stance="like"))
+        box = crypto.seal(house.keys.seal, departure._about(his.owner_id), b"a signed text")
+        turn.session.add(Certificate(owner_id=his.owner_id, box=box))
     return vault, secrets_of(house, his.owner_id, SECOND, str(vault.settings["recovery"]))
 
 

@@ -10,9 +10,10 @@ from decimal import Decimal
 
 from vault.errors import N_
 from vault.record import Record, labelled
-from vault.values import Money, When
+from vault.values import Bought, Money, When, whole
 
 FOR_WHOM = {"me": N_("Me"), "gift": N_("A gift"), "household": N_("The household"), "work": N_("Work")}
+TASTE = {"mine": N_("Your taste"), "not_mine": N_("Not your taste")}
 
 
 class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a purchase"), icon="bag"):
@@ -34,6 +35,7 @@ class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a 
     gift_note: str | None = labelled(N_("Note on the gift"), default=None, private=True, long=True)
     rating: int | None = labelled(N_("Your rating"), default=None, between=(1, 5))
     note: str | None = labelled(N_("Your note"), default=None, private=True, long=True)
+    taste: str | None = labelled(N_("Is it your taste"), default=None, one_of=TASTE, private=True)
 
     def name(self) -> str:
         """The thing."""
@@ -54,6 +56,20 @@ class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a 
     def of_vendor(self) -> int:
         """Where it was bought."""
         return self.vendor or 0
+
+    def bought(self) -> Bought:
+        """The price of the whole line; the same product is known by its code, or else by its name."""
+        amount = whole(self.price.decimal) if self.price else None
+        return Bought(
+            amount,
+            self.price.currency if self.price and amount is not None else "",
+            self.category or "",
+            self.product_code or self.item,
+            self.for_whom == "gift",
+            self.taste or "",
+            str(self.return_by or ""),
+            str(self.warranty_until or ""),
+        )
 
 
 class Order(

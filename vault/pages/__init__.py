@@ -7,7 +7,22 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every page of the vault itself."""
-    from vault.pages import collection, health, home, language, purchases, security, setup, unlock_page
+    from vault.pages import (
+        collection,
+        departure,
+        due,
+        files,
+        health,
+        home,
+        insights,
+        language,
+        leaving,
+        purchase,
+        search,
+        security,
+        setup,
+        unlock_page,
+    )
     from vault.pages import keys as _keys  # noqa: F401 - adds to the pages of security
     from vault.pages import passkeys as _passkeys  # noqa: F401 - likewise
     from vault.pages import recovery as _recovery  # noqa: F401 - likewise
@@ -17,8 +32,14 @@ def blueprints() -> list[Blueprint]:
         setup.pages,
         unlock_page.pages,
         collection.pages,
-        purchases.pages,
+        purchase.pages,
+        files.pages,
+        due.pages,
+        insights.pages,
+        search.pages,
         security.pages,
+        leaving.pages,
+        departure.pages,
         health.pages,
         language.pages,
     ]

@@ -12,7 +12,7 @@ import vault.collections  # noqa: F401 - states the record classes
 from vault import store
 from vault.errors import Invalid, NotFound
 from vault.opened import OpenVault
-from vault.pages import profile, purchases, session, shown, vendors
+from vault.pages import profile, purchase, purchases, session, shown, vendors
 from vault.pages.forms import Draft, blank, changed, filled, read_form
 from vault.pages.listing import differences, readable, rows
 from vault.record import CLASSES, Record, classes_of
@@ -23,7 +23,7 @@ pages = Blueprint("collection", __name__)
 COLLECTIONS = tuple(dict.fromkeys(collection for collection, _ in CLASSES))
 ANY = f"<any({', '.join(COLLECTIONS)}):collection>"
 LISTS = {"purchases": purchases.listing, "vendors": vendors.listing, "profile": profile.listing}
-DETAILS = {"purchases": purchases.about, "vendors": vendors.about}
+DETAILS = {"purchases": purchase.about, "vendors": vendors.about}
 PAGE = 200
 
 

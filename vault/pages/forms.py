@@ -183,7 +183,7 @@ def _check_some(kind: type[Record], given: Mapping[str, Any], only: Sequence[str
 
 def _read(each: Field, form: Form) -> Any:
     if each.kind == "money":
-        amount = _number(form.get(f"{each.name}-amount", ""))
+        amount = number_of(form.get(f"{each.name}-amount", ""))
         currency = form.get(f"{each.name}-currency", "").strip().upper()
         return {"amount": amount, "currency": currency} if amount else None
     text = form.get(each.name, "").replace("\r\n", "\n").strip()
@@ -194,13 +194,13 @@ def _read(each: Field, form: Form) -> Any:
     if each.kind == "words":
         return [line.strip() for line in text.splitlines() if line.strip()]
     if each.kind == "number":
-        return _number(text)
+        return number_of(text)
     if each.kind in ("whole", "reference"):
         return int(text) if re.fullmatch(r"\d{1,15}", text) else text
     return text
 
 
-def _number(text: str) -> str:
+def number_of(text: str) -> str:
     """An amount as people type it, 1 912,40 or 18.5, as the stored form has it."""
     bare = GROUPED.sub("", text.strip())
     return COMMA.sub(r"\1.\2", bare) if COMMA.fullmatch(bare) else bare

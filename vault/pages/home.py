@@ -9,7 +9,8 @@ from sqlalchemy import update
 from vault import sessions
 from vault.errors import N_
 from vault.models import Owner
-from vault.pages import purchases, session, shown
+from vault.pages import due, purchases, session, shown
+from vault.pages.purchase_filter import PROPOSED
 from vault.pages.vendors import BOUGHT
 from vault.turn import her_turn
 
@@ -34,10 +35,11 @@ def home() -> str:
     return render_template(
         "home.html",
         greeting=_greeting(vault.name),
-        proposed=catalogue.count(purchases.PROPOSED),
+        proposed=catalogue.count(PROPOSED),
         damaged=catalogue.count("damaged"),
         lost=vault.lost,
         lately=purchases.latest(vault, LATELY),
+        due=due.soon(vault),
         purchases=catalogue.count(BOUGHT),
         vendors=catalogue.count("collection = 'vendors'"),
         sessions=len(sessions.living(vault)),

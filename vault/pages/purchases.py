@@ -1,4 +1,4 @@
-"""Purchases: the list by month and order, one purchase with its order, and what she says about it."""
+"""Purchases: the list by month and order, narrowed, page by page."""
 
 from __future__ import annotations
 
@@ -8,27 +8,21 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
-from sqlalchemy.orm import Session
+from flask import render_template, request
 
-from vault import store
+from vault import attachments
 from vault.catalogue import Entry
-from vault.collections.purchases import FOR_WHOM, Order, Purchase
-from vault.errors import NotFound
+from vault.collections.purchases import FOR_WHOM, Purchase
 from vault.opened import OpenVault
-from vault.pages import session, shown
-from vault.pages.forms import Draft, changed, filled, read_form
-from vault.pages.listing import readable, rows, vendor_name
+from vault.pages import shown
+from vault.pages.listing import readable, vendor_name
+from vault.pages.purchase_filter import LISTED, NOT_MINE, PROPOSED, Filter, sums
 from vault.pages.vendors import BOUGHT, options
 from vault.stored import Stored
 
-pages = Blueprint("purchases", __name__)
-
 PAGE = 40
 CURSOR = re.compile(r"([0-9T:Z.+-]{0,40})_(\d{1,15})")
-LISTED = f"{BOUGHT} AND damaged = 0"
-PROPOSED = "proposes AND damaged = 0"  # only purchases carry proposals; alone, the condition uses its own small index
-TOLD_ELSEWHERE = {"item", "bought_on", "vendor", "price", "for_whom", "recipient", "gift_note", "rating", "note"}
+CATEGORIES = 500  # of kinds of things to choose from
 
 
 @dataclass(frozen=True)
@@ -60,76 +54,52 @@ class Row:
         return any(entry.proposes for entry in self.entries)
 
 
-@dataclass(frozen=True)
-class Filter:
-    """What the list is narrowed to, from the query string; what cannot be read narrows nothing."""
-
-    whom: str = ""
-    vendor: int = 0
-    begin: str = ""
-    end: str = ""
-
-    @classmethod
-    def asked(cls) -> Filter:
-        """From this request."""
-        whom, vendor = request.args.get("for", ""), request.args.get("vendor", "")
-        days = [request.args.get(name, "") for name in ("from", "to")]
-        begin, end = (day if re.fullmatch(r"\d{4}(-\d{2}(-\d{2})?)?", day) else "" for day in days)
-        known = whom if whom in FOR_WHOM or whom == "proposed" else ""
-        return cls(known, int(vendor) if re.fullmatch(r"\d{1,15}", vendor) else 0, begin, end)
-
-    @property
-    def narrowed(self) -> bool:
-        """Is there any vendor or time?"""
-        return bool(self.vendor or self.begin or self.end)
-
-    def where(self) -> tuple[str, list[Any]]:
-        """A condition on the catalogue and its values."""
-        parts: list[tuple[str, list[Any]]] = [(PROPOSED if self.whom == "proposed" else LISTED, [])]
-        if self.whom in FOR_WHOM:
-            parts.append(("facet = ?", [self.whom]))
-        if self.vendor:
-            parts.append(("vendor = ?", [self.vendor]))
-        if self.begin:
-            parts.append(("day >= ?", [self.begin]))
-        if self.end:
-            parts.append(("day <= ?", [f"{self.end}~"]))
-        return " AND ".join(part for part, _ in parts), [value for _, values in parts for value in values]
-
-    def link(self, **other: Any) -> str:
-        """The list narrowed likewise, but for what is given."""
-        mine: dict[str, Any] = {"for": self.whom, "vendor": self.vendor, "from": self.begin, "to": self.end} | other
-        return url_for("collection.purchases", **{name: value for name, value in mine.items() if value})
-
-
 def listing(vault: OpenVault) -> str:
     """A page of purchases, newest first. Opens the rows it shows and no others."""
-    narrowed, catalogue = Filter.asked(), vault.catalogue
-    where, values = narrowed.where()
+    catalogue = vault.catalogue
+    used = catalogue.tally("currency", "currency <> ''")
+    currencies = sorted(used, key=lambda each: (-used[each], each))
+    narrowed = Filter.asked(request.args, currencies)
+    where, values = narrowed.where(vault)
     page, after = _page(vault, where, values)
+    numbers = [entry.number for entry in page]
     with vault.server.main.reading() as reading:
-        found = {each.number: each for each in readable(reading, vault, [entry.number for entry in page])}
+        found = {each.number: each for each in readable(reading, vault, numbers)}
+        files = attachments.counts(reading, vault, numbers)
     titles = catalogue.titles(entry.vendor for entry in page)
-    months = [(name, _grouped(entries, found, titles)) for name, entries in groupby(page, lambda entry: entry.day[:7])]
+    months = [
+        (name, _rows(_grouped(entries), found, titles)) for name, entries in groupby(page, lambda each: each.day[:7])
+    ]
     counts = catalogue.tally("facet", LISTED)
-    proposed = catalogue.count(PROPOSED)
-    known = {"": sum(counts.values()), "proposed": proposed, **counts}
+    asked = narrowed != Filter()
+    matching = catalogue.count(where, *values) if asked else 0
+    together = sums(vault, where, values) if asked else []
     return render_template(
         "purchases.html",
         months=months,
-        numbers=[entry.number for entry in page],
+        numbers=numbers,
+        files=files,
         filter=narrowed,
         counts={name: counts[name] for name in FOR_WHOM if counts.get(name)},
         for_whom=FOR_WHOM,
-        all=known[""],
-        matching=catalogue.count(where, *values) if narrowed.narrowed else known.get(narrowed.whom, 0),
+        all=sum(counts.values()),
+        matching=matching,
+        together=[money for money, _ in together],
+        unpriced=matching - sum(count for _, count in together),
         this_year=catalogue.count(f"{BOUGHT} AND day >= ?", str(shown.today().year)),
-        proposed=proposed,
+        proposed=catalogue.count(PROPOSED),
+        not_mine=catalogue.count(NOT_MINE),
         vendors=options(vault),
+        currencies=[(each, each) for each in currencies],
+        categories=[(each, each) for each in _categories(vault)],
         page_size=PAGE,
         next=narrowed.link(after=after) if after else "",
         later=bool(request.args.get("after")),
     )
+
+
+def _categories(vault: OpenVault) -> list[str]:
+    return sorted(vault.catalogue.tally("category", "category <> ''"), key=str.casefold)[:CATEGORIES]
 
 
 def _page(vault: OpenVault, where: str, values: list[Any]) -> tuple[list[Entry], str]:
@@ -150,15 +120,18 @@ def _same_order(one: Entry, other: Entry) -> bool:
     return bool(one.bundle) and (one.bundle, one.vendor) == (other.bundle, other.vendor)
 
 
-def _grouped(entries: Iterable[Entry], found: dict[int, Stored], titles: dict[int, str]) -> list[Row]:
+def _grouped(entries: Iterable[Entry]) -> list[list[Entry]]:
     groups: list[list[Entry]] = []
     for entry in entries:
         if groups and _same_order(groups[-1][-1], entry):
             groups[-1].append(entry)
         else:
             groups.append([entry])
-    ordered = [sorted(group, key=lambda entry: entry.number) for group in groups]
-    return [Row(group, vendor_name(group[0].vendor, titles), _paid(group, found)) for group in ordered]
+    return [sorted(group, key=lambda entry: entry.number) for group in groups]
+
+
+def _rows(groups: Iterable[list[Entry]], found: dict[int, Stored], titles: dict[int, str]) -> list[Row]:
+    return [Row(group, vendor_name(group[0].vendor, titles), _paid(group, found)) for group in groups]
 
 
 def _paid(group: list[Entry], found: dict[int, Stored]) -> str:
@@ -168,35 +141,11 @@ def _paid(group: list[Entry], found: dict[int, Stored]) -> str:
 
 def latest(vault: OpenVault, count: int) -> list[Row]:
     """The newest purchases as rows, for home."""
-    entries = vault.catalogue.entries(LISTED, limit=3 * count)
+    groups = _grouped(vault.catalogue.entries(LISTED, limit=3 * count))[:count]
+    entries = [entry for group in groups for entry in group]
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, [entry.number for entry in entries])}
-    return _grouped(entries, found, vault.catalogue.titles(entry.vendor for entry in entries))[:count]
-
-
-def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:
-    """What a purchase's own page shows besides its fields: its order, its vendor, what is proposed."""
-    record, catalogue = cast(Purchase, stored.record), vault.catalogue
-    together = "bundle = ? AND vendor = ? AND collection = 'purchases' AND part = ? AND NOT damaged"
-    same = (record.bundle(), record.of_vendor())
-    siblings = catalogue.entries(together, *same, "", order="number", limit=60) if same[0] else []
-    orders = catalogue.entries(together, *same, "order", limit=1) if same[0] else []
-    items = readable(reading, vault, [entry.number for entry in siblings]) or [stored]
-    order = readable(reading, vault, [entry.number for entry in orders])
-    proposed = Purchase.fields
-    return {
-        "items": items,
-        "order": cast(Order, order[0].record) if order else None,
-        "order_number": order[0].number if order else 0,
-        "sum": shown.total(cast(Purchase, item.record).price for item in items),
-        "vendor": vendor_name(record.of_vendor(), catalogue.titles([record.of_vendor()])),
-        "for_whom": FOR_WHOM,
-        "facts": [row for row in rows(vault, record) if row[0].name not in TOLD_ELSEWHERE],
-        "proposed": [
-            (each, shown.value(stored.proposes[each.name], each)) for each in proposed if each.name in stored.proposes
-        ],
-        "draft": Draft(Purchase, filled(record)),
-    }
+    return _rows(groups, found, vault.catalogue.titles(entry.vendor for entry in entries))
 
 
 def usual_currency(vault: OpenVault) -> str:
@@ -205,49 +154,3 @@ def usual_currency(vault: OpenVault) -> str:
     with vault.server.main.reading() as reading:
         found = [cast(Purchase, each.record).price for each in readable(reading, vault, [e.number for e in entries])]
     return next((price.currency for price in found if price), "EUR")
-
-
-@pages.post("/purchases/<int:number>/gift")
-@session.unlocked
-def gift(number: int) -> Response:
-    """Mark as a gift, for whom and with a note, or take the mark away."""
-    if request.form.get("gift") == "no":
-        return _say(number, {"for_whom": "me", "recipient": None, "gift_note": None}, "no-gift")
-    said = read_form(Purchase, request.form, only=("recipient", "gift_note"))
-    return _say(number, {"for_whom": "gift", **said}, "gift")
-
-
-@pages.post("/purchases/<int:number>/note")
-@session.unlocked
-def note(number: int) -> Response:
-    """Her note and rating."""
-    return _say(number, read_form(Purchase, request.form, only=("note", "rating")), "saved", settle=False)
-
-
-@pages.post("/purchases/<int:number>/decide")
-@session.unlocked
-def decide(number: int) -> Response:
-    """Take over what an import proposed, or drop it."""
-    vault = session.vault()
-    with store.writing(vault) as turn:
-        _check_kind(store.read(turn.session, vault, number))
-        store.decide(turn, vault, number, accept=request.form.get("accept") == "yes")
-    default = url_for("collection.detail", collection="purchases", number=number, notice="decided")
-    return cast(Response, session.step_back(default))
-
-
-def _say(number: int, edits: dict[str, Any], notice: str, *, settle: bool = True) -> Response:
-    """Lay edits over a purchase; a gift mark of her own also settles what was proposed."""
-    vault = session.vault()
-    with store.writing(vault) as turn:
-        before = store.read(turn.session, vault, number)
-        _check_kind(before)
-        after = before.edited(changed(before.record, edits))
-        store.put(turn, vault, before, after.decided() if settle else after)
-    there = url_for("collection.detail", collection="purchases", number=number, notice=notice)
-    return make_response(redirect(there, 303))
-
-
-def _check_kind(stored: Stored) -> None:
-    if stored.kind is not Purchase:
-        raise NotFound

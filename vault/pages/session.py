@@ -125,7 +125,10 @@ def unlocked(view: Callable[P, R]) -> Callable[P, R | Response]:
         found = peek()
         if found is None:
             back = request.full_path.rstrip("?") if request.method == "GET" else None
-            return cast(Response, redirect(url_for("unlock.unlock_page", next=back), 303))
+            there = url_for("unlock.unlock_page", next=back)
+            if "HX-Request" in request.headers:  # part of a page is no place for the closed vault
+                return Response(status=200, headers={"HX-Redirect": there})
+            return cast(Response, redirect(there, 303))
         if "recovery" in found.settings and request.endpoint != "setup.kit":
             return cast(Response, redirect(url_for("setup.kit"), 303))
         return view(*args, **kwargs)

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent, get_currency_name
 from babel.units import format_unit
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
-from vault import choices
+from vault import choices, departure
 from vault.errors import N_
 from vault.pages.session import server
 from vault.record import Field
@@ -32,6 +32,13 @@ NOTICES = {
     "removed": N_("Removed. Its last version stays in the history, and no import brings it back."),
     "gift": N_("Marked as a gift. Nobody but you sees that, or the thing itself."),
     "no-gift": N_("No longer a gift."),
+    "taste": N_("Marked as not your taste. Only you see that mark."),
+    "no-taste": N_("The mark is gone."),
+    "dates": N_("Noted. Home reminds you before a day is over."),
+    "undone": N_("Undone. It is as it was before."),
+    "file-added": N_("Kept, sealed, with this record."),
+    "file-removed": N_("Taken away. It is gone for good in 30 days."),
+    "file-back": N_("It is back."),
     "decided": N_("Decided. You will not be asked again."),
     "welcome": N_("You have both ways in: your passphrase and your recovery code."),
     "locked": N_("Locked. Nothing can be opened from this browser."),
@@ -44,6 +51,7 @@ NOTICES = {
     "kit": N_("You have the new kit. The old code opens nothing any more."),
     "stayed": N_("Still open."),
     "seen": N_("Noted."),
+    "kept": N_("Your vault stays. What others could see has ended and stays ended."),
     "renewed": N_("It goes on."),
     "taken-in": N_("Kept. It is yours now."),
     "dropped": N_("Dropped. Its content is gone."),
@@ -139,6 +147,11 @@ def month(known: str) -> str:
         return known or str(gettext("Day not known"))
     first = date.fromisoformat(f"{known[:7]}-01")
     words = str(format_date(first, "LLLL" if first.year == today().year else "LLLL y", locale=locale()))
+    return capital(words)
+
+
+def capital(words: str) -> str:
+    """Words that begin with a large letter."""
     return words[:1].upper() + words[1:]
 
 
@@ -150,6 +163,36 @@ def money(amount: Any) -> str:
     return str(
         format_currency(Decimal(plain["amount"]), plain["currency"], locale=locale(), decimal_quantization=False)
     )
+
+
+def rounded(amount: Decimal, currency: str) -> str:
+    """€19, to the whole unit."""
+    pattern = locale().currency_formats["standard"].pattern.replace(".00", "")
+    return str(format_currency(amount, currency, pattern, locale=locale(), currency_digits=False))
+
+
+def brief(plain: float) -> str:
+    """1,500 or 25M, from a round number."""
+    if plain < 100_000:
+        return str(format_decimal(plain, locale=locale()))
+    return str(format_compact_decimal(plain, locale=locale(), fraction_digits=2))
+
+
+def short_money(amount: Decimal, currency: str) -> str:
+    """€18.50, or a long amount to the whole unit, so that there is room for a name beside it."""
+    words = money({"amount": str(amount), "currency": currency})
+    return words if len(words) <= 10 else rounded(amount, currency)
+
+
+def percent(part: Decimal) -> str:
+    """7%, from 0.07."""
+    return str(format_percent(part, locale=locale()))
+
+
+def currency(code: str) -> str:
+    """Euro, from EUR; the code itself where it has no name."""
+    words = str(get_currency_name(code, locale=locale()))
+    return words if words == code else f"{words} ({code})"
 
 
 def total(amounts: Iterable[Any]) -> str:
@@ -242,11 +285,13 @@ def _about_this_page() -> dict[str, Any]:
     vault, moment_now = g.get("vault"), now()
     name = vault.name if vault is not None else ""
     code = request.args.get("notice", "")
+    leaves_on = departure.planned(vault.server, vault.owner_id) if vault is not None else None
     return {
         "lang": language(),
         "you": name,
         "vault_name": gettext("%(name)s’s vault", name=name) if name else gettext("Vault"),
         "here": _here(),
+        "leaves_on": leaves_on.isoformat() if leaves_on is not None and request.blueprint != "departure" else "",
         "notice": gettext(NOTICES[code]) if code in NOTICES else "",
         "today_in_words": str(format_date(moment_now.date(), "full", locale=locale())),
         "weekday": str(format_skeleton("MMMMEEEEd", moment_now.date(), locale=locale())),

@@ -66,7 +66,8 @@ def _opened(keyring: Keyring, way: str, there: str) -> Response:
     before = session.peek()
     if before is not None:
         sessions.end(server(), before.owner_id, [before.session_id])
-    string, _vault = sessions.begin(server(), keyring, way, request.user_agent.string)
+    string, vault = sessions.begin(server(), keyring, way, request.user_agent.string)
+    server().catalogues.of(vault)  # opened while she waits anyway, so that the first page has it
     return session.keep(make_response(redirect(there, 303)), string)
 
 

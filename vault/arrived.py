@@ -1,0 +1,125 @@
+"""One line of `vault.json` as it arrives, read strictly: what a vault could not have written is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from vault.errors import Invalid
+from vault.export import FORMAT
+from vault.record import CLASSES
+from vault.stored import Stored, from_bytes
+from vault.unpacking import NotAnArchive
+
+VERSION = {"collection", "part", "version", "source", "edits", "origin"}  # the members of a record's box
+ENTRY = {*VERSION, "number", "mark", "history"}
+REMOVED = {"number", "removed", "mark", "history"}
+MARK, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
+NAME = re.compile(r"[a-z_]{1,40}")
+MOST_NUMBERS = 1 << 40
+TEXT_MOST = 2000
+WRONG = (KeyError, TypeError, ValueError, AttributeError, Invalid)
+
+
+class Head(NamedTuple):
+    """What stands before the records."""
+
+    last_record: int
+    marks_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record with its mark and history, or what is left of one that was removed. `said` is the line itself."""
+
+    number: int
+    mark: bytes | None
+    said: Mapping[str, Any]
+
+    @property
+    def history(self) -> list[Mapping[str, Any]]:
+        """Its earlier versions, the oldest first."""
+        return list(self.said.get("history", []))
+
+    def stored(self, revision: int) -> Stored | None:
+        """The record as it stands, for a revision of this vault; None if it was removed."""
+        return None if "removed" in self.said else _stored(self.number, revision, self.said)
+
+    def earlier(self, revision: int) -> Iterator[Stored]:
+        """Its history, numbered on from a revision."""
+        for at, each in enumerate(self.history):
+            yield _stored(self.number, revision + at, each)
+
+
+def read_head(line: bytes) -> Head:
+    """From the first line. Raises NotAnArchive."""
+    try:
+        said = orjson.loads(line + b"]}")
+        last, key = said["last_record"], said["marks_key"]
+    except WRONG:
+        raise NotAnArchive from None
+    if said.get("format") != FORMAT or said["records"] != [] or not _whole(last, 0) or not KEY.fullmatch(str(key)):
+        raise NotAnArchive
+    return Head(last, bytes.fromhex(key))
+
+
+def read_entry(line: bytes) -> Entry:
+    """From one line. Raises NotAnArchive."""
+    try:
+        said = orjson.loads(line)
+        mark = said.get("mark")
+        entry = Entry(said["number"], bytes.fromhex(mark) if mark is not None else None, said)
+        _check(entry)
+    except WRONG:
+        raise NotAnArchive from None
+    return entry
+
+
+def _check(entry: Entry) -> None:
+    said, removed = entry.said, "removed" in entry.said
+    if not said.keys() <= (REMOVED if removed else ENTRY) or not _whole(entry.number, 1):
+        raise NotAnArchive
+    if ("mark" in said and not MARK.fullmatch(said["mark"])) or (removed and said["removed"] is not True):
+        raise NotAnArchive
+    if "history" in said and (type(said["history"]) is not list or not said["history"]):
+        raise NotAnArchive
+    if not removed:
+        _readable(entry.stored(1))
+    for each, raw in zip(entry.earlier(1), entry.history, strict=True):
+        if not raw.keys() <= VERSION:
+            raise NotAnArchive
+        _readable(each)
+
+
+def _readable(stored: Stored | None) -> None:
+    """Its values pass the same strict reader as what is typed in; what it proposes passes it too."""
+    assert stored is not None  # noqa: S101 - the caller has looked
+    stored.kind.check({name: value for name, value in {**stored.source, **stored.edits}.items() if value is not None})
+    for part in (stored.source, stored.edits):
+        if type(part) is not dict or not part.keys() <= stored.kind.readers.keys():
+            raise NotAnArchive
+    if stored.proposes:
+        stored.kind.check({**stored.record.dump(), **stored.proposes})
+    for name, value in stored.origin.items():
+        if not NAME.fullmatch(name) or (name != "proposes" and not _short(value)):
+            raise NotAnArchive
+
+
+def _stored(number: int, revision: int, said: Mapping[str, Any]) -> Stored:
+    content = {name: said[name] for name in VERSION & said.keys()}
+    kind = CLASSES[content["collection"], content.get("part", "")]
+    if not _whole(content["version"], 1) or content["version"] > kind.version:
+        raise NotAnArchive
+    return from_bytes(number, revision, orjson.dumps(content))
+
+
+def _short(value: Any) -> bool:
+    return type(value) in (int, bool) or (type(value) is str and len(value) <= TEXT_MOST)
+
+
+def _whole(value: Any, least: int) -> bool:
+    return type(value) is int and least <= value <= MOST_NUMBERS

@@ -1,0 +1,70 @@
+"""Attached files in an archive: each under the number of its record, and back from there.
+
+attachments/<record number>/<day>-<attachment id in hex>/<name>
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from vault import attachments, crypto
+from vault.attached import Incoming, plain_name, sealed
+from vault.errors import NotFound
+from vault.models import AttachmentRow
+from vault.turn import her_turn
+from vault.unpacking import NotAnArchive
+
+if TYPE_CHECKING:
+    from vault.opened import OpenVault
+    from vault.rooms import File
+
+PATH = re.compile(r"attachments/([1-9][0-9]{0,12})/(\d{4}-\d\d-\d\d)-([0-9a-f]{32})/([^/]+)")
+
+
+def files(vault: OpenVault) -> Iterator[File]:
+    """Every file of the records that stand. What does not open is missing from the list of files."""
+    with vault.server.main.reading() as session:
+        numbers = sorted(attachments.counts(session, vault))
+        for number in numbers:
+            for known in attachments.of_record(session, vault, number):
+                path = f"attachments/{number}/{known.day}-{known.attachment_id.hex()}/{_name(known.name)}"
+                try:
+                    content = attachments.content(session, vault, known)
+                except crypto.Damaged:
+                    continue
+                yield path, [content]
+
+
+def bring(vault: OpenVault, path: str, pieces: Iterable[bytes]) -> bool:
+    """Attach one file again, unless it is there already. Raises NotAnArchive, and what is said of files not kept."""
+    found = PATH.fullmatch(path)
+    if found is None:
+        return False
+    number, day, attachment, name = int(found[1]), found[2], bytes.fromhex(found[3]), found[4]
+    if _is_there(vault, attachment):
+        return True
+    incoming = Incoming(name)
+    for piece in pieces:
+        incoming.write(piece)
+    file = sealed(vault, number, incoming, day, attachment)
+    try:
+        with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
+            attachments.keep(turn, vault, file)
+    except NotFound:
+        raise NotAnArchive from None
+    return True
+
+
+def _name(name: str) -> str:
+    """A name that can be the last part of a path."""
+    return name if name not in (".", "..") else plain_name("")
+
+
+def _is_there(vault: OpenVault, attachment: bytes) -> bool:
+    this = (AttachmentRow.owner_id == vault.owner_id, AttachmentRow.attachment_id == attachment)
+    with vault.server.main.reading() as session:
+        return session.scalar(select(AttachmentRow.number).where(*this)) is not None

@@ -1,0 +1,159 @@
+"""Export: everything to take along, the fingerprint to compare it by, and bringing an archive back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from typing import IO, cast
+
+from flask import Blueprint, Response, make_response, render_template, request
+from flask_babel import gettext
+from werkzeug.formparser import FormDataParser
+
+from vault import departure
+from vault.archive import Words
+from vault.bringing import Came, NotEmpty, bring_back
+from vault.errors import N_, Busy, VaultError, WrongSecret
+from vault.export import fingerprint
+from vault.fingerprint import in_groups
+from vault.leaving import TooWeak, exported, is_sealed, open_archive
+from vault.pages import guard, session, shown
+from vault.pages.errors import wait_for
+from vault.pieces import Pieces, Spool, TooLarge
+from vault.record import CLASSES, classes_of
+from vault.turn import position
+from vault.unpacking import NotAnArchive
+
+pages = Blueprint("leaving", __name__)
+
+AROUND = 1 << 20  # bytes of a form besides the file in it
+LABELS = {
+    "passphrase": N_("Passphrase for the archive"),
+    "opens": N_("Passphrase of the archive"),
+}
+FORMS = {"sealed": "vault", "zip": "zip", "json": "json"}  # a form and how its file's name ends
+KINDS = {"sealed": "application/octet-stream", "zip": "application/zip", "json": "application/json"}
+
+
+@pages.get("/export")
+@session.unlocked
+def export() -> Response:
+    """What there is to take, and how."""
+    return _page()
+
+
+@pages.post("/export")
+@session.unlocked
+@guard.confirmed
+def download() -> Response:
+    """The file. She shows once more that it is she.
+
+    It is made whole before any of it is sent: what is read for it comes from one snapshot, and whoever fetches slowly
+    would hold that open. So the browser knows how much is to come.
+    """
+    vault, form = session.vault(), request.form.get("form", "")
+    if form not in FORMS:
+        return _page()
+    words = Words(gettext, shown.language())
+    try:
+        parts = exported(vault, form, request.form.get("passphrase", ""), words=words)
+    except (TooWeak, Busy) as error:
+        return _page("passphrase", error, form=form)
+    response = _sent(parts, KINDS[form])
+    name = f"vault-{vault.server.clock().date().isoformat()}.{FORMS[form]}"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _sent(parts: Iterable[bytes], mimetype: str) -> Response:
+    with ExitStack() as stack:
+        spool = stack.enter_context(Spool(session.server().settings.cache_dir))
+        for part in parts:
+            spool.write(part)
+        file = spool.finish()
+        response = Response(_pieces(file, stack.pop_all()), mimetype=mimetype)
+    response.content_length = file.size
+    return response
+
+
+def _pieces(file: Pieces, held: ExitStack) -> Iterator[bytes]:
+    with held:
+        yield from file.parts()
+
+
+@pages.post("/export/bring-back")
+@session.unlocked
+def bring() -> Response:
+    """Take an archive into this vault, if it is empty."""
+    vault = session.vault()
+    request.max_content_length = vault.server.settings.upload_limit + AROUND
+    with ExitStack() as stack:
+        try:
+            spool, passphrase = _arrived(stack)
+            file = spool.finish()
+            came = bring_back(vault, open_archive(file, passphrase) if is_sealed(file) else file)
+        except WrongSecret as error:
+            return _page("opens", error)
+        except (NotAnArchive, NotEmpty, TooLarge, Busy) as error:
+            return _page("file", error)
+    return _page(came=came)
+
+
+def _arrived(stack: ExitStack) -> tuple[Spool, str]:
+    """The file of this form, written nowhere but into sealed pieces, and the passphrase that opens it."""
+    vault = session.vault()
+    spools: list[Spool] = []
+
+    def sink(  # named as the parser calls it
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        if spools:
+            raise NotAnArchive
+        spools.append(stack.enter_context(Spool(vault.server.settings.cache_dir, vault.server.settings.upload_limit)))
+        return cast("IO[bytes]", spools[0])
+
+    parser = FormDataParser(sink, max_form_memory_size=AROUND, max_form_parts=8, silent=False)
+    try:
+        _, form, _ = parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
+    except ValueError:
+        raise NotAnArchive from None
+    if not spools or not spools[0].size:
+        raise NotAnArchive(N_("Choose a file first. An empty one holds nothing to read."))
+    return spools[0], str(form.get("opens", ""))
+
+
+def _page(
+    field: str = "", error: VaultError | None = None, *, form: str = "sealed", came: Came | None = None
+) -> Response:
+    vault = session.vault()
+    with vault.server.main.reading() as reading:
+        empty = position(reading, vault.owner_id).last_record == 0
+    counts = vault.catalogue.tally("collection", "NOT damaged")
+    sentence = gettext(error.sentence) if error else ""
+    asked = "fingerprint" in request.args
+    page = render_template(
+        "export.html",
+        counts=[(_title(name), counts[name]) for name in dict.fromkeys(name for name, _ in CLASSES) if name in counts],
+        damaged=vault.catalogue.count("damaged"),
+        fingerprint=in_groups(came.fingerprint if came else fingerprint(vault)) if asked or came else "",
+        empty=empty,
+        came=came,
+        leaving=departure.planned(vault.server, vault.owner_id),
+        chosen_form=form,
+        field=field,
+        errors={field: (sentence,)} if field else {},
+        refused=sentence if field == "file" else gettext("Nothing was written.") if field else "",
+        wrong=[(field, gettext(LABELS[field]), sentence)] if field in LABELS else [],
+    )
+    response = make_response(page, error.status if error else 200)
+    response.headers.update(wait_for(error) if error else {})
+    return response
+
+
+def _title(collection: str) -> str:
+    """What the menu calls a collection."""
+    first = classes_of(collection)[0]
+    return str(gettext("Profile") if first.part else gettext(first.title))
