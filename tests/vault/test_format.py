@@ -296,7 +296,9 @@ def test_the_reader_opens_a_whole_vault_with_the_passphrase(
     earlier = vault.versions(root)
     assert {content["edits"]["item"] for content in earlier.values()} == {"Atlas of Quiet Places", "Thrown away"}
     assert list(vault.attachments(root).items()) == [((numbers[-1], "till.pdf"), b"%PDF-1.7 paid by card")]
-    assert vault.settings(root) == {"name": "Ada", "handle": "ada"}
+    settings = vault.settings(root)
+    assert settings == ada.open.settings
+    assert (settings["name"], settings["handle"]) == ("Ada", "ada")
     assert vault.notice() == "ada@home.test"
     assert {label["name"] for label in vault.labels()} == {"Bookshop"}
     assert [client["client_id"] for client in vault.clients()] == [bookshop.client_id]
