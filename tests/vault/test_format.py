@@ -297,6 +297,7 @@ def test_the_reader_opens_a_whole_vault_with_the_passphrase(
     assert {content["edits"]["item"] for content in earlier.values()} == {"Atlas of Quiet Places", "Thrown away"}
     assert list(vault.attachments(root).items()) == [((numbers[-1], "till.pdf"), b"%PDF-1.7 paid by card")]
     settings = vault.settings(root)
+    assert settings == ada.open.settings
     assert [each.keys() for each in settings.pop("asked")] == [{"request_uri", "client_id", "name", "at"}]
     assert settings == {"name": "Ada", "handle": "ada"}
     assert vault.notice() == "ada@home.test"
