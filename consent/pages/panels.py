@@ -44,6 +44,8 @@ def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
         return _at_home(place, vault, views)
     if place.startswith("vendor."):
         return _at_a_vendor(place, vault, views, subject)
+    if place.startswith("insights."):
+        return _at_insights(place, vault, views, subject)
     match place:
         case "purchase.seen":
             row, page = subject
@@ -100,10 +102,6 @@ def _at_a_vendor(place: str, vault: OpenVault, views: list[GrantView], subject: 
         case "vendor.looks":
             mine = [view for view in _every(vault) if view.terms.vendor == subject.number]
             return looks_map(mine, segments.entries(vault, keys_of(mine))) if mine else None
-        case "insights.vendors":
-            return given_and_got(vault, views, subject)
-        case "insights.looks":
-            return looks_map(every := _every(vault), segments.entries(vault, keys_of(every)))
         case "vendor.merge":
             kept, going = subject
             there = [view for view in views if any(item.this_vendor for item in view.terms.items)]
@@ -117,6 +115,15 @@ def _ends_soon(view: GrantView, now: int) -> bool:
     """Does it end within a week, or of a short one within its last quarter? A paused one ends as well."""
     whole = view.terms.until - view.terms.given_at
     return not view.terms.by_link and view.terms.until - now < min(7 * DAY, whole // 4)
+
+
+def _at_insights(place: str, vault: OpenVault, views: list[GrantView], subject: Any) -> str | None:
+    match place:
+        case "insights.vendors":
+            return given_and_got(vault, views, subject)
+        case "insights.looks":
+            return looks_map(every := _every(vault), segments.entries(vault, keys_of(every)))
+    return None
 
 
 def _live(vault: OpenVault) -> list[GrantView]:
