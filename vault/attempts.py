@@ -1,6 +1,8 @@
 """Tries, slowed down per address and per vault name *before* anything costly is done.
 
 An address waits up to a quarter of an hour; a name at most half a minute, so that a stranger cannot lock her out.
+Who is asked again in an open vault is counted by session too, so that a stolen cookie does not buy more guesses from
+more addresses.
 The passphrase of a share link is counted by link and by its visitor's address, apart from tries to unlock: only who
 holds the link comes this far, and whatever he types leaves her own way in as it is.
 Sessions, recovery codes and the strings of links do not pass through here: 160 bits cannot be guessed.
@@ -12,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from vault import crypto
 from vault.errors import TooManyTries
@@ -20,8 +23,8 @@ from vault.models import Attempt
 if TYPE_CHECKING:
     from vault.server import Server
 
-FREE = {"address": 5, "handle": 5, "fetch": 60, "link": 5, "visitor": 5}
-LONGEST = {"address": 900, "handle": 30, "fetch": 900, "link": 900, "visitor": 900}  # seconds
+FREE = {"address": 5, "handle": 5, "session": 5, "fetch": 60, "link": 5, "visitor": 5}
+LONGEST = {"address": 900, "handle": 30, "session": 900, "fetch": 900, "link": 900, "visitor": 900}  # seconds
 FORGOTTEN = 3600
 
 
@@ -57,11 +60,12 @@ def forget(server: Server, **who: str) -> None:
 
 def once(server: Server, what: str, value: str, *, until: int) -> bool:
     """Is this the first use of something that may be used once, and that is good until then anyway?"""
-    known = _tag(server, what, value)
-    with server.main.transaction() as session:
-        if session.get(Attempt, known) is not None:
-            return False
-        session.execute(insert(Attempt).values(tag=known, count=1, until=until))
+    row = {"tag": _tag(server, what, value), "count": 1, "until": until}
+    try:
+        with server.main.transaction() as session:
+            session.execute(insert(Attempt).values(**row))
+    except IntegrityError:
+        return False
     return True
 
 

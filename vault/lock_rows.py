@@ -87,7 +87,6 @@ def unmake_lock(server: Server, owner: bytes, payload: Mapping[str, Any]) -> Non
 
 def sweep_locks(server: Server) -> None:
     """The worker's part: rows of locks whose pepper is gone, or whose session ran out, are removed."""
-    attempts.sweep(server)
     with server.main.reading() as session:
         rows = session.execute(
             select(Lock.owner_id, Lock.lock_id, Lock.expires_at)
@@ -97,3 +96,4 @@ def sweep_locks(server: Server) -> None:
     for owner, lock, expires_at in rows:
         if (expires_at is not None and expires_at <= server.now) or server.keystore.pepper(owner, lock) is None:
             unmake_lock(server, owner, {"lock": lock.hex()})
+    attempts.sweep(server)

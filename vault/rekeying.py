@@ -7,7 +7,7 @@ anywhere: a box names its key, and the old keys stay in her keyring until nothin
 
     peppers of the new locks -> the turn, with a job for each old pepper -> the old peppers -> the answer
 
-Decision 17 has the argument: what a crash leaves after each step, and why nothing can be sealed under a key that dies.
+Decision 24 has the argument: what a crash leaves after each step, and why nothing can be sealed under a key that dies.
 """
 
 from __future__ import annotations

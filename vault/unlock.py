@@ -81,13 +81,13 @@ def confirm_passphrase(vault: OpenVault, typed: str, *, address: str) -> None:
 
 def stretched(vault: OpenVault, typed: str, *, address: str) -> tuple[bytes, bytes]:
     """The params of her passphrase's lock and what Argon2id made of it, once it has opened. Raises as above."""
-    server = vault.server
-    attempts.admit(server, address=address)
+    server, who = vault.server, {"address": address, "session": vault.session_id.hex()}
+    attempts.admit(server, **who)
     row = lock_rows.living_of(server, vault.owner_id, "passphrase")
     secret = deriving.stretch(typed, row.params) if row else b""
     if row is None or lock_rows.open_with(server, row, secret) is None:
         raise WrongSecret(N_("That is not your present passphrase."))
-    attempts.forget(server, address=address)
+    attempts.forget(server, **who)
     return bytes(row.params), secret
 
 

@@ -203,6 +203,16 @@ def rows(file: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         connection.close()
 
 
+class Named(dict[int, bytes]):
+    """Keys by id; `of` is the one that a box names."""
+
+    def of(self, box: bytes) -> bytes:
+        found = self.get(int.from_bytes(box[1:5], "big"))
+        if found is None:
+            raise Refused
+        return found
+
+
 class Vault:
     """A vault's directory, and what can be opened of it. Without `keystore` it makes do with what main holds."""
 
@@ -246,19 +256,32 @@ class Vault:
             for key_id, purpose, box in found
         }
 
+    def named(self, root: bytes) -> Named:
+        """Her keys by id: there are more of one purpose while they are being changed, and a box names its own."""
+        owner = self.owner()
+        found = rows(self.main, "SELECT key_id, purpose, box FROM keys")
+        return Named(
+            {
+                key_id: open_precious(root, identity("vrm/1/key", owner, key_id, what), box)
+                for key_id, what, box in found
+            }
+        )
+
     def records(self, root: bytes) -> dict[int, dict[str, Any]]:
         """Every record by number."""
-        key, owner = self.keys(root)["records"], self.owner()
+        named, owner = self.named(root), self.owner()
         found = rows(self.main, "SELECT number, revision, box FROM records WHERE box IS NOT NULL ORDER BY number")
         return {
-            number: read_json(open_row(key, identity("vrm/1/record", owner, number, revision), box))
+            number: read_json(open_row(named.of(box), identity("vrm/1/record", owner, number, revision), box))
             for number, revision, box in found
         }
 
     def versions(self, root: bytes) -> dict[tuple[int, int], dict[str, Any]]:
-        key, owner = self.keys(root)["records"], self.owner()
+        named, owner = self.named(root), self.owner()
         return {
-            (number, revision): read_json(open_row(key, identity("vrm/1/record", owner, number, revision), box))
+            (number, revision): read_json(
+                open_row(named.of(box), identity("vrm/1/record", owner, number, revision), box)
+            )
             for number, revision, box in rows(self.main, "SELECT number, revision, box FROM versions")
         }
 
@@ -275,12 +298,12 @@ class Vault:
     def settings(self, root: bytes) -> dict[str, Any]:
         owner = self.owner()
         (box,) = rows(self.main, "SELECT settings_box FROM owners")[0]
-        return dict(read_json(open_precious(self.keys(root)["files"], identity("vrm/1/settings", owner), box)))
+        return dict(read_json(open_precious(self.named(root).of(box), identity("vrm/1/settings", owner), box)))
 
     def seat(self, root: bytes, lock: bytes, params: bytes) -> dict[str, Any]:
         """Where a session runs."""
         return dict(
-            read_json(open_precious(self.keys(root)["files"], identity("vrm/1/seat", self.owner(), lock), params))
+            read_json(open_precious(self.named(root).of(params), identity("vrm/1/seat", self.owner(), lock), params))
         )
 
     def notice(self) -> str:
@@ -322,13 +345,13 @@ class Vault:
 
     def receipts(self, root: bytes) -> list[dict[str, Any]]:
         """What every receipt says, in order, its signature checked by hand."""
-        owner, files, seal = self.owner(), self.keys(root)["files"], self.server_key("seal")
+        owner, named, seal = self.owner(), self.named(root), self.server_key("seal")
         public = Ed25519PrivateKey.from_private_bytes(self.server_key("receipt")).public_key()
         found = rows(self.main, "SELECT grant_id, receipt_id, kind, revision, day, box FROM receipts ORDER BY revision")
         said = []
         for grant, receipt, kind, revision, day, box in found:
             about = identity("vrm/1/receipt", owner, grant, receipt, kind, revision, day)
-            padded_text = open_precious(files if kind == "consent" else seal, about, box)
+            padded_text = open_precious(named.of(box) if kind == "consent" else seal, about, box)
             text = padded_text.rstrip(b" ")
             if len(padded_text) != padded(len(text)):
                 raise Refused
@@ -339,12 +362,12 @@ class Vault:
 
     def screens(self, root: bytes) -> dict[str, bytes]:
         """The documents of the screens she agreed to, by receipt."""
-        owner, files = self.owner(), self.keys(root)["files"]
+        owner, named = self.owner(), self.named(root)
         found = rows(self.main, "SELECT grant_id, receipt_id, screen_box FROM receipts WHERE screen_box IS NOT NULL")
         screens = {}
         for grant, receipt, box in found:
             about = identity("vrm/1/receipt screen", owner, grant, receipt)
-            screens[receipt.hex()] = decompress(open_precious(files, about, box))
+            screens[receipt.hex()] = decompress(open_precious(named.of(box), about, box))
         return screens
 
     def vendors_receipt(self, text: str) -> bytes:
@@ -359,35 +382,35 @@ class Vault:
         return open_precious(key, identity("vrm/1/receipt copy", owner, grant, receipt), box).rstrip(b" ")
 
     def imports(self, root: bytes) -> list[Any]:
-        key, owner = self.keys(root)["files"], self.owner()
+        named, owner = self.named(root), self.owner()
         return [
-            read_json(open_precious(key, identity("vrm/1/import", owner, import_id), box))
+            read_json(open_precious(named.of(box), identity("vrm/1/import", owner, import_id), box))
             for import_id, box in rows(self.main, "SELECT import_id, box FROM imports ORDER BY import_id")
         ]
 
     def uploads(self, root: bytes) -> dict[bytes, bytes]:
         """The files that are still there, whole."""
-        key, owner = self.keys(root)["files"], self.owner()
+        named, owner = self.named(root), self.owner()
         together: dict[bytes, bytes] = {}
         for import_id, n, box in rows(self.main, "SELECT import_id, n, box FROM import_chunks ORDER BY import_id, n"):
-            piece = open_precious(key, identity("vrm/1/upload", owner, import_id, n), box)
+            piece = open_precious(named.of(box), identity("vrm/1/upload", owner, import_id, n), box)
             together[import_id] = together.get(import_id, b"") + piece
         return together
 
     def reports(self, root: bytes) -> list[Any]:
-        key, owner = self.keys(root)["files"], self.owner()
+        named, owner = self.named(root), self.owner()
         found = rows(self.main, "SELECT import_id, n, box FROM import_reports ORDER BY import_id, n")
         return [
-            read_json(open_precious(key, identity("vrm/1/import-report", owner, import_id, n), box))
+            read_json(open_precious(named.of(box), identity("vrm/1/import-report", owner, import_id, n), box))
             for import_id, n, box in found
         ]
 
     def deposits(self, root: bytes) -> list[Any]:
         """What waits in her inbox."""
-        owner, private = self.owner(), self.keys(root)["inbox"]
+        owner, named = self.owner(), self.named(root)
         found = rows(self.main, "SELECT grant_id, deposit_id, box FROM deposits WHERE box IS NOT NULL")
         return [
-            read_json(open_left(private, identity("vrm/1/deposit", owner, grant, deposit), box))
+            read_json(open_left(named.of(box), identity("vrm/1/deposit", owner, grant, deposit), box))
             for grant, deposit, box in found
         ]
 
@@ -396,7 +419,7 @@ class Vault:
         owner = self.owner()
         name = tag(self.server_key("tag"), "catalogue", owner)[:16].hex()
         box = (folder / f"{name}.catalogue").read_bytes()
-        image = open_precious(self.keys(root)["catalogue"], identity("vrm/1/catalogue", owner), box)
+        image = open_precious(self.named(root).of(box), identity("vrm/1/catalogue", owner), box)
         connection = sqlite3.connect(":memory:")
         try:
             connection.deserialize(image)

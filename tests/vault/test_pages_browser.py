@@ -152,6 +152,8 @@ def test_every_page_can_be_used_by_everybody(chromium, served, furnished, axe, w
         "/insights",
         "/notes",
         "/security",
+        "/security/recovery",
+        "/security/keys",
         "/export",
         "/delete",
         "/purchases/new",

@@ -10,7 +10,7 @@ from tests.conftest import PASSPHRASE
 from tests.people import BIRTHDAY, Ada, Bookshop, Clock, hidden_in
 from vault import sessions, unlock
 from vault.collections.profile import Address, Birthday
-from vault.errors import Locked
+from vault.errors import Locked, TooManyTries, WrongSecret
 from vault.values import When
 from vault.worker import tick
 
@@ -81,6 +81,29 @@ def test_the_code_shows_nothing_in_a_session_that_it_did_not_open(ada: Ada, cloc
     clock.passes(minutes=6)
     page = ada.presses("/security/quiet", 403, quiet="30", **{"confirm-code": recovery_code}).text
     assert "Or the recovery code" not in page
+
+
+def test_a_new_passphrase_after_the_code_is_asked_for_again_and_stands_in_no_page(
+    ada: Ada, clock: Clock, recovery_code: str
+):
+    keyring = unlock.with_recovery_code(ada.house, "", recovery_code)
+    ada.session, _vault = sessions.begin(ada.house, keyring, "recovery")
+    ada.browser.set_cookie("vault", ada.session, domain="localhost")
+    clock.passes(minutes=6)
+    asked = ada.presses("/security/passphrase", 403, new="a violet staircase kettle").text
+    assert ASKED in asked
+    assert "violet" not in asked
+    ada.presses("/security/passphrase", 422, **{"confirm-code": recovery_code})
+    ada.presses("/security/passphrase", new="a violet staircase kettle")
+
+
+def test_more_addresses_buy_no_more_guesses(ada: Ada, clock: Clock):
+    clock.passes(minutes=6)
+    for at in range(6):
+        with pytest.raises(WrongSecret):
+            unlock.confirm_passphrase(ada.open, "a guess", address=f"192.0.2.{at}")
+    with pytest.raises(TooManyTries):
+        unlock.confirm_passphrase(ada.open, PASSPHRASE, address="192.0.2.99")
 
 
 # Consent.

@@ -14,13 +14,18 @@ from werkzeug.serving import make_server
 
 from tests.conftest import PASSPHRASE
 from tests.people import Clock
+from vault import sessions
 from vault.app import create_app, load_rooms
+from vault.keyring import Keyring
 from vault.server import Server, start
 from vault.settings import in_directory
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 playwright_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: make dev installs it")
+
+
+LOOKS_UP = "document.dispatchEvent(new Event('visibilitychange'))"  # what a tab does when she comes back to it
 
 
 @pytest.fixture(scope="module")
@@ -121,4 +126,26 @@ def test_a_device_without_prf_gets_a_passkey_that_confirms_and_does_not_unlock(c
     page.goto(f"{address}/unlock")
     page.get_by_role("button", name="Unlock with a passkey").click()
     page.get_by_text("This passkey can confirm that it is you, but not unlock.").first.wait_for()
+    page.context.close()
+
+
+def test_a_minute_before_it_locks_the_page_says_so_and_lets_her_stay(
+    chromium, served, furnished: tuple[Path, str, Keyring], clock: Clock
+):
+    house, address = served
+    string, _vault = sessions.begin(house, furnished[2])
+    page = chromium.new_context().new_page()
+    page.context.add_cookies([{"name": "vault", "value": string, "url": address}])
+    page.goto(f"{address}/notes?x=1")
+    warning = page.get_by_text("The vault locks itself in less than a minute.")
+    assert not warning.is_visible()
+    clock.passes(minutes=14, seconds=30)
+    page.evaluate(LOOKS_UP)
+    warning.wait_for()
+    page.get_by_role("button", name="Stay open").click()
+    warning.wait_for(state="hidden")
+    clock.passes(minutes=16)
+    page.evaluate(LOOKS_UP)
+    page.get_by_role("heading", name="Closed.").wait_for()
+    assert page.url == f"{address}/unlock?next=%2Fnotes%3Fx%3D1"
     page.context.close()

@@ -69,7 +69,7 @@ def ask_again() -> Response | None:
     The page comes back to the same address with everything she had filled in, so that nothing of it is lost.
     """
     vault = session.vault()
-    if sessions.is_fresh(vault):
+    if sessions.is_fresh(vault) or session.in_sandbox():  # somebody made up has nothing to show
         return None
     if request.method == "GET" or not any(request.form.get(name) for name in PROOFS):
         return _asking()
@@ -93,8 +93,8 @@ def _prove() -> None:
 
 
 def _may_be_carried(name: str) -> bool:
-    """A passphrase never stands in a page: that of a share link is asked for again."""
-    return name != "passphrase" and not name.startswith("confirm-")
+    """No passphrase ever stands in a page: a new one, or that of a share link, is asked for again."""
+    return name not in ("passphrase", "old", "new") and not name.startswith("confirm-")
 
 
 def _asking(error: VaultError | None = None) -> Response:

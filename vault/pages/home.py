@@ -11,6 +11,7 @@ from vault.errors import N_
 from vault.models import Owner
 from vault.opened import OpenVault
 from vault.pages import due, purchases, session, shown
+from vault.pages.notices import NOTICES
 from vault.pages.purchase_filter import PROPOSED
 from vault.pages.vendors import BOUGHT
 from vault.turn import her_turn
@@ -29,7 +30,7 @@ def home() -> str:
     vault = session.vault()
     catalogue = vault.catalogue
     has_any = any(catalogue.entries(where, limit=1) for where in (BOUGHT, "collection = 'vendors'", "damaged"))
-    first = shown.NOTICES["welcome"]
+    first = NOTICES["welcome"]
     welcome = {"notice": gettext(first)} if "welcome" in request.args else {}
     if not has_any and not vault.lost:
         return render_template("empty.html", **welcome)

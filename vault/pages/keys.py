@@ -17,7 +17,8 @@ from vault.pages.session import server
 @pages.get("/security/keys")
 @session.unlocked
 def keys() -> Response:
-    """What changing the keys does, or how far it has come."""
+    """What changing the keys does, or how far it has come. If the server was restarted, it goes on when she looks."""
+    rekeying.resume(session.vault())
     return _page()
 
 

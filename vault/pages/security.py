@@ -28,8 +28,10 @@ def security() -> Response:
 @pages.post("/security/passphrase")
 @session.unlocked
 def passphrase() -> Response:
-    """Change the passphrase: the old one first, unless the recovery code opened this session."""
+    """Change the passphrase: the old one first, unless the recovery code has just opened this session."""
     vault = session.vault()
+    if vault.opened_by == "recovery" and (asking := guard.ask_again()) is not None:
+        return asking
     typed = request.form.get("new", "")
     found = strength(typed, [vault.name, str(vault.settings.get("handle", ""))])
     if not found.good:
@@ -72,6 +74,7 @@ def quiet() -> Response:
 
 
 @pages.get("/session/left")
+@session.for_sandbox
 def left() -> dict[str, int]:
     """In how many seconds this session ends by itself. To look at it is not to use it."""
     vault = session.look()
@@ -79,6 +82,7 @@ def left() -> dict[str, int]:
 
 
 @pages.post("/session/stay")
+@session.for_sandbox
 @session.unlocked
 def stay() -> Response:
     """She is still there; that this page was asked for is enough."""

@@ -20,56 +20,11 @@ from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
 from vault import choices, departure
-from vault.errors import N_
+from vault.pages.notices import NOTICES
 from vault.pages.session import server
 from vault.record import Field
 from vault.rooms import Nav
 from vault.values import When
-
-# What a page says after an act; the code travels in the query string, so that no session has to carry the sentence.
-NOTICES = {
-    "added": N_("Added."),
-    "saved": N_("Saved."),
-    "unchanged": N_("Nothing was different, so nothing was changed."),
-    "removed": N_("Removed, and nobody sees it any more. It stays in the trash for 30 days."),
-    "undone": N_("Undone. It is as it was before."),
-    "too-late": N_("There was nothing left to undo: it has been changed again, or removed for good."),
-    "restored": N_("Back in its place. Who was allowed to see such things sees it again."),
-    "forgotten": N_("Gone for good."),
-    "merged": N_("Merged. The other one is in the trash."),
-    "code-sent": N_("A code is on its way. Until you type it here, notices go where they went."),
-    "notice-set": N_("Notices go to this address from now on. The one before was told."),
-    "notice-gone": N_("No notices are mailed any more."),
-    "gift": N_("Marked as a gift. Nobody but you sees that, or the thing itself."),
-    "no-gift": N_("No longer a gift."),
-    "taste": N_("Marked as not your taste. Only you see that mark."),
-    "no-taste": N_("The mark is gone."),
-    "dates": N_("Noted. Home reminds you before a day is over."),
-    "file-added": N_("Kept, sealed, with this record."),
-    "file-removed": N_("Taken away. It is gone for good in 30 days."),
-    "file-back": N_("It is back."),
-    "decided": N_("Decided. You will not be asked again."),
-    "welcome": N_("You have both ways in: your passphrase and your recovery code."),
-    "locked": N_("Locked. Nothing can be opened from this browser."),
-    "recovered": N_("Unlocked with the recovery code. Set a new passphrase now."),
-    "passphrase": N_("Your passphrase is changed, and every other session has ended."),
-    "ended": N_("Ended. That session opens nothing any more."),
-    "others-ended": N_("Ended. Only this browser is open now."),
-    "passkey-added": N_("The passkey is added."),
-    "passkey-removed": N_("The passkey is removed and opens nothing any more. Every other session has ended."),
-    "kit": N_("You have the new kit. The old code opens nothing any more."),
-    "stayed": N_("Still open."),
-    "seen": N_("Noted."),
-    "kept": N_("Your vault stays. What others could see has ended and stays ended."),
-    "renewed": N_("It goes on."),
-    "taken-in": N_("Kept. It is yours now."),
-    "dropped": N_("Dropped. Its content is gone."),
-    "blocked": N_("Done. It can leave nothing any more, and what waited is gone."),
-    "stopped": N_("Stopped. It can see nothing any more."),
-    "expired": N_("Its time has run out. It can see nothing any more."),
-    "stopped-all": N_("Stopped. Nobody can see anything any more."),
-    "paused-all": N_("Paused. Nobody sees anything until you let it go on."),
-}
 
 BYTES = ("digital-byte", "digital-kilobyte", "digital-megabyte", "digital-gigabyte")
 
