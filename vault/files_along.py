@@ -14,7 +14,7 @@ from sqlalchemy import select
 from vault import attachments, crypto
 from vault.attached import Incoming, plain_name, sealed
 from vault.errors import NotFound
-from vault.models import AttachmentRow
+from vault.models import AttachmentRow, RecordRow
 from vault.turn import her_turn
 from vault.unpacking import NotAnArchive
 
@@ -27,9 +27,10 @@ PATH = re.compile(r"attachments/([1-9][0-9]{0,12})/(\d{4}-\d\d-\d\d)-([0-9a-f]{3
 
 def files(vault: OpenVault) -> Iterator[File]:
     """Every file of the records that stand. What does not open is missing from the list of files."""
+    standing = (RecordRow.owner_id == vault.owner_id, RecordRow.box.is_not(None))
     with vault.server.main.reading() as session:
-        numbers = sorted(attachments.counts(session, vault))
-        for number in numbers:
+        having = attachments.counts(session, vault).keys()
+        for number in sorted(having & set(session.scalars(select(RecordRow.number).where(*standing)))):
             for known in attachments.of_record(session, vault, number):
                 path = f"attachments/{number}/{known.day}-{known.attachment_id.hex()}/{_name(known.name)}"
                 try:

@@ -236,14 +236,16 @@ def test_what_was_imported_once_is_known_again_in_the_other_vault(ada: Ada, else
 
 
 def test_attached_files_go_along_and_come_back(ada: Ada, elsewhere: Server) -> None:
-    kettle = ada.buys("A Kettle")
-    incoming = Incoming("guarantee – żółty.pdf")
-    incoming.write(b"%PDF-1.7 obsidian marmalade")
-    with store.writing(ada.vault) as turn:
-        attachments.keep(turn, ada.vault, sealed(ada.vault, kettle.number, incoming, "2026-11-22"))
+    kettle, thrown_away = ada.buys("A Kettle"), ada.buys("A mistake")
+    for number in (kettle.number, thrown_away.number):
+        incoming = Incoming("guarantee – żółty.pdf")
+        incoming.write(b"%PDF-1.7 obsidian marmalade")
+        with store.writing(ada.vault) as turn:
+            attachments.keep(turn, ada.vault, sealed(ada.vault, number, incoming, "2026-11-22"))
+    ada.removes(thrown_away)
     raw, bees = zipped(ada.open), moves_in(elsewhere)
     for _twice in range(2):
-        bring_back(sessions.for_command(elsewhere, open_keyring_of(bees)), io.BytesIO(raw))
+        assert bring_back(sessions.for_command(elsewhere, open_keyring_of(bees)), io.BytesIO(raw)).equal
     with elsewhere.main.reading() as session:
         (known,) = attachments.of_record(session, bees, kettle.number)
         assert (known.name, known.day) == ("guarantee – żółty.pdf", "2026-11-22")
