@@ -116,6 +116,7 @@ class Plan:
     """What a batch writes after `before`, and what it does not. `made` holds new vendors, then new records."""
 
     before: Position
+    now: int
     made: list[tuple[Stored, bytes]] = field(default_factory=list)
     rows: list[store.Row] = field(default_factory=list)
     changed: list[tuple[Stored, Stored]] = field(default_factory=list)
@@ -135,7 +136,7 @@ class Plan:
     def make(self, kind: type[Record], source: dict[str, Any], origin: dict[str, Any], mark: bytes) -> int:
         """One more new record; returns its number."""
         number = self.before.last_record + len(self.made) + 1
-        self.made.append((Stored(number, self.before.revision + 1, kind, source, {}, origin), mark))
+        self.made.append((Stored(number, self.before.revision + 1, kind, source, {}, origin, self.now), mark))
         return number
 
 
@@ -151,7 +152,8 @@ class Writing:
 
     def plan(self, session: Session, batch: Sequence[Ready], turn: Turn | None = None) -> Plan:
         """Compare a batch with what she has, in the snapshot of `session`, or in her turn that has begun already."""
-        planned = Plan(turn.before if turn else position(session, self.vault.owner_id))
+        begun = turn.before if turn else position(session, self.vault.owner_id)
+        planned = Plan(begun, self.vault.server.now)
         self.vendors.catch_up(session, planned.before.revision)
         known = store.by_marks(session, self.vault, [each.mark for each in batch])
         new, replaced = self._sort(planned, batch, known)

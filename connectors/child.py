@@ -30,12 +30,13 @@ from connectors.connector import (
     VendorHint,
 )
 from connectors.sources import sources
+from vault.errors import N_
 
 MEMORY = 1024**3
 SAID_MOST = 256 * 1024  # bytes of one line on the way out
 FLUSH = 64 * 1024
 PROGRESS = 256 * 1024  # bytes of the file between two reports
-UNKNOWN = "Nothing here knows how to read this file."
+UNKNOWN = N_("Nothing here knows how to read this file.")
 
 
 class Untrusted(Exception):

@@ -16,16 +16,18 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from vault.errors import N_
+
 HEAD_BYTES = 64 * 1024
 CELL_MOST = 64 * 1024  # characters
 LINE_MOST = 256 * 1024  # bytes of one physical line
 ROW_LINES = 200  # physical lines of one row: a long gift message, not a lost quote
 BLOCK = 256 * 1024
 
-NOT_CLOSED = "A quotation mark in this row is not closed, or stands in the wrong place."
-TOO_LONG = "This row is too long."
-NOT_UTF8 = "This row holds bytes that are not text in UTF-8."
-WRONG_WIDTH = "This row does not have as many columns as the first line of the file."
+NOT_CLOSED = N_("A quotation mark in this row is not closed, or stands in the wrong place.")
+TOO_LONG = N_("This row is too long.")
+NOT_UTF8 = N_("This row holds bytes that are not text in UTF-8.")
+WRONG_WIDTH = N_("This row does not have as many columns as the first line of the file.")
 
 
 class VendorHint(NamedTuple):

@@ -12,9 +12,13 @@ import urllib.request
 import webbrowser
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import orjson
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 PASSPHRASE = "a lamp, a kettle, a map"  # noqa: S105 - the demo's, and printed by it
 SECONDS = 30
@@ -46,7 +50,8 @@ def command(port: int, shop_port: int, directory: Path | None, host: str, no_bro
             mailbox = Mailbox(viewer_port=0, host=host)
             mailbox.start()
             house.callback(mailbox.stop)
-            shop = LoopbackServer(create_shop(shop_address), shop_port, host)
+            shop_app = create_shop(shop_address)
+            shop = LoopbackServer(shop_app, shop_port, host)
         except OSError:
             raise click.ClickException(f"Port {shop_port} is taken; choose another with --shop-port.") from None
         shop.start()
@@ -55,6 +60,7 @@ def command(port: int, shop_port: int, directory: Path | None, host: str, no_bro
         vault = _serve(directory, host, port, mailbox.smtp_url)
         house.callback(_stop, vault)
         _wait_for(vault, f"http://{host}:{port}/readyz", port)
+        _ask_ahead(shop_app, directory, f"http://localhost:{port}", shop_address)
         ready = {
             "vault": f"http://localhost:{port}",
             "shop": shop_address,
@@ -83,6 +89,36 @@ def _furnish(directory: Path, port: int, smtp_url: str) -> str:
     code = live(directory, f"http://localhost:{port}", smtp_url, PASSPHRASE)
     kept.write_bytes(orjson.dumps({"recovery_code": code}))
     return code
+
+
+def _ask_ahead(shop: Flask, directory: Path, address: str, shop_address: str) -> None:
+    """The shop asks before anybody has opened a browser, so that a request waits on Ada's home page for an hour.
+
+    Where she has changed the demo's passphrase nobody but she can put it there, and on a slow machine asking may take
+    too long: then it does without.
+    """
+    from connectors.demo_shop.pages import ask_ahead
+    from connectors.vendor_client import SharingError
+    from consent import pushed, waiting
+    from vault import choices, sessions, unlock
+    from vault.app import load_rooms
+    from vault.errors import VaultError
+    from vault.server import start
+    from vault.settings import in_directory
+
+    server = start(in_directory(directory, address), load_rooms(), migrate=False)
+    try:
+        vault = sessions.for_command(server, unlock.with_passphrase(server, "", PASSPHRASE, address="demo"))
+        if "guide" in vault.settings:
+            choices.keep(vault, {"guide": {**vault.settings["guide"], "shop": shop_address}})
+        request_uri, client_id = ask_ahead(shop, address)
+        if (asked := pushed.find(server, request_uri, client_id)) is not None:
+            pushed.opened(server, asked)
+            waiting.remember(vault, request_uri, asked, "Bookshop")
+    except (VaultError, SharingError):
+        return
+    finally:
+        server.stop()
 
 
 def _serve(directory: Path, host: str, port: int, smtp_url: str) -> subprocess.Popen[bytes]:
@@ -137,6 +173,7 @@ def _say(ready: dict[str, str], directory: Path, *, as_json: bool) -> None:
         f"Bookshop       {ready['shop']}\n"
         f"Ada's mail     {ready['mail']}\n"
         f"Data           {directory}\n\n"
-        f"Unlock the vault, then visit the Bookshop and give it the vault's address: {ready['vault']}\n"
+        "Unlock the vault: five steps on top of its pages lead you round. Or visit the Bookshop and give it the\n"
+        f"vault's address: {ready['vault']}\n"
         "This is a demo: do not keep anything real in it. Ctrl-C stops it.\n"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
-from vault import sessions, set_up, store, unlock
+from vault import choices, sessions, set_up, store, unlock
 from vault.app import load_rooms
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
@@ -53,6 +53,10 @@ BOUGHT: tuple[tuple[int, str, str, str, str, dict[str, str]], ...] = (
     (25, "Lumen & Oak", "Desk lamp “Sill”, brass", "149.00", "work", {}),
     (333, "Lumen & Oak", "Candle holders, pair", "38.00", "gift", {"recipient": "Ines"}),
     (48, "Halden Optics", "Reading glasses, +1.25", "186.00", "me", {}),
+    (62, "Kettle Lane Coffee", "Moka pot, three cups", "34.00", "gift", {"recipient": "Tomas"}),
+    (214, "Tansy Pharmacy", "Lavender soap, set of three", "15.60", "gift", {"recipient": "Ines"}),
+    (298, "Halden Optics", "Magnifier, walnut handle", "42.00", "gift", {"recipient": "Tomas"}),
+    (341, "Lumen & Oak", "Paper lantern, large", "27.50", "gift", {"recipient": "Ines"}),
 )
 COFFEE_EVERY, COFFEES = 28, 19
 KINDS = {
@@ -75,7 +79,7 @@ def live(directory: Path, issuer: str, smtp_url: str, passphrase: str) -> str:
     set_up.set_up(server, handle="ada", name="Ada", passphrase=passphrase, notice="ada@porthaven.example", first=True)
     vault = sessions.for_command(server, unlock.with_passphrase(server, "", passphrase, address="demo"))
     code = str(vault.settings["recovery"])
-    set_up.write_settings(vault, {name: value for name, value in vault.settings.items() if name != "recovery"})
+    choices.keep(vault, {"recovery": None, "guide": {"step": 1}})
     numbers = _keep(vault, VENDORS)
     vendors = {vendor.called: number for vendor, number in zip(VENDORS, numbers, strict=True)}
     today = server.clock().date()

@@ -17,6 +17,7 @@ from connectors.course import Standing, report, standing, standings
 from connectors.sources import sources
 from connectors.uploads import Arriving
 from vault.errors import NotFound
+from vault.opened import OpenVault
 from vault.pages import session
 from vault.pages.arriving import AROUND, arrived
 
@@ -39,6 +40,13 @@ def breakable(name: str) -> Markup:
 def imports() -> str:
     """Every import, and the form for another one."""
     return _list()
+
+
+def first_file(vault: OpenVault | None) -> Markup | None:
+    """The form for the first file, for the home page of an empty vault."""
+    if vault is None:
+        return None
+    return Markup(render_template("first_file.html"))  # noqa: S704 - our own template, escaped where it prints
 
 
 def _list(problem: str = "") -> str:

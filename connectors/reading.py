@@ -21,6 +21,7 @@ import orjson
 
 from connectors.child import SAID_MOST, UNKNOWN, End, Event, FileRefused, Progress, Recognised, Untrusted, heard
 from connectors.connector import Found, LeftOut, Refused
+from vault.errors import N_
 
 __all__ = [
     "End", "Event", "FileRefused", "Found", "LeftOut", "NotOpened", "Progress", "Recognised", "Refused", "Upload",
@@ -41,8 +42,8 @@ LISTING_MOST = 2 * 1024**2  # bytes of an archive's table of contents, which zip
 RATIO_MOST, RATIO_FREE = 200, 10 * 1024**2
 DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OverflowError, NotImplementedError, RuntimeError)
 
-NOT_READ = "This file could not be read to its end. What was read before is listed."
-TOO_SLOW = "Reading this file took too long, so it was stopped. What was read before is listed."
+NOT_READ = N_("This file could not be read to its end. What was read before is listed.")
+TOO_SLOW = N_("Reading this file took too long, so it was stopped. What was read before is listed.")
 
 
 class NotOpened(Exception):
@@ -192,7 +193,7 @@ class Seekable:
         length = left if length < 0 else min(length, left)
         self._spent += length
         if not self.listed and self._spent > LISTING_MOST:
-            raise NotOpened("This archive's table of contents is too long.")
+            raise NotOpened(N_("This archive's table of contents is too long."))
         data = self._upload.read(self._at, length)
         self._at += len(data)
         return data
@@ -205,17 +206,17 @@ def open_files(upload: Upload) -> Iterator[tuple[str, int, Iterator[bytes]]]:
     """
     if upload.read(0, 4) not in ZIP:
         if upload.size > FILE_MOST:
-            raise NotOpened("This file is larger than 2 GiB.")
+            raise NotOpened(N_("This file is larger than 2 GiB."))
         yield upload.name, upload.size, (upload.read(at, CHUNK) for at in range(0, upload.size, CHUNK))
         return
     file = Seekable(upload)
     try:
         archive = zipfile.ZipFile(file)
     except DAMAGED_ZIP:
-        raise NotOpened("This archive is damaged or was not sent to its end.") from None
+        raise NotOpened(N_("This archive is damaged or was not sent to its end.")) from None
     file.listed = True
     if len(archive.infolist()) > ENTRIES_MOST:
-        raise NotOpened("This archive holds more than 10,000 files.")
+        raise NotOpened(N_("This archive holds more than 10,000 files."))
     for entry in archive.infolist():
         label = "".join(letter if letter.isprintable() else "?" for letter in entry.filename[-200:])
         if not entry.is_dir():
@@ -225,17 +226,19 @@ def open_files(upload: Upload) -> Iterator[tuple[str, int, Iterator[bytes]]]:
 def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
     """The bytes of one entry, given out only while they stay in proportion to what they were packed into."""
     if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise NotOpened("This file is packed in a way that is not opened here.")  # bzip2 and LZMA unpack without bounds
+        raise NotOpened(
+            N_("This file is packed in a way that is not opened here.")
+        )  # bzip2 and LZMA unpack without bounds
     if entry.file_size > FILE_MOST:
-        raise NotOpened("This file is larger than 2 GiB.")
+        raise NotOpened(N_("This file is larger than 2 GiB."))
     if entry.file_size > max(RATIO_FREE, RATIO_MOST * entry.compress_size):
-        raise NotOpened("This file grows out of all proportion when it is unpacked.")
+        raise NotOpened(N_("This file grows out of all proportion when it is unpacked."))
     try:
         with archive.open(entry) as packed:
             while chunk := packed.read(CHUNK):  # never more than `file_size`, which zipfile holds it to
                 yield chunk
     except DAMAGED_ZIP:
-        raise NotOpened("This file in the archive is damaged.") from None
+        raise NotOpened(N_("This file in the archive is damaged.")) from None
 
 
 def read_upload(upload: Upload) -> Iterator[tuple[str, Event]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -15,6 +15,7 @@ from vault.rooms import Boxes, Nav, Room
 if TYPE_CHECKING:
     import click
     from flask import Blueprint
+    from markupsafe import Markup
 
     from vault.opened import OpenVault
     from vault.rooms import File
@@ -22,9 +23,17 @@ if TYPE_CHECKING:
 
 
 def _pages(server: Server) -> Iterable[Blueprint]:
+    from connectors import guide
     from connectors.pages import pages
 
-    return [pages]
+    return [pages, guide.pages]
+
+
+def _panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
+    from connectors import guide
+    from connectors.pages import first_file
+
+    return first_file(vault) if place == "home.empty" else guide.panel(place, vault, subject)
 
 
 def _commands() -> Iterable[click.Command]:
@@ -47,6 +56,7 @@ ROOM = Room(
     name="connectors",
     pages=_pages,
     nav=(Nav("imports.imports", N_("Imports"), "upload", 50),),
+    panel=_panel,
     on_unlock=resuming.resume,
     on_erase=uploads.erase,
     commands=_commands,

@@ -230,6 +230,15 @@ def counts(server: Server, owner: bytes) -> dict[bytes, int]:
         return {grant: number for grant, number in rows}
 
 
+def last_days(server: Server, owner: bytes) -> dict[bytes, int]:
+    """The day, counted since 1970, of the newest entry that stands by itself, of each grant that has any."""
+    with server.log.reading() as session:
+        rows = session.execute(
+            select(Access.grant_id, func.max(Access.day)).where(Access.owner_id == owner).group_by(Access.grant_id)
+        )
+        return {grant: day for grant, day in rows}
+
+
 def refusals(server: Server, owner: bytes) -> dict[bytes, int]:
     """How often strings that opened nothing were tried, by grant."""
     with server.log.reading() as session:

@@ -22,7 +22,7 @@ from consent import (
 )
 from consent.models import Denial, Deposit, Grant, Receipt, Segment
 from vault.errors import N_, DiskFull
-from vault.rooms import Boxes, Nav, Room
+from vault.rooms import Boxes, Moment, Nav, Room
 
 if TYPE_CHECKING:
     import click
@@ -51,6 +51,12 @@ def _panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
     from consent.pages.panels import panel
 
     return panel(place, vault, subject)
+
+
+def _past(vault: OpenVault, vendor: int, most: int) -> list[Moment]:
+    from consent.pages.timeline import past
+
+    return past(vault, vendor, most)
 
 
 def _commands() -> Iterable[click.Command]:
@@ -116,4 +122,5 @@ ROOM = Room(
         ),
         Boxes(Segment.box, "files", segments.about, ("owner_id", "number"), at_once=20, database="log"),
     ),
+    past=_past,
 )

@@ -15,9 +15,9 @@ from vault.record import CLASSES
 from vault.stored import Stored, from_bytes
 from vault.unpacking import NotAnArchive
 
-VERSION = {"collection", "part", "version", "source", "edits", "origin"}  # the members of a record's box
+VERSION = {"collection", "part", "version", "source", "edits", "origin", "at"}  # the members of a record's box
 ENTRY = {*VERSION, "number", "mark", "history"}
-REMOVED = {"number", "removed", "mark", "history"}
+REMOVED = {"number", "removed", "removed_day", "mark", "history"}
 MARK, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[a-z_]{1,40}")
 MOST_NUMBERS = 1 << 40
@@ -44,6 +44,11 @@ class Entry:
     def history(self) -> list[Mapping[str, Any]]:
         """Its earlier versions, the oldest first."""
         return list(self.said.get("history", []))
+
+    @property
+    def removed_day(self) -> int | None:
+        """Since when it lies in the trash (days since 1970), if it does."""
+        return self.said.get("removed_day")
 
     def stored(self, revision: int) -> Stored | None:
         """The record as it stands, for a revision of this vault; None if it was removed."""
@@ -85,6 +90,8 @@ def _check(entry: Entry) -> None:
         raise NotAnArchive
     if ("mark" in said and not MARK.fullmatch(said["mark"])) or (removed and said["removed"] is not True):
         raise NotAnArchive
+    if "removed_day" in said and not (_whole(said["removed_day"], 0) and "history" in said):
+        raise NotAnArchive
     if "history" in said and (type(said["history"]) is not list or not said["history"]):
         raise NotAnArchive
     if not removed:
@@ -112,7 +119,7 @@ def _readable(stored: Stored | None) -> None:
 def _stored(number: int, revision: int, said: Mapping[str, Any]) -> Stored:
     content = {name: said[name] for name in VERSION & said.keys()}
     kind = CLASSES[content["collection"], content.get("part", "")]
-    if not _whole(content["version"], 1) or content["version"] > kind.version:
+    if not _whole(content["version"], 1) or content["version"] > kind.version or not _whole(content.get("at", 0), 0):
         raise NotAnArchive
     return from_bytes(number, revision, orjson.dumps(content))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import update
 
-from vault import crypto, store
+from vault import crypto, store, trash
 from vault.arrived import Entry, Head, read_entry, read_head
 from vault.db import insert_many
 from vault.errors import N_, VaultError
@@ -165,6 +165,9 @@ def _write(vault: OpenVault, head: Head, batch: _Batch, *, expected: int) -> Non
             history = entry.earlier(turn.revision - len(entry.history))
             earlier += [(vault.owner_id, each.number, each.revision, store.seal(vault, each)) for each in history]
         store.insert_rows(turn, rows, new)
+        for entry in batch.entries:
+            if entry.removed_day is not None:
+                trash.lay(turn, entry.number, entry.removed_day)
         insert_many(turn.session.connection(), "versions", ("owner_id", "number", "revision", "box"), earlier)
 
 

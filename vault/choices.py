@@ -1,9 +1,11 @@
-"""What she has chosen for her vault, in her sealed settings: how long it stays open, what her passkeys are called."""
+"""What she has chosen for her vault, in her sealed settings: language, time zone, how long it stays open, and more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from sqlalchemy import select, update
 
@@ -26,6 +28,19 @@ def quiet(settings: Mapping[str, Any]) -> int:
     return 60 * (chosen if chosen in QUIET else USUAL)
 
 
+@cache
+def zones() -> tuple[str, ...]:
+    """The time zones this server knows, by name: places, and UTC."""
+    places = {name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))}
+    return ("UTC", *sorted(places))
+
+
+def zone(settings: Mapping[str, Any]) -> ZoneInfo | None:
+    """Her time zone; None for the server's own."""
+    name = settings.get("zone")
+    return ZoneInfo(name) if name in zones() else None
+
+
 def change(session: Session, vault: OpenVault, edit: Callable[[dict[str, Any]], object]) -> None:
     """Change her settings as they stand in this transaction, so that of two changes at once none is lost."""
     mine = Owner.owner_id == vault.owner_id
@@ -35,3 +50,15 @@ def change(session: Session, vault: OpenVault, edit: Callable[[dict[str, Any]], 
     session.execute(update(Owner).where(mine).values(settings_box=seal_settings(vault.keyring, settings)))
     vault.settings.clear()
     vault.settings.update(settings)
+
+
+def keep(vault: OpenVault, chosen: Mapping[str, Any]) -> None:
+    """Lay some choices over her settings; what is empty is taken out."""
+
+    def lay(settings: dict[str, Any]) -> None:
+        settings.update(chosen)
+        for name in [name for name, value in settings.items() if value in ("", None)]:
+            del settings[name]
+
+    with vault.server.main.transaction() as session:
+        change(session, vault, lay)

@@ -56,7 +56,7 @@ class Walk:
         return self._running.text()
 
     def _rows(self, after: int) -> Sequence[Any]:
-        mine = select(RecordRow.number, RecordRow.revision, RecordRow.mark, RecordRow.box)
+        mine = select(RecordRow.number, RecordRow.revision, RecordRow.mark, RecordRow.removed_day, RecordRow.box)
         mine = mine.where(RecordRow.owner_id == self._vault.owner_id, RecordRow.number > after)
         return self._session.execute(mine.order_by(RecordRow.number).limit(AT_ONCE)).all()
 
@@ -73,7 +73,7 @@ class Walk:
         if row.number in self.damaged:
             return None
         try:
-            now = _plain(store.unseal(self._vault, row.number, row.revision, row.box)) if row.box else {"removed": True}
+            now = _plain(store.unseal(self._vault, row.number, row.revision, row.box)) if row.box else _gone(row)
             history = [_plain(store.unseal(self._vault, *each)) for each in earlier]
         except crypto.Damaged:
             self.damaged.add(row.number)
@@ -123,6 +123,10 @@ def _head(session: Session, vault: OpenVault) -> dict[str, Any]:
         "last_record": owner.last_record,
         "marks_key": vault.keyring["dedupe"].hex(),
     }
+
+
+def _gone(row: Any) -> dict[str, Any]:
+    return {"removed": True} | ({"removed_day": row.removed_day} if row.removed_day is not None else {})
 
 
 def _plain(stored: Stored) -> dict[str, Any]:

@@ -44,7 +44,8 @@ class _Text(fields.String):
     """Text of 1 to `most` characters."""
 
     def __init__(self, most: int, **options: Any) -> None:
-        super().__init__(validate=validate.Length(min=1, max=most), **options)
+        too_long = TOO_LONG if most > SHORT else TOO_LONG_FOR_A_LINE
+        super().__init__(validate=validate.Length(min=1, max=most, error=too_long), **options)
         self.most = most
 
     def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
@@ -89,6 +90,11 @@ class _StrictBoolean(fields.Boolean):
 NOT_A_DATE = N_("Write a day like 2026-11-22, a month like 2026-11, or a year.")
 NOT_MONEY = N_("Write an amount like 18.50 and a currency like EUR.")
 NOT_A_NUMBER = N_("Write a number like 2 or 0.5.")
+NOT_WHOLE = N_("Write a whole number, or choose one of those that are offered.")
+NOT_OFFERED = N_("Choose one of these.")
+TOO_LONG_FOR_A_LINE = N_("At most 500 letters fit here.")
+TOO_LONG = N_("At most 20,000 letters fit here.")
+TOO_MANY = N_("At most a hundred lines fit here.")
 MISSING_VALUE = N_("This is needed.")
 
 
@@ -104,14 +110,15 @@ def schema_field(field: Field) -> fields.Field[Any]:
         case "text" | "prose":
             return _Text(most, **options)
         case "choice":
-            return fields.String(validate=validate.OneOf(list(field.choices)), **options)
+            return fields.String(validate=validate.OneOf(list(field.choices), error=NOT_OFFERED), **options)
         case "words":
-            return fields.List(_Text(most), validate=validate.Length(max=100), **options)
+            return fields.List(_Text(most), validate=validate.Length(max=100, error=TOO_MANY), **options)
         case "flag":
             return _StrictBoolean(**options)
         case "whole" | "reference":
             low, high = field.between or (1, 2**53)
-            return _Whole(strict=True, validate=validate.Range(low, high), **options)
+            options["error_messages"]["invalid"] = NOT_WHOLE
+            return _Whole(strict=True, validate=validate.Range(low, high, error=NOT_WHOLE), **options)
         case "when":
             return _Checked(When, NOT_A_DATE, **options)
         case "money":

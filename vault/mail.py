@@ -38,6 +38,16 @@ def speaker(session: Session, server: Server, owner: bytes) -> Callable[[str], s
     return languages.words(_opened(server, owner, box)[1] if box is not None else languages.SOURCE).gettext
 
 
+def change_language(session: Session, server: Server, owner: bytes, language: str) -> None:
+    """Her mails in another language from now on, if she has left an address."""
+    from vault.models import Owner
+
+    found = session.get_one(Owner, owner)
+    if found.notice_box is not None:
+        address, _ = _opened(server, owner, found.notice_box)
+        found.notice_box = seal_notice(server, owner, address, language)
+
+
 def _opened(server: Server, owner: bytes, box: bytes) -> tuple[str, str]:
     text = crypto.open_box(server.keys.seal, crypto.identity("vrm/1/notice", owner), box).decode().strip()
     address, _, language = text.partition("\n")
@@ -54,13 +64,21 @@ def queue(session: Session, server: Server, owner: bytes, subject: str, text: st
         enqueue(session, server, owner, "mail", {"subject": subject, "text": text})
 
 
+def queue_to(session: Session, server: Server, owner: bytes, address: str, subject: str, text: str) -> None:
+    """The same to an address that is about to be hers for notices, or no longer is."""
+    from vault.jobs import enqueue
+
+    if server.settings.smtp_url:
+        enqueue(session, server, owner, "mail", {"subject": subject, "text": text, "to": address})
+
+
 def deliver(server: Server, owner: bytes, payload: Mapping[str, Any]) -> bool:
     """The job: one SMTP delivery. False means try again later."""
     from vault.models import Owner
 
     with server.main.reading() as session:
         found = session.get(Owner, owner)
-        address = open_notice(server, owner, found.notice_box) if found else None
+        address = payload.get("to") or (open_notice(server, owner, found.notice_box) if found else None)
     return address is None or send(server, address, payload["subject"], payload["text"])
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Id = LargeBinary(16)
 TYPES: dict[Any, Any] = {int: BigInteger}
+IN_TRASH = text("removed_day IS NOT NULL")
 
 
 class Main(DeclarativeBase):
@@ -98,7 +99,10 @@ class Key(Main):
 
 
 class RecordRow(Main):
-    """One record as it stands. `box` is NULL once it has been removed; `mark` stays, so it is not imported again."""
+    """One record as it stands. `box` is NULL once it has been removed; `mark` stays, so it is not imported again.
+
+    `removed_day` counts days since 1970, and is there as long as what was removed lies in the trash.
+    """
 
     __tablename__ = "records"
     owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
@@ -107,10 +111,12 @@ class RecordRow(Main):
     mark: Mapped[bytes | None] = mapped_column(LargeBinary(16))
     import_id: Mapped[bytes | None] = mapped_column(Id)
     box: Mapped[bytes | None]
+    removed_day: Mapped[int | None]
     __table_args__ = (
         ForeignKeyConstraint(["owner_id"], ["owners.owner_id"], name="records_owner"),
         UniqueConstraint("owner_id", "mark", name="records_mark"),
         Index("records_revision", "owner_id", "revision"),
+        Index("records_removed", "owner_id", "removed_day", sqlite_where=IN_TRASH, postgresql_where=IN_TRASH),
         {"sqlite_with_rowid": False},
     )
 

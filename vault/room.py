@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vault import attachments, departure, files_along, rekeying
+from vault import attachments, departure, files_along, rekeying, trash
 from vault.attached import about_content, about_known
 from vault.errors import N_
 from vault.inbox import furnish
@@ -47,6 +47,7 @@ def _on_unlock(vault: OpenVault) -> None:
 def _sweep(server: Server) -> None:
     sweep_locks(server)
     departure.sweep(server)
+    trash.sweep(server)
 
 
 ROOM = Room(
@@ -60,6 +61,8 @@ ROOM = Room(
         Nav("collection.profile", N_("Profile"), "person", 60),
         Nav("collection.preferences", N_("Preferences"), "sliders", 70),
         Nav("collection.notes", N_("Notes"), "note", 80),
+        Nav("trash.trash", N_("Trash"), "trash", 85),
+        Nav("settings.settings", N_("Settings"), "gear", 90),
         Nav("security.security", N_("Security"), "key", 95),
         Nav("leaving.export", N_("Export"), "download", 97),
     ),

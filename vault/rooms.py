@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import click
@@ -55,6 +55,20 @@ class Boxes:
     database: Literal["main", "log"] = "main"
 
 
+class Moment(NamedTuple):
+    """Something that happened with a vendor: ISO 8601 as precisely as it is known, icon, words, and where more is.
+
+    `hot` is what she should look at.
+    """
+
+    at: str
+    icon: str
+    words: str
+    more: str = ""
+    href: str = ""
+    hot: bool = False
+
+
 def _nothing(*_args: Any) -> tuple[()]:
     return ()
 
@@ -70,7 +84,8 @@ class Room:
     `calls` are jobs that wait for somebody else's server, and so are done apart; `sweep` is the worker's look for
     unfinished things; `checks` are doctor's sentences. `export` is a room's part of vault.json; `files` are those it
     adds to an archive, and `bring(vault, path, pieces)` takes one of them back, True if it is the room's own. `boxes`
-    are the columns that lie under her keys.
+    are the columns that lie under her keys; `past` knows what happened with one of her vendors, by its number, up to so
+    many moments.
     """
 
     name: str
@@ -91,3 +106,4 @@ class Room:
     files: Callable[[OpenVault], Iterable[File]] = _nothing
     bring: Callable[[OpenVault, str, Iterable[bytes]], bool] | None = None
     boxes: Sequence[Boxes] = ()
+    past: Callable[[OpenVault, int, int], Iterable[Moment]] = _nothing

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, select
 
-from vault.catalogue import Catalogues
+from vault.catalogues import Catalogues
 from vault.db import Database
 from vault.errors import Unsafe
 from vault.keystore import Keystore, ServerKeys

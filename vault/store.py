@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from vault import crypto
@@ -36,7 +36,7 @@ def writing(vault: OpenVault, *, numbers: int = 0, revisions: int = 1) -> Iterat
 
 def add(turn: Turn, vault: OpenVault, record: Record) -> Stored:
     """A new record made by hand: everything in it is her edit."""
-    stored = Stored(turn.number(), turn.revision, type(record), {}, record.dump())
+    stored = Stored(turn.number(), turn.revision, type(record), {}, record.dump(), at=turn.server.now)
     insert_rows(turn, sealed_rows(vault, [(stored, None)]), [stored])
     return stored
 
@@ -50,7 +50,7 @@ def take_in(
     origin: Mapping[str, Any],
 ) -> Stored:
     """A new record that somebody else wrote (`source`), with what she changed of it; `origin` says who and when."""
-    stored = Stored(turn.number(), turn.revision, kind, source, {}, origin).edited(edits)
+    stored = Stored(turn.number(), turn.revision, kind, source, {}, origin, turn.server.now).edited(edits)
     assert isinstance(stored.record, Record)  # noqa: S101 - reading it validates it before anything is written
     insert_rows(turn, sealed_rows(vault, [(stored, None)]), [stored])
     return stored
@@ -85,28 +85,33 @@ def decide(turn: Turn, vault: OpenVault, number: int, *, accept: bool) -> Stored
 
 def put(turn: Turn, vault: OpenVault, before: Stored, after: Stored) -> Stored:
     """Replace a record by its next version; the earlier box goes to its history. No change writes nothing."""
-    if to_bytes(before) == to_bytes(after):
-        return before
-    after = replace(after, revision=turn.revision)
-    assert isinstance(after.record, Record)  # noqa: S101 - reading it validates it before anything is written
-    _keep_version(turn, vault, before)
-    _update(turn, vault, after.number, box=seal(vault, after))
-    turn.changes.append(Change(after.number, before, after))
-    return after
+    written = put_all(turn, vault, [(before, after)])
+    return written[0] if written else before
 
 
-def undo(turn: Turn, vault: OpenVault, number: int, revision: int) -> Stored:
-    """Make a record again what it was before the change of that revision, unless it has changed since."""
-    before = read(turn.session, vault, number)
-    earlier = history(turn.session, vault, number)
-    return put(turn, vault, before, earlier[0]) if earlier and before.revision == revision else before
+def put_all(turn: Turn, vault: OpenVault, pairs: Iterable[tuple[Stored, Stored]]) -> list[Stored]:
+    """The same for many, before and after; returns those that were written."""
+    written: list[Stored] = []
+    for before, after in pairs:
+        if to_bytes(replace(before, at=after.at)) == to_bytes(after):
+            continue
+        written.append(replace(after, revision=turn.revision, at=turn.server.now))
+        assert isinstance(written[-1].record, Record)  # noqa: S101 - reading it validates it before anything is written
+        turn.changes.append(Change(after.number, before, written[-1]))
+    for at in range(0, len(written), 500):
+        part = written[at : at + 500]
+        _keep_versions(turn, vault, [each.number for each in part])
+        _write_boxes(turn, vault, part)
+    return written
 
 
 def remove(turn: Turn, vault: OpenVault, number: int) -> None:
-    """Remove a record. Its mark stays, so an import does not bring it back; its history keeps the last version."""
+    """Put a record in the trash: its last version goes to its history. Its mark keeps imports from bringing it back."""
     before = read(turn.session, vault, number)
-    _keep_version(turn, vault, before)
-    _update(turn, vault, number, box=None)
+    _keep_versions(turn, vault, [number])
+    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number)
+    gone = {"revision": turn.revision, "box": None, "removed_day": vault.server.now // 86400}
+    turn.session.execute(update(RecordRow).where(*mine).values(**gone))
     turn.changes.append(Change(number, before, None))
 
 
@@ -164,12 +169,20 @@ def by_marks(session: Session, vault: OpenVault, marks: Sequence[bytes]) -> dict
 
 def history(session: Session, vault: OpenVault, number: int) -> list[Stored]:
     """Earlier versions of a record, newest first."""
+    return histories(session, vault, [number])[number]
+
+
+def histories(session: Session, vault: OpenVault, numbers: Sequence[int]) -> dict[int, list[Stored]]:
+    """The same for a page of records, by number."""
+    found: dict[int, list[Stored]] = {number: [] for number in numbers}
     rows = session.execute(
         select(Version.number, Version.revision, Version.box)
-        .where(Version.owner_id == vault.owner_id, Version.number == number)
-        .order_by(Version.revision.desc())
+        .where(Version.owner_id == vault.owner_id, Version.number.in_(numbers))
+        .order_by(Version.number, Version.revision.desc())
     )
-    return [unseal(vault, *row) for row in rows]
+    for row in rows:
+        found[row[0]].append(unseal(vault, *row))
+    return found
 
 
 def everything(session: Session, vault: OpenVault, numbers: Iterable[int]) -> Iterator[Stored]:
@@ -191,12 +204,17 @@ def unseal(vault: OpenVault, number: int, revision: int, box: bytes | None) -> S
     return from_bytes(number, revision, raw)
 
 
-def _keep_version(turn: Turn, vault: OpenVault, before: Stored) -> None:
-    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == before.number)
+def _keep_versions(turn: Turn, vault: OpenVault, numbers: Sequence[int]) -> None:
+    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number.in_(numbers))
     source = select(RecordRow.owner_id, RecordRow.number, RecordRow.revision, RecordRow.box).where(*mine)
     turn.session.execute(insert(Version).from_select(["owner_id", "number", "revision", "box"], source))
 
 
-def _update(turn: Turn, vault: OpenVault, number: int, *, box: bytes | None) -> None:
-    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number)
-    turn.session.execute(update(RecordRow).where(*mine).values(revision=turn.revision, box=box))
+def _write_boxes(turn: Turn, vault: OpenVault, written: Sequence[Stored]) -> None:
+    statement = (
+        update(RecordRow.__table__)  # type: ignore[arg-type]  # a mapped class has a table
+        .where(RecordRow.owner_id == vault.owner_id, RecordRow.number == bindparam("which"))
+        .values(revision=turn.revision, box=bindparam("sealed"))
+    )
+    boxes = [{"which": each.number, "sealed": seal(vault, each)} for each in written]
+    turn.session.connection().execute(statement, boxes)

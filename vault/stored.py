@@ -1,4 +1,4 @@
-"""What lies in a record's box: `{collection, part, version, source, edits, origin}`.
+"""What lies in a record's box: `{collection, part, version, source, edits, origin, at}`.
 
 The record is the source overlaid by her edits. An import writes only the source, so what she changed by hand stays.
 """
@@ -19,7 +19,10 @@ from vault.record import CLASSES, Record
 
 @dataclass(frozen=True)
 class Stored:
-    """A record with its number and history. `origin` says where it came from and what it still proposes."""
+    """A record with its number and history. `origin` says where it came from and what it still proposes.
+
+    `at` is the second in which this version was written, 0 where nobody noted it.
+    """
 
     number: int
     revision: int
@@ -27,6 +30,7 @@ class Stored:
     source: Mapping[str, Any]
     edits: Mapping[str, Any]
     origin: Mapping[str, Any] = field(default_factory=dict)
+    at: int = 0
 
     @cached_property
     def record(self) -> Record:
@@ -72,6 +76,8 @@ def to_bytes(stored: Stored) -> bytes:
         content["edits"] = stored.edits
     if stored.origin:
         content["origin"] = stored.origin
+    if stored.at:
+        content["at"] = stored.at
     return crypto.pad(orjson.dumps(content))
 
 
@@ -82,4 +88,4 @@ def from_bytes(number: int, revision: int, raw: bytes) -> Stored:
     source, edits = content.get("source", {}), content.get("edits", {})
     if content["version"] != kind.version:
         source, edits = (kind.upgrade(each, content["version"]) if each else each for each in (source, edits))
-    return Stored(number, revision, kind, source, edits, content.get("origin", {}))
+    return Stored(number, revision, kind, source, edits, content.get("origin", {}), content.get("at", 0))

@@ -9,6 +9,7 @@ from connectors.vendor_client import Deposit, Granted, Item
 
 MONTHS_BACK = 18
 KEPT, ASKED_FOR = "P14D", "P90D"
+LANGUAGE = "en"  # of these words, whatever she reads
 
 # What the page says of a granted item; read by its first field, since three items are parts of one profile.
 SHORT = {
@@ -34,6 +35,7 @@ def items(today: date) -> list[Item | Deposit]:
             since=months_before(today, MONTHS_BACK),
             without="You buy here as before, with no recommendations.",
             why_duration="Most readers come back within a season.",
+            language=LANGUAGE,
         ),
         _optional(
             "preferences",
@@ -70,6 +72,7 @@ def items(today: date) -> list[Item | Deposit]:
             "So that the receipt is in your vault, and not in a drawer.",
             ASKED_FOR,
             without="You get it on paper.",
+            language=LANGUAGE,
             optional=True,
         ),
     ]
@@ -92,4 +95,4 @@ def months_before(day: date, months: int) -> date:
 
 
 def _optional(collection: str, fields: tuple[str, ...], purpose: str, why: str, without: str) -> Item:
-    return Item(collection, fields, purpose, why, KEPT, ASKED_FOR, without=without, optional=True)
+    return Item(collection, fields, purpose, why, KEPT, ASKED_FOR, without=without, language=LANGUAGE, optional=True)

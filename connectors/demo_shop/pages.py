@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from flask import Blueprint, Flask, current_app, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
@@ -60,7 +61,7 @@ def connect() -> Response | tuple[str, int]:
 
 @shop.get("/callback")
 def callback() -> Response | tuple[str, int]:
-    pending = _visit().pending
+    pending = counter().visits.expected(request.args.get("state", "")) or _visit().pending
     if pending is None:
         return _home(_visit(), wrong=TOO_LATE), 400
     vault, query = Vault(counter().client, pending.endpoints), request.query_string.decode("ascii", "replace")
@@ -126,6 +127,15 @@ def forget() -> Response:
 def data() -> str:
     visit = _visit()
     return render_template("data.html", visit=visit, heard=visit.look.heard if visit.look else ())
+
+
+def ask_ahead(app: Flask, vault: str) -> tuple[str, str]:
+    """Ask a vault before its owner has come by. Returns where the request lies: its request_uri and who asks."""
+    found: Counter = app.extensions["bookshop"]
+    pending = discover(found.client, vault).ask(asks.items(found.client.clock().date()), new_state())
+    found.visits.expect(pending)
+    query = parse_qs(urlsplit(pending.authorize_url).query)
+    return query["request_uri"][0], query["client_id"][0]
 
 
 def _home(visit: Visit, *, typed: str = "", wrong: str = "") -> str:

@@ -52,7 +52,18 @@ class Visits:
 
     def __init__(self) -> None:
         self._visits: OrderedDict[str, Visit] = OrderedDict()
+        self._ahead: dict[str, Pending] = {}
         self._turn = threading.Lock()
+
+    def expect(self, pending: Pending) -> None:
+        """Something the demo asked before there was any browser: whoever brings its state back first is the visitor."""
+        with self._turn:
+            self._ahead[pending.state] = pending
+
+    def expected(self, state: str) -> Pending | None:
+        """It, once."""
+        with self._turn:
+            return self._ahead.pop(state, None)
 
     def of(self, visitor: str) -> Visit:
         with self._turn:

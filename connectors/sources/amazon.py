@@ -27,8 +27,9 @@ from connectors.connector import (
     VendorHint,
     first_row,
 )
+from vault.errors import N_
 
-ABOUT = About(name="amazon", title="Amazon order history", reads="purchases", version=1)
+ABOUT = About(name="amazon", title=N_("Amazon order history"), reads="purchases", version=1)
 
 REQUIRED = frozenset({"Website", "Order ID", "Order Date", "Product Name"})
 COLUMNS = (
@@ -36,16 +37,34 @@ COLUMNS = (
     "Shipping Charge", "Total Discounts", "Total Owed", "Order Status", "Item Serial Number",
     "Gift Message", "Gift Sender Name", "Gift Recipient Contact Details",
 )  # fmt: skip
-CHOOSE = "Choose the file whose name begins with Retail.OrderHistory instead."
+REFUNDS = N_(
+    "This is Amazon's list of refunds, not of purchases. "
+    "Choose the file whose name begins with Retail.OrderHistory instead."
+)
+RETURNS = N_(
+    "This is Amazon's list of returns, not of purchases. "
+    "Choose the file whose name begins with Retail.OrderHistory instead."
+)
+DIGITAL_ITEMS = N_(
+    "This is Amazon's list of digital items, which is not read yet. "
+    "Choose the file whose name begins with Retail.OrderHistory instead."
+)
+DIGITAL_ORDERS = N_(
+    "This is Amazon's list of digital orders, which is not read yet. "
+    "Choose the file whose name begins with Retail.OrderHistory instead."
+)
+EXTENSION = N_(
+    "This was made by a browser extension and has no price for each thing. Ask Amazon for your data. "
+    "Choose the file whose name begins with Retail.OrderHistory instead."
+)
 OTHERS = (
-    ({"OrderID", "ReversalID", "AmountRefunded"}, f"This is Amazon's list of refunds, not of purchases. {CHOOSE}"),
-    ({"OrderID", "ReversalID"}, f"This is Amazon's list of returns, not of purchases. {CHOOSE}"),
-    ({"OrderId", "DigitalOrderItemId"}, f"This is Amazon's list of digital items, which is not read yet. {CHOOSE}"),
-    ({"OrderId", "DeliveryPacketId"}, f"This is Amazon's list of digital orders, which is not read yet. {CHOOSE}"),
-    ({"Order ID", "Refund Completion Date"}, f"This is Amazon's list of refunds, not of purchases. {CHOOSE}"),
-    ({"order id", "order url", "items"},
-     f"This was made by a browser extension and has no price for each thing. Ask Amazon for your data. {CHOOSE}"),
-)  # fmt: skip
+    ({"OrderID", "ReversalID", "AmountRefunded"}, REFUNDS),
+    ({"OrderID", "ReversalID"}, RETURNS),
+    ({"OrderId", "DigitalOrderItemId"}, DIGITAL_ITEMS),
+    ({"OrderId", "DeliveryPacketId"}, DIGITAL_ORDERS),
+    ({"Order ID", "Refund Completion Date"}, REFUNDS),
+    ({"order id", "order url", "items"}, EXTENSION),
+)
 
 ORDER = re.compile(r"(?<![0-9A-Z])[0-9A-Z]{3}-[0-9]{7}-[0-9]{7}(?![0-9])")
 ORDER_ID = r"[0-9A-Za-z-]{3,40}"
@@ -56,15 +75,15 @@ PRICE = r"(?:[0-9]{1,9}(?:\.[0-9]{1,6})?)?"
 AMOUNT = r"(?:-?[0-9]{1,9}(?:\.[0-9]{1,6})?)?"
 GROUPED = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3}){1,2}(?:\.[0-9]{1,6})?")
 CHECKS = (
-    (1, ORDER_ID, "This row has no order number of Amazon's."),
-    (2, INSTANT, "The order date cannot be read with certainty."),
-    (5, QUANTITY, "The quantity is not a whole number."),
-    (6, CURRENCY, "The currency is not a three-letter code."),
-    (7, PRICE, "The unit price is not an amount that can be read with certainty."),
-    (8, PRICE, "The tax is not an amount that can be read with certainty."),
-    (9, AMOUNT, "The shipping charge is not an amount that can be read with certainty."),
-    (10, AMOUNT, "The discount is not an amount that can be read with certainty."),
-    (11, AMOUNT, "The total is not an amount that can be read with certainty."),
+    (1, ORDER_ID, N_("This row has no order number of Amazon's.")),
+    (2, INSTANT, N_("The order date cannot be read with certainty.")),
+    (5, QUANTITY, N_("The quantity is not a whole number.")),
+    (6, CURRENCY, N_("The currency is not a three-letter code.")),
+    (7, PRICE, N_("The unit price is not an amount that can be read with certainty.")),
+    (8, PRICE, N_("The tax is not an amount that can be read with certainty.")),
+    (9, AMOUNT, N_("The shipping charge is not an amount that can be read with certainty.")),
+    (10, AMOUNT, N_("The discount is not an amount that can be read with certainty.")),
+    (11, AMOUNT, N_("The total is not an amount that can be read with certainty.")),
 )
 CHECKED = itemgetter(*(index for index, _, _ in CHECKS))
 USUAL = re.compile(" ".join(pattern for _, pattern, _ in CHECKS)).fullmatch
@@ -87,7 +106,7 @@ def sniff(head: Head) -> Match | None:
         return Match(1.0, ABOUT.title)
     for needed, sentence in OTHERS:
         if names >= needed:
-            return Match(0.9, "Another file from Amazon", refuses=sentence)
+            return Match(0.9, N_("Another file from Amazon"), refuses=sentence)
     return None
 
 
@@ -116,7 +135,7 @@ def _outcome(said: list[str], line: int, seen: dict[int, int], orders: Orders) -
     """The purchase in one row, whose cells stand in the order of COLUMNS; raises Unreadable."""
     place = f"line {line}"
     if said[12].strip() in CANCELLED or (said[5] != "1" and "0" in said[5] and not said[5].strip(" 0")):
-        return LeftOut("This was cancelled, so nothing was bought.", place)
+        return LeftOut(N_("This was cancelled, so nothing was bought."), place)
     if not USUAL(" ".join(CHECKED(said))):
         said = ["" if cell in NOTHING else cell for cell in map(str.strip, said)]
         said[7:12] = map(plain, said[7:12])
@@ -126,7 +145,9 @@ def _outcome(said: list[str], line: int, seen: dict[int, int], orders: Orders) -
     item, code, website = bare(item.strip()), code.strip(), website.strip()
     thing = code or item
     if not thing or len(website) > 200:
-        raise Unreadable("This row names no product." if not thing else "The website is not one that Amazon writes.")
+        raise Unreadable(
+            N_("This row names no product.") if not thing else N_("The website is not one that Amazon writes.")
+        )
     day = instant(day)
     data: dict[str, Any] = {"item": item or code, "bought_on": day, "order": order}
     if quantity:
@@ -162,7 +183,7 @@ def instant(value: str) -> str:
     try:
         datetime.fromisoformat(value[:19])
     except ValueError:
-        raise Unreadable("The order date is not in the calendar.") from None
+        raise Unreadable(N_("The order date is not in the calendar.")) from None
     return value[:19] + "Z"
 
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, make_response, render_template, request, 
 from flask_babel import gettext
 from markupsafe import Markup
 
-from consent import asking, clients, denials, offer, pushed
+from consent import asking, clients, denials, offer, pushed, waiting
 from consent.asking import AlreadyDecided, ChangedMeanwhile, NothingAllowed, Offer, Preview
 from consent.client_documents import BadClient, Client
 from consent.decision import how_often, items_allowed, read_decision
@@ -23,7 +23,7 @@ from consent.terms import DAY, durations
 from consent.views import day_of
 from vault.errors import NotFound
 from vault.pages.guard import ask_again, form_may_lead_to
-from vault.pages.session import day_in, for_sandbox, server, unlocked, vault
+from vault.pages.session import day_in, for_sandbox, in_sandbox, server, unlocked, vault
 from vault.pages.shown import language
 from vault.record import classes_of, collection_paths
 from vault.stored import Stored
@@ -40,6 +40,8 @@ def ask() -> Response:
     """Show who asks for what, with the very values."""
     asked = _asked(request.args.get("request_uri", ""), request.args.get("client_id", ""))
     pushed.opened(server(), asked)
+    if not in_sandbox():  # the made-up owner has no home page, and answers for many
+        waiting.remember(vault(), request.args["request_uri"], asked, _client(asked).name)
     if _names_another_grant(asked):
         return _leading_back(asked, answer(engine().no_such_grant(asked)))
     before = denials.answered(vault(), asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby, islice
 from typing import Any
 
 import orjson
@@ -9,15 +10,20 @@ from flask import g, render_template
 from markupsafe import Markup
 from sqlalchemy import select
 
-from consent import inbox, segments
+from consent import access, inbox, segments, waiting
 from consent import views as granted
 from consent.disclosure import disclose, ref
 from consent.models import Disclosure
+from consent.pages.activity import OUTCOMES
 from consent.pages.looks import given_and_got, keys_of, looks_map
+from consent.pages.seen_by import seen_by
+from consent.terms import DAY
 from consent.views import GrantView
 from vault.opened import OpenVault
 from vault.record import classes_of
 from vault.stored import Stored
+
+LATEST = 5
 
 
 def panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
@@ -34,19 +40,60 @@ def panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
 
 def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
     views = _live(vault)
+    if place.startswith("home."):
+        return _at_home(place, vault, views)
+    if place.startswith("vendor."):
+        return _at_a_vendor(place, vault, views, subject)
     match place:
-        case "home.sharing":
-            return render_template("panel_sharing.html", views=views)
-        case "home.needs":
-            held = [view for view in views if view.held == "old copy"]
-            return render_template("panel_needs.html", held=held, waiting=inbox.count(vault))
         case "purchase.seen":
             row, page = subject
             return render_template("panel_seen.html", names=_names(vault, views, list(row), list(page)))
         case "purchase.detail" | "record.detail" if subject.kind.shareable:
             return render_template("panel_detail.html", windows=_windows(vault, views, subject), stored=subject)
+        case "profile.value":
+            names = sorted({view.terms.client_name for view, _, _ in _windows(vault, views, subject)})
+            return render_template("panel_seen.html", names=names)
         case "collection.list":
             return render_template("panel_list.html", collection=subject)
+        case "collection.seen_by" if subject["kind"].shareable and subject["vendors"]:
+            return render_template("panel_seen_by.html", **seen_by(vault, views, **subject))
+    return None
+
+
+def _at_home(place: str, vault: OpenVault, views: list[GrantView]) -> str | None:
+    match place:
+        case "home.sharing":
+            return render_template("panel_sharing.html", views=views)
+        case "home.needs":
+            held = [view for view in views if view.held == "old copy"]
+            ending = [view for view in views if _ends_soon(view, vault.server.now)]
+            looks = access.counts(vault.server, vault.owner_id) if ending else {}
+            needs = {"held": held, "ending": ending, "looks": looks, "asked": waiting.waiting(vault)}
+            return render_template("panel_needs.html", **needs, waiting=inbox.count(vault))
+        case "home.looks":
+            known = {view.grant_id: view for view in views}
+            keys = {view.grant_id: view.terms.log_key for view in views}
+            entries = list(islice(segments.entries(vault, keys), 4 * LATEST)) if keys else []
+            page = {"looks": _together(entries)[:LATEST], "known": known, "kinds": classes_of, "outcomes": OUTCOMES}
+            return render_template("panel_looks.html", **page)
+    return None
+
+
+def _together(entries: list[access.Entry]) -> list[tuple[access.Entry, dict[str, int]]]:
+    """Looks of one vendor in one minute as one line: the latest, and how many records of each collection it saw."""
+    found: list[tuple[access.Entry, dict[str, int]]] = []
+    for _key, some in groupby(entries, lambda each: (each.grant_id, each.outcome, int(each.at.timestamp()) // 60)):
+        looks = list(some)
+        seen: dict[str, int] = {}
+        for each in looks:
+            for collection in each.what:
+                seen[collection] = seen.get(collection, 0) + each.count
+        found.append((looks[0], seen))
+    return found
+
+
+def _at_a_vendor(place: str, vault: OpenVault, views: list[GrantView], subject: Any) -> str | None:
+    match place:
         case "vendor.detail":
             mine = [view for view in views if view.terms.vendor == subject.number]
             return render_template("panel_vendor.html", views=mine, kinds=classes_of)
@@ -57,7 +104,19 @@ def _for_owner(place: str, vault: OpenVault, subject: Any) -> str | None:
             return given_and_got(vault, views, subject)
         case "insights.looks":
             return looks_map(every := _every(vault), segments.entries(vault, keys_of(every)))
+        case "vendor.merge":
+            kept, going = subject
+            there = [view for view in views if any(item.this_vendor for item in view.terms.items)]
+            widened = [view for view in there if view.terms.vendor == kept.number]
+            lost = [view for view in there if view.terms.vendor == going.number]
+            return render_template("panel_merge.html", widened=widened, lost=lost, going=going)
     return None
+
+
+def _ends_soon(view: GrantView, now: int) -> bool:
+    """Does it end within a week, or of a short one within its last quarter? A paused one ends as well."""
+    whole = view.terms.until - view.terms.given_at
+    return not view.terms.by_link and view.terms.until - now < min(7 * DAY, whole // 4)
 
 
 def _live(vault: OpenVault) -> list[GrantView]:

@@ -14,11 +14,12 @@ from consent import access, erasure, grants, narrowing, receipt_rows, renewing, 
 from consent.disclosing import digest_of, shown_by
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
+from consent.pages import groups
 from consent.pages.activity import OUTCOMES
 from consent.pages.receipts import EVENTS, to_scan
 from consent.purposes import PURPOSES
 from consent.terms import DAY, SOONER
-from consent.views import GrantView, ended_on
+from consent.views import GrantView, day_of, ended_on
 from vault import crypto
 from vault.errors import NotFound
 from vault.pages.session import day_in, for_sandbox, server, unlocked, vault
@@ -48,11 +49,20 @@ def sharing() -> str:
     views.settle_versions(vault(), known)
     looks = access.counts(server(), vault().owner_id)
     live = sorted((view for view in known if view.live), key=lambda view: view.terms.client_name.casefold())
+    last = groups.last_looks(vault(), live, looks)
+    some = groups.of(live, last, server().now)
+    only = request.args.get("only", "")
     ended = sorted((view for view in known if not view.live), key=lambda view: view.ended_day or 0, reverse=True)
     collections = _columns(live)
     return render_template(
         "sharing.html",
         live=live,
+        shown=some.get(only, live),
+        only=only if only in some else "",
+        groups={name: len(found) for name, found in some.items() if found},
+        words=groups.GROUPS,
+        as_list=request.args.get("as") == "list",
+        last={grant: day_of(day) for grant, day in last.items()},
         ended=ended,
         columns=collections,
         kinds=classes_of,

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.consent.racing import Returning, back
 from tests.consent.reference import ACCESS, BOOKS, PROFILE, TASTE, Reference
 from tests.people import Ada, Bookshop, Clock, house_in
-from vault import sessions, store
+from vault import sessions, store, trash
 from vault.collections.preferences import Preference
 from vault.collections.profile import Birthday, Email
 from vault.collections.purchases import Purchase
@@ -139,6 +139,15 @@ class Home(RuleBasedStateMachine):
             with store.writing(self.ada.open) as turn:
                 store.remove(turn, self.ada.open, number)
             self.writes(number, None)
+
+    @precondition(lambda home: home.reference.main.trash)
+    @rule(data=st.data())
+    def puts_back(self, data: st.DataObject) -> None:
+        self.at_home()
+        number = data.draw(st.sampled_from(sorted(self.reference.main.trash)))
+        with store.writing(self.ada.open) as turn:
+            trash.restore(turn, self.ada.open, number)
+        self.writes(number, self.reference.main.trash.pop(number)[0])
 
     @rule(who=some_vendor, alias=st.sampled_from(["a1@alias.test", "a2@alias.test"]))
     def keeps_an_address_for(self, who: str, alias: str) -> None:

@@ -63,6 +63,7 @@ class Main:
     records: dict[int, dict[str, Any]] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     waiting: dict[str, tuple[str, int, dict[str, Any]]] = field(default_factory=dict)
+    trash: dict[int, tuple[dict[str, Any], int]] = field(default_factory=dict)
     aliases: dict[int, str] = field(default_factory=dict)
 
 
@@ -140,6 +141,8 @@ class Reference:
         before = self.main.records.pop(number, None)
         if after is not None:
             self.main.records[number] = after
+        elif before is not None:
+            self.main.trash[number] = before, self.now // DAY
         for grant, row in self.main.grants.items():
             if grant in self.dead or row.version < self.floors[grant]:
                 continue
@@ -186,6 +189,8 @@ class Reference:
 
     def passes(self, **how_long: float) -> None:
         self.time += timedelta(**how_long)
+        for number in [each for each, (_, day) in self.main.trash.items() if day <= self.now // DAY - 30]:
+            del self.main.trash[number]
         for grant, row in self.main.grants.items():
             if min(row.over_at or rounded(row.until), rounded(row.until)) <= self.now:
                 self.dead.add(grant)

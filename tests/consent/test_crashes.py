@@ -28,7 +28,7 @@ from tests.conftest import PASSPHRASE
 from tests.consent.racing import REFUSED, Returning, shown_now, sorted_rows, visits_again
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, calls_out, house_in
 from vault import locks, sessions, set_up, store, unlock
-from vault.catalogue import Catalogues
+from vault.catalogues import Catalogues
 from vault.collections.preferences import Preference
 from vault.collections.vendors import Vendor
 from vault.crypto import Damaged

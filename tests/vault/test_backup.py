@@ -147,7 +147,8 @@ def test_a_backup_of_the_keystore_holds_no_grant_and_no_session(ada: Ada, booksh
     ada.buys("The Salt Almanac")
     token = bookshop.tokens()["access_token"]
     whole = stream(ada.house, "keystore")
-    kinds = {line[2] for line in said(whole) if isinstance(line, list) and len(line) == 6}
+    place = next(line for line in said(whole) if isinstance(line, dict) and line.get("table") == "peppers")
+    kinds = {line[2] for line in said(whole) if isinstance(line, list) and len(line) == len(place["columns"])}
     assert kinds == {"lock"}
     back = rebuild("keystore", keystore=whole)
     bookshop.visits(back)
@@ -228,16 +229,17 @@ def test_a_new_keystore_that_was_cut_off_is_made_by_the_next_try(
 def test_whatever_is_cut_off_or_changed_is_no_backup(ada: Ada) -> None:
     whole = stream(ada.house)
     lines = whole.splitlines(keepends=True)
+    row = next(at for at, line in enumerate(lines) if line.startswith(b"["))
     for spoilt in (
         b"",
         b"{}\n",
         whole[:-3],
         b"".join(lines[:-1]),
-        b"".join(lines[:3] + lines[4:]),
+        b"".join(lines[:row] + lines[row + 1 :]),
         b"".join([*lines, lines[-1]]),
         whole + b"[]\n",
         whole.replace(b'"table":"owners"', b'"tisch":"owners"'),
-        whole.replace(lines[2], lines[2].replace(b",", b",1,", 1)),
+        whole.replace(lines[row], lines[row].replace(b",", b",1,", 1)),
     ):
         with pytest.raises(backup.NotABackup):
             backup.look_through([spoilt])

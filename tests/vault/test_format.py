@@ -339,8 +339,8 @@ def test_the_export_is_as_the_page_says(ada: Ada, tmp_path: Path) -> None:
     vault = taken(ada.house, tmp_path / "copy").vault
     root = vault.root_by_passphrase(ada.passphrase)
     assert document["marks_key"] == vault.keys(root)["dedupe"].hex()
-    said = {"number", "collection", "part", "version", "source", "edits", "origin"}
-    assert all(set(each) <= {*said, "mark", "history", "removed"} for each in document["records"])
+    said = {"number", "collection", "part", "version", "source", "edits", "origin", "at"}
+    assert all(set(each) <= {*said, "mark", "history", "removed", "removed_day"} for each in document["records"])
     records = {
         each["number"]: {name: each[name] for name in (said - {"number"}) & each.keys()} for each in document["records"]
     }

@@ -26,8 +26,8 @@ def said(ada: Ada, path: str = "/insights") -> dict[str, str]:
     rows = re.findall(
         r'<th role="rowheader" scope="row"[^>]*>(?:<a [^>]*>)?([^<]+)(?:</a>)?</th>(.*?)</tr>', ada.looks_at(path)
     )
-    cells = {name: " ".join(re.findall(r"<td[^>]*>([^<]*)", rest)) for name, rest in rows}
-    return {unescape(name): re.sub(" +", " ", unescape(words)) for name, words in cells.items()}
+    cells = {name: " ".join(re.findall(r"<td[^>]*>([^<]*)", rest)).split() for name, rest in rows}
+    return {unescape(name): unescape(" ".join(words)) for name, words in cells.items()}
 
 
 def findings(ada: Ada, path: str = "/insights") -> list[str]:
@@ -220,6 +220,16 @@ def test_another_product_is_chosen_by_one_of_its_purchases(ada: Ada):
     assert "House roast, 1 kg costs 10% more than in September 2026" in findings(ada)
     assert "Lamp oil costs as much as in March 2026" in findings(ada, f"/insights?product={lamp.number}")
     assert "Lamp oil" not in ada.looks_at("/insights").split('<form class="row low', 1)[0]
+
+
+def test_a_vendors_own_code_is_no_code_of_another(ada: Ada):
+    for number, code in ((1, "10-1"), (2, "10-1"), (1, "9783161484100"), (2, "9783161484100")):
+        ada.buys("Thing", vendor=number, product_code=code)
+    ada.buys("Thing", vendor=1, product_code="10-1")
+    bought = figures.products(ada.open.catalogue, gifts=False)
+    assert bought == []
+    ada.buys("Thing", vendor=3, product_code="9783161484100")
+    assert len(figures.products(ada.open.catalogue, gifts=False)) == 1
 
 
 def test_guarantees_that_end_soon_are_listed(ada: Ada):

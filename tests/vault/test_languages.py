@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.people import ISSUER, PURCHASES, Ada, Bookshop
 from vault import languages, mail
+from vault.cli import main
 from vault.models import Owner
 from vault.pages import shown
 from vault.set_up import write_settings
@@ -110,15 +111,25 @@ def test_a_setting_that_is_no_language_here_changes_nothing(ada: Ada):
     assert speaks(ada.browser, "/purchases", accept="pl") == "pl"
 
 
-def test_mails_speak_the_language_in_which_she_set_up_the_vault(ada: Ada):
-    box = mail.seal_notice(ada.house, ada.owner_id, "ada@home.test", "pl")
-    assert mail.open_notice(ada.house, ada.owner_id, box) == "ada@home.test"
+def test_mails_speak_her_language_while_she_is_away(ada: Ada):
     with ada.house.main.transaction() as session:
         before = mail.speaker(session, ada.house, ada.owner_id)("Somebody has looked into your vault")
-        session.get_one(Owner, ada.owner_id).notice_box = box
+        mail.change_language(session, ada.house, ada.owner_id, "pl")
         after = mail.speaker(session, ada.house, ada.owner_id)("Somebody has looked into your vault")
-    assert before == "Somebody has looked into your vault"
-    assert after == languages.words("pl").gettext("Somebody has looked into your vault")
+        box = session.get_one(Owner, ada.owner_id).notice_box
+    assert (before, after) == ("Somebody has looked into your vault", "Ktoś zajrzał do twojego sejfu")
+    assert mail.open_notice(ada.house, ada.owner_id, box) == "ada@home.test"
+
+
+def test_what_a_form_refuses_is_said_in_her_language_too(ada: Ada):
+    chooses(ada.browser, "pl")
+    page = ada.presses("/purchases/new", status=422, item="x" * 501, bought_on="2026-11-18").text
+    assert "Mieści się tu najwyżej 500 znaków." in page
+
+
+def test_the_terminal_offers_the_languages_there_are():
+    offered = next(each for each in main.commands["init"].params if each.name == "language")
+    assert set(offered.type.choices) == languages.LANGUAGES.keys()
 
 
 def test_nothing_to_say_is_nothing_in_every_language():

@@ -10,16 +10,16 @@ from vault.models import Owner
 from vault.pages import guard
 from vault.rooms import Nav
 
+COLLECTIONS = ("/purchases", "/vendors", "/profile", "/preferences", "/notes")
 PAGES = (
     "/",
     "/more",
     "/search",
-    "/purchases",
+    *COLLECTIONS,
     "/purchases/due",
-    "/vendors",
-    "/profile",
-    "/preferences",
-    "/notes",
+    "/trash",
+    "/help",
+    "/settings",
     "/security",
     "/damaged",
     "/export",

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.people import Ada
+from tests.people import Ada, Clock
 from vault import store
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday
@@ -152,3 +152,42 @@ def test_nothing_she_writes_becomes_markup(ada: Ada):
     pages = ["/", "/purchases", "/vendors", "/profile", "/preferences", f"/purchases/{stored.number}"]
     for path in (*pages, f"/purchases/{stored.number}/edit", f"/vendors/{vendor.number}"):
         assert evil not in ada.looks_at(path), path
+
+
+def test_a_note_is_shown_at_what_it_is_about_and_leads_there(ada: Ada):
+    bought = ada.buys("Copper kettle")
+    like = ada.keeps(Preference(topic="Copper", stance="like"))
+    for about in (bought, like):
+        collection = about.kind.collection
+        assert f'href="/notes/new?about={about.number}"' in ada.looks_at(f"/{collection}/{about.number}")
+        assert f'<option value="{about.number}" selected>' in ada.looks_at(f"/notes/new?about={about.number}")
+        made = ada.presses("/notes/new", heading=f"On {about.record.name()}", text="Ask.", about=str(about.number))
+        assert f"On {about.record.name()}" in ada.looks_at(f"/{collection}/{about.number}")
+        assert f'href="/{collection}/{about.number}"' in ada.looks_at(made.headers["Location"])
+    assert "(Copper kettle)" in ada.looks_at("/notes")
+    ada.presses("/notes/new", heading="Their hours", text="Until six.", vendor=str(ada.bookshop_number))
+    page = ada.looks_at(f"/vendors/{ada.bookshop_number}")
+    assert "Their hours" in page
+    assert "On Copper kettle" not in page
+
+
+def test_a_note_cannot_be_about_what_is_not_there_and_keeps_its_words_when_that_is_removed(ada: Ada):
+    for number in ("999", "-1", "abc"):
+        answer = ada.presses("/notes/new", 422, heading="On nothing", text="Ask.", about=number)
+        assert 'href="#about"' in answer.text, number
+    bought = ada.buys("Copper kettle")
+    where = ada.presses("/notes/new", heading="On it", text="Ask.", about=str(bought.number)).headers["Location"]
+    ada.removes(bought)
+    page = ada.looks_at(where)
+    assert "something you removed" in page
+    assert "Ask." in page
+
+
+def test_an_earlier_version_says_until_when_it_stood(ada: Ada, clock: Clock):
+    stored = ada.keeps(Preference(topic="Nuts", stance="dislike"))
+    clock.passes(days=3)
+    ada.unlocks()
+    ada.presses(f"/preferences/{stored.number}/edit", topic="Nuts", stance="never")
+    clock.passes(days=3)
+    ada.unlocks()
+    assert "Until 25 November 2026" in ada.looks_at(f"/preferences/{stored.number}")

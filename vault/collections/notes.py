@@ -13,7 +13,8 @@ class Note(Record, collection="notes", title=N_("Notes"), one=N_("a note"), icon
     heading: str = labelled(N_("Heading"))
     text: str = labelled(N_("Text"), long=True)
     written_on: When | None = labelled(N_("Day"), default=None)
-    vendor: int | None = labelled(N_("About"), refers="vendors", default=None)
+    vendor: int | None = labelled(N_("Vendor it is about"), refers="vendors", default=None)
+    about: int | None = labelled(N_("Thing it is about"), refers="records", default=None)
 
     def name(self) -> str:
         """The heading."""
@@ -23,6 +24,15 @@ class Note(Record, collection="notes", title=N_("Notes"), one=N_("a note"), icon
         """Its day."""
         return self.written_on.text if self.written_on else ""
 
+    def bundle(self) -> str:
+        """What it is about, so that it is found there."""
+        return bundle_of(self.about) if self.about else ""
+
     def of_vendor(self) -> int:
         """Whom it is about."""
         return self.vendor or 0
+
+
+def bundle_of(number: int) -> str:
+    """What the catalogue keeps for notes about a record."""
+    return f"about {number}"

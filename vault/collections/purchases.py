@@ -6,12 +6,14 @@ withheld gift would follow by subtraction.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from vault.errors import N_
 from vault.record import Record, labelled
 from vault.values import Bought, Money, When, whole
 
+EVERYWHERE = re.compile(r"[0-9]{8,14}|[0-9]{9}X")  # EAN, UPC, ISBN
 FOR_WHOM = {"me": N_("Me"), "gift": N_("A gift"), "household": N_("The household"), "work": N_("Work")}
 TASTE = {"mine": N_("Your taste"), "not_mine": N_("Not your taste")}
 
@@ -58,18 +60,24 @@ class Purchase(Record, collection="purchases", title=N_("Purchases"), one=N_("a 
         return self.vendor or 0
 
     def bought(self) -> Bought:
-        """The price of the whole line; the same product is known by its code, or else by its name."""
+        """The price of the whole line, and what else is added up."""
         amount = whole(self.price.decimal) if self.price else None
         return Bought(
             amount,
             self.price.currency if self.price and amount is not None else "",
             self.category or "",
-            self.product_code or self.item,
+            self._product(),
             self.for_whom == "gift",
             self.taste or "",
             str(self.return_by or ""),
             str(self.warranty_until or ""),
         )
+
+    def _product(self) -> str:
+        """What the same product is known by: its code, which a vendor's own is only at that vendor, or its name."""
+        if self.product_code and not EVERYWHERE.fullmatch(self.product_code):
+            return f"{self.of_vendor()} {self.product_code}"
+        return self.product_code or self.item
 
 
 class Order(

@@ -17,10 +17,13 @@ def blueprints() -> list[Blueprint]:
         insights,
         language,
         leaving,
+        merging,
+        own_settings,
         purchase,
         search,
         security,
         setup,
+        trash,
         unlock_page,
     )
     from vault.pages import keys as _keys  # noqa: F401 - adds to the pages of security
@@ -37,6 +40,9 @@ def blueprints() -> list[Blueprint]:
         due.pages,
         insights.pages,
         search.pages,
+        merging.pages,
+        trash.pages,
+        own_settings.pages,
         security.pages,
         leaving.pages,
         departure.pages,

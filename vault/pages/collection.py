@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from itertools import pairwise
+from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 
 import vault.collections  # noqa: F401 - states the record classes
 from vault import store
-from vault.errors import Invalid, NotFound
+from vault.errors import N_, Invalid, NotFound
 from vault.opened import OpenVault
-from vault.pages import profile, purchase, purchases, session, shown, vendors
+from vault.pages import notes, profile, purchase, purchases, session, shown, vendors
 from vault.pages.forms import Draft, blank, changed, filled, read_form
-from vault.pages.listing import differences, readable, rows
+from vault.pages.listing import earlier, readable, rows
 from vault.record import CLASSES, Record, classes_of
 from vault.stored import Stored
 
@@ -23,8 +24,14 @@ pages = Blueprint("collection", __name__)
 COLLECTIONS = tuple(dict.fromkeys(collection for collection, _ in CLASSES))
 ANY = f"<any({', '.join(COLLECTIONS)}):collection>"
 LISTS = {"purchases": purchases.listing, "vendors": vendors.listing, "profile": profile.listing}
-DETAILS = {"purchases": purchase.about, "vendors": vendors.about}
+DETAILS = {"purchases": purchase.about, "vendors": vendors.about, "notes": notes.about}
 PAGE = 200
+EMPTY = {  # what a list is for, with an example
+    "notes": N_(
+        "For whatever belongs to a thing or a vendor. For example: “Parcel arrived wet, two photographs taken.”"
+    ),
+    "preferences": N_("For what you like or never want. For example: “plastic wrapping: never want it”."),
+}
 
 
 @session.unlocked
@@ -43,18 +50,18 @@ def new(collection: str) -> Response:
     """The form of a new record, and what it sends."""
     vault, kind = session.vault(), _kind(collection, request.args.get("part", ""))
     if request.method == "GET":
-        return _form(Draft(kind, _first_texts(vault, kind), vendors=vendors.options(vault)))
+        return _form(_draft(vault, kind, _first_texts(vault, kind)))
     if "loose" in request.form:
-        return _form(Draft(kind, request.form, vendors=vendors.options(vault), loose=True))
+        return _form(_draft(vault, kind, request.form, loose=True))
     try:
         edits = read_form(kind, request.form)
         vendors.check(vault, kind, edits)
     except Invalid as error:
-        return _form(Draft(kind, request.form, error.fields, vendors.options(vault)), status=422)
+        return _form(_draft(vault, kind, request.form, error.fields), status=422)
     with store.writing(vault, numbers=2) as turn:
         edits |= vendors.added(turn, vault, kind)
         made = store.add(turn, vault, kind.load({name: each for name, each in edits.items() if each is not None}))
-    return _to(made, "added")
+    return to(made, "added")
 
 
 @pages.get(f"/{ANY}/<int:number>")
@@ -64,7 +71,8 @@ def detail(collection: str, number: int) -> str:
     vault = session.vault()
     with vault.server.main.reading() as reading:
         stored = _read(reading, vault, collection, number)
-        earlier = [stored, *_history(reading, vault, number)]
+        versions = [stored, *_history(reading, vault, number)]
+        notes_here = notes.of(reading, vault, stored)
         more = DETAILS[collection](reading, vault, stored) if collection in DETAILS and not stored.kind.part else {}
     template = {"purchases": "purchase.html", "vendors": "vendor.html"}.get(collection if not stored.kind.part else "")
     return render_template(
@@ -72,7 +80,8 @@ def detail(collection: str, number: int) -> str:
         stored=stored,
         record=stored.record,
         rows=rows(vault, stored.record),
-        changes=[differences(vault, old, newer) for newer, old in pairwise(earlier)],
+        changes=earlier(vault, versions),
+        notes=notes_here,
         **more,
     )
 
@@ -84,31 +93,33 @@ def edit(collection: str, number: int) -> Response:
     vault = session.vault()
     with vault.server.main.reading() as reading:
         stored = _read(reading, vault, collection, number)
-    kind, offered = stored.kind, vendors.options(vault)
+    kind = stored.kind
     if request.method == "GET":
-        return _form(Draft(kind, filled(stored.record), vendors=offered), stored)
+        return _form(_draft(vault, kind, filled(stored.record)), stored)
     if "loose" in request.form:
-        return _form(Draft(kind, request.form, vendors=offered, loose=True), stored)
+        return _form(_draft(vault, kind, request.form, loose=True), stored)
     try:
         edits = changed(stored.record, read_form(kind, request.form))
         vendors.check(vault, kind, edits)
     except Invalid as error:
-        return _form(Draft(kind, request.form, error.fields, offered), stored, status=422)
+        return _form(_draft(vault, kind, request.form, error.fields), stored, status=422)
     with store.writing(vault, numbers=1) as turn:
         edits |= vendors.added(turn, vault, kind)
         after = store.change(turn, vault, number, edits)
-    return _to(after, "saved" if after.revision != stored.revision else "unchanged")
+    if after.revision == stored.revision:
+        return to(after, "unchanged")
+    return to(after, "saved", undo=after.revision)
 
 
 @pages.post(f"/{ANY}/<int:number>/remove")
 @session.unlocked
 def remove(collection: str, number: int) -> Response:
-    """Remove a record. Its last version stays in the history."""
+    """Put a record in the trash. The list it leads to can undo that."""
     vault = session.vault()
     with store.writing(vault) as turn:
         _read(turn.session, vault, collection, number)
         store.remove(turn, vault, number)
-    return make_response(redirect(url_for(f"collection.{collection}", notice="removed"), 303))
+    return make_response(redirect(url_for(f"collection.{collection}", notice="removed", undo=turn.revision), 303))
 
 
 def _plain_list(collection: str, vault: OpenVault) -> str:
@@ -116,8 +127,18 @@ def _plain_list(collection: str, vault: OpenVault) -> str:
     with vault.server.main.reading() as reading:
         found = readable(reading, vault, [entry.number for entry in entries])
     kind = classes_of(collection)[0]
-    titles = vault.catalogue.titles(each.record.of_vendor() for each in found)
-    return render_template("records.html", kind=kind, found=found, titles=titles)
+    titles = vault.catalogue.titles(number for each in found for number in _named(each))
+    linked = {each.number: [titles[number] for number in _named(each) if number in titles] for each in found}
+    others, chosen = vendors.options(vault), request.args.get("as", "")
+    seen_by = {"kind": kind, "found": found, "vendors": others, "chosen": chosen}
+    return render_template(
+        "records.html", kind=kind, found=found, linked=linked, seen_by=seen_by, empty=EMPTY.get(collection)
+    )
+
+
+def _named(stored: Stored) -> list[int]:
+    """The numbers of what a record is about."""
+    return [int(number) for name in stored.kind.references if (number := stored.raw(name))]
 
 
 def _history(reading: Session, vault: OpenVault, number: int) -> list[Stored]:
@@ -140,8 +161,20 @@ def _kind(collection: str, part: str) -> type[Record]:
 
 def _first_texts(vault: OpenVault, kind: type[Record]) -> dict[str, str]:
     texts = blank(kind, currency=purchases.usual_currency(vault), today=shown.today())
-    wanted = request.args.get("vendor", "")
-    return texts | ({"vendor": wanted} if "vendor" in texts and wanted.isdigit() else {})
+    wanted = {name: request.args.get(name, "") for name in kind.references}
+    return texts | {name: number for name, number in wanted.items() if number.isdigit()}
+
+
+def _draft(
+    vault: OpenVault,
+    kind: type[Record],
+    texts: Mapping[str, str],
+    errors: Mapping[str, list[str]] | None = None,
+    *,
+    loose: bool = False,
+) -> Draft:
+    things = notes.options(vault, texts.get("about", "")) if "about" in kind.references else ()
+    return Draft(kind, texts, errors or {}, vendors.options(vault), loose, things)
 
 
 def _form(draft: Draft, stored: Stored | None = None, *, status: int = 200) -> Response:
@@ -156,9 +189,9 @@ def _form(draft: Draft, stored: Stored | None = None, *, status: int = 200) -> R
     return make_response(shown_form, status)
 
 
-def _to(stored: Stored, notice: str) -> Response:
+def to(stored: Stored, notice: str, **more: Any) -> Response:
     """After saving: to the record, or to the list for what is shown whole there."""
     if stored.kind.collection == "profile":
-        return make_response(redirect(url_for("collection.profile", notice=notice), 303))
-    there = url_for("collection.detail", collection=stored.kind.collection, number=stored.number, notice=notice)
-    return make_response(redirect(there, 303))
+        return make_response(redirect(url_for("collection.profile", notice=notice, **more), 303))
+    said: dict[str, Any] = {"collection": stored.kind.collection, "number": stored.number, "notice": notice, **more}
+    return make_response(redirect(url_for("collection.detail", **said), 303))

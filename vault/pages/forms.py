@@ -50,6 +50,7 @@ class Draft:
     errors: Mapping[str, list[str]] = field(default_factory=dict)
     vendors: Options = ()
     loose: bool = False
+    things: Options = ()
 
     @property
     def slots(self) -> list[Slot]:
@@ -107,9 +108,13 @@ class Draft:
 
     def _options(self, each: Field, text: str) -> Options:
         if each.kind == "reference":
-            known = any(str(number) == text for number, _ in self.vendors)
-            kept: Options = [] if known or not text else [(text, gettext("a vendor you removed"))]
-            return [("", gettext("nowhere in particular")), *kept, *self.vendors]
+            to_vendor = each.refers == "vendors"
+            offered = self.vendors if to_vendor else self.things
+            known = any(str(number) == text for number, _ in offered)
+            gone = gettext("a vendor you removed") if to_vendor else gettext("something you removed")
+            kept: Options = [] if known or not text else [(text, gone)]
+            none_of_them = gettext("nowhere in particular") if to_vendor else gettext("nothing in particular")
+            return [("", none_of_them), *kept, *offered]
         none: Options = [] if each.required or default(self.kind, each) else [("", gettext("not said"))]
         return [*none, *((value, gettext(words)) for value, words in _choices(each))]
 

@@ -6,10 +6,12 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext
 from sqlalchemy import update
 
-from vault import sessions
+from vault import crypto, notice_address, sessions
 from vault.errors import N_
 from vault.models import Owner
+from vault.opened import OpenVault
 from vault.pages import due, purchases, session, shown
+from vault.pages.notices import NOTICES
 from vault.pages.purchase_filter import PROPOSED
 from vault.pages.vendors import BOUGHT
 from vault.turn import her_turn
@@ -28,7 +30,7 @@ def home() -> str:
     vault = session.vault()
     catalogue = vault.catalogue
     has_any = any(catalogue.entries(where, limit=1) for where in (BOUGHT, "collection = 'vendors'", "damaged"))
-    first = shown.NOTICES["welcome"]
+    first = NOTICES["welcome"]
     welcome = {"notice": gettext(first)} if "welcome" in request.args else {}
     if not has_any and not vault.lost:
         return render_template("empty.html", **welcome)
@@ -43,8 +45,24 @@ def home() -> str:
         purchases=catalogue.count(BOUGHT),
         vendors=catalogue.count("collection = 'vendors'"),
         sessions=len(sessions.living(vault)),
+        notices=_has_notices(vault),
         **welcome,
     )
+
+
+def _has_notices(vault: OpenVault) -> bool:
+    """Is there an address for notices? One whose box is damaged is none."""
+    try:
+        return notice_address.present(vault) is not None
+    except crypto.Damaged:
+        return False
+
+
+@pages.get("/help")
+def explained() -> str:
+    """Help in plain words, also for somebody who cannot unlock."""
+    layout = "solo.html" if session.peek() is None else "base.html"
+    return render_template("help.html", layout=layout, here="home.explained")
 
 
 def _greeting(name: str) -> str:

@@ -166,7 +166,11 @@ def _by_time(months: Sequence[Sum], period: Period, currency: str) -> Part:
             shown.month(each.value) if len(each.value) == size else _vague(each.value),
             each.times,
             _money(each.amount, currency),
-            link(when=each.value) if size == 4 else _purchases(period, month=each.value),
+            link(when=each.value)
+            if size == 4
+            else _purchases(period, month=each.value)
+            if len(each.value) == 7
+            else "",
         )
         for each in sorted(sums.values(), key=lambda each: each.value)
     ]

@@ -37,8 +37,9 @@ KINDS = {"sealed": "application/octet-stream", "zip": "application/zip", "json":
 
 @pages.get("/export")
 @session.unlocked
+@guard.confirmed
 def export() -> Response:
-    """What there is to take, and how."""
+    """What there is to take, and how. It is asked here already, because a download leaves no page to go on from."""
     return _page()
 
 

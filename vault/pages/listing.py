@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from flask_babel import gettext
@@ -37,12 +39,19 @@ def rows(vault: OpenVault, record: Record) -> list[tuple[Field, str]]:
 
 
 def _words(each: Field, plain: Any, titles: dict[int, str]) -> str:
+    if each.refers == "records":
+        return titles.get(plain) or str(gettext("something you removed"))
     return vendor_name(plain, titles) if each.refers else shown.value(plain, each)
 
 
 def vendor_name(number: int, titles: dict[int, str]) -> str:
     """A vendor's name by number; empty for none, and a phrase for one she has removed."""
     return titles.get(number) or (gettext("a vendor you removed") if number else "")
+
+
+def earlier(vault: OpenVault, versions: Sequence[Stored]) -> list[tuple[int, list[tuple[Field, str]]]]:
+    """Of versions, newest first: until which second each but the first stood, and what it said otherwise."""
+    return [(newer.at, differences(vault, old, newer)) for newer, old in pairwise(versions)]
 
 
 def differences(vault: OpenVault, old: Stored, newer: Stored) -> list[tuple[Field, str]]:

@@ -45,17 +45,15 @@ def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:
             (each, shown.value(stored.proposes[each.name], each)) for each in proposed if each.name in stored.proposes
         ],
         "draft": Draft(Purchase, filled(record)),
-        "way_back": _way_back(stored),
+        "way_back": _way_back(),
         **files.about(reading, vault, stored.number),
     }
 
 
-def _way_back(stored: Stored) -> tuple[str, dict[str, Any]] | None:
-    """Where the bar after an act leads, with its hidden values, as long as that act was the last."""
+def _way_back() -> str:
+    """Where a file that was just taken away is brought back; empty where the last act was another."""
     asked = request.args.get("undo", "")
-    if asked == str(stored.revision):
-        return url_for("purchases.undo", number=stored.number), {"revision": asked}
-    return (url_for("files.back", file=asked), {}) if re.fullmatch("[0-9a-f]{32}", asked) else None
+    return url_for("files.back", file=asked) if re.fullmatch("[0-9a-f]{32}", asked) else ""
 
 
 @pages.post("/purchases/<int:number>/gift")
@@ -90,18 +88,6 @@ def until(number: int) -> Response:
 def note(number: int) -> Response:
     """Her note and rating."""
     return _say(number, read_form(Purchase, request.form, only=("note", "rating")), "saved", settle=False)
-
-
-@pages.post("/purchases/<int:number>/undo")
-@session.unlocked
-def undo(number: int) -> Response:
-    """Take back what she said last about a purchase, if nothing was said since."""
-    vault, revision = session.vault(), request.form.get("revision", "")
-    with store.writing(vault) as turn:
-        before = store.read(turn.session, vault, number)
-        _check_kind(before)
-        after = store.undo(turn, vault, number, int(revision) if re.fullmatch(r"\d{1,15}", revision) else -1)
-    return _to(number, "undone" if after.revision != before.revision else "unchanged")
 
 
 @pages.post("/purchases/<int:number>/decide")

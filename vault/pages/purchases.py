@@ -67,9 +67,7 @@ def listing(vault: OpenVault) -> str:
         found = {each.number: each for each in readable(reading, vault, numbers)}
         files = attachments.counts(reading, vault, numbers)
     titles = catalogue.titles(entry.vendor for entry in page)
-    months = [
-        (name, _rows(_grouped(entries), found, titles)) for name, entries in groupby(page, lambda each: each.day[:7])
-    ]
+    months = [(name, grouped(entries, found, titles)) for name, entries in groupby(page, lambda each: each.day[:7])]
     counts = catalogue.tally("facet", LISTED)
     asked = narrowed != Filter()
     matching = catalogue.count(where, *values) if asked else 0
@@ -120,7 +118,12 @@ def _same_order(one: Entry, other: Entry) -> bool:
     return bool(one.bundle) and (one.bundle, one.vendor) == (other.bundle, other.vendor)
 
 
-def _grouped(entries: Iterable[Entry]) -> list[list[Entry]]:
+def grouped(entries: Iterable[Entry], found: dict[int, Stored], titles: dict[int, str]) -> list[Row]:
+    """Rows of entries that stand next to each other; `found` are their records, `titles` the vendors' names."""
+    return _rows(_groups(entries), found, titles)
+
+
+def _groups(entries: Iterable[Entry]) -> list[list[Entry]]:
     groups: list[list[Entry]] = []
     for entry in entries:
         if groups and _same_order(groups[-1][-1], entry):
@@ -141,7 +144,7 @@ def _paid(group: list[Entry], found: dict[int, Stored]) -> str:
 
 def latest(vault: OpenVault, count: int) -> list[Row]:
     """The newest purchases as rows, for home."""
-    groups = _grouped(vault.catalogue.entries(LISTED, limit=3 * count))[:count]
+    groups = _groups(vault.catalogue.entries(LISTED, limit=3 * count))[:count]
     entries = [entry for group in groups for entry in group]
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, [entry.number for entry in entries])}
@@ -149,7 +152,9 @@ def latest(vault: OpenVault, count: int) -> list[Row]:
 
 
 def usual_currency(vault: OpenVault) -> str:
-    """The currency of her latest purchase with a price, to begin a form with."""
+    """The currency to begin a form with: the one she chose, or that of her latest purchase with a price."""
+    if chosen := str(vault.settings.get("currency", "")):
+        return chosen
     entries = vault.catalogue.entries(LISTED, limit=3)
     with vault.server.main.reading() as reading:
         found = [cast(Purchase, each.record).price for each in readable(reading, vault, [e.number for e in entries])]

@@ -24,6 +24,8 @@ pages = Blueprint("setup", __name__)
 HANDLE = re.compile(r"[\w][\w.-]{1,39}")
 MAIL = re.compile(r"[^\s@<>,;:\"\\]{1,64}@[^\s@<>,;:\"\\]+\.?[^\s@<>,;:\"\\]+")
 CODE = re.compile(r"(?:[0-9A-Z]{5}[-–— ]){7}[0-9A-Z]{5}")
+NAME_NEEDED = N_("This is needed, up to 100 letters.")
+NOT_AN_ADDRESS = N_("Write it like ada@example.org.")
 LABELS = {
     "name": N_("What should we call you?"),
     "handle": N_("A short name for this vault"),
@@ -97,7 +99,7 @@ def _check(found: Strength) -> None:
     typed = {name: request.form.get(name, "").strip() for name in LABELS}
     wrong: dict[str, list[str]] = {}
     if not 1 <= len(typed["name"]) <= 100:
-        wrong["name"] = [N_("This is needed, up to 100 letters.")]
+        wrong["name"] = [NAME_NEEDED]
     if not HANDLE.fullmatch(typed["handle"]):
         wrong["handle"] = [N_("Two to forty letters or digits; dots and hyphens may stand between them.")]
     if typed["notice"] and (len(typed["notice"]) > 254 or not MAIL.fullmatch(typed["notice"])):

@@ -1,14 +1,16 @@
 """How values look on pages: days as precisely as they are known, exact amounts, and the sentences after an act.
 
-Babel formats in the page's language. Times are in the server's own zone.
+Babel formats in the page's language. Times are in the zone she has chosen, or else the server's own.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
@@ -18,49 +20,11 @@ from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
 from vault import choices, departure
-from vault.errors import N_
+from vault.pages.notices import NOTICES
 from vault.pages.session import server
 from vault.record import Field
 from vault.rooms import Nav
 from vault.values import When
-
-# What a page says after an act; the code travels in the query string, so that no session has to carry the sentence.
-NOTICES = {
-    "added": N_("Added."),
-    "saved": N_("Saved."),
-    "unchanged": N_("Nothing was different, so nothing was changed."),
-    "removed": N_("Removed. Its last version stays in the history, and no import brings it back."),
-    "gift": N_("Marked as a gift. Nobody but you sees that, or the thing itself."),
-    "no-gift": N_("No longer a gift."),
-    "taste": N_("Marked as not your taste. Only you see that mark."),
-    "no-taste": N_("The mark is gone."),
-    "dates": N_("Noted. Home reminds you before a day is over."),
-    "undone": N_("Undone. It is as it was before."),
-    "file-added": N_("Kept, sealed, with this record."),
-    "file-removed": N_("Taken away. It is gone for good in 30 days."),
-    "file-back": N_("It is back."),
-    "decided": N_("Decided. You will not be asked again."),
-    "welcome": N_("You have both ways in: your passphrase and your recovery code."),
-    "locked": N_("Locked. Nothing can be opened from this browser."),
-    "recovered": N_("Unlocked with the recovery code. Set a new passphrase now."),
-    "passphrase": N_("Your passphrase is changed, and every other session has ended."),
-    "ended": N_("Ended. That session opens nothing any more."),
-    "others-ended": N_("Ended. Only this browser is open now."),
-    "passkey-added": N_("The passkey is added."),
-    "passkey-removed": N_("The passkey is removed and opens nothing any more. Every other session has ended."),
-    "kit": N_("You have the new kit. The old code opens nothing any more."),
-    "stayed": N_("Still open."),
-    "seen": N_("Noted."),
-    "kept": N_("Your vault stays. What others could see has ended and stays ended."),
-    "renewed": N_("It goes on."),
-    "taken-in": N_("Kept. It is yours now."),
-    "dropped": N_("Dropped. Its content is gone."),
-    "blocked": N_("Done. It can leave nothing any more, and what waited is gone."),
-    "stopped": N_("Stopped. It can see nothing any more."),
-    "expired": N_("Its time has run out. It can see nothing any more."),
-    "stopped-all": N_("Stopped. Nobody can see anything any more."),
-    "paused-all": N_("Paused. Nobody sees anything until you let it go on."),
-}
 
 BYTES = ("digital-byte", "digital-kilobyte", "digital-megabyte", "digital-gigabyte")
 
@@ -96,12 +60,18 @@ def language() -> str:
 
 
 def now() -> datetime:
-    """The present moment in the server's zone."""
-    return server().clock().astimezone()
+    """The present moment in her zone."""
+    return server().clock().astimezone(zone())
+
+
+def zone() -> ZoneInfo | None:
+    """The time zone she has chosen; None for the server's own."""
+    vault = g.get("vault")
+    return choices.zone(vault.settings) if vault is not None else None
 
 
 def today() -> date:
-    """Today in the server's zone."""
+    """Today in her zone."""
     return now().date()
 
 
@@ -156,13 +126,21 @@ def capital(words: str) -> str:
 
 
 def money(amount: Any) -> str:
-    """€18.50, from a Money or its JSON: every digit of it, none more."""
+    """€18.50 or EUR 18.50, as she has chosen, from a Money or its JSON: every digit of it, none more."""
     if not amount:
         return ""
     plain = amount if isinstance(amount, dict) else {"amount": amount.amount, "currency": amount.currency}
-    return str(
-        format_currency(Decimal(plain["amount"]), plain["currency"], locale=locale(), decimal_quantization=False)
-    )
+    amount_itself, currency = Decimal(plain["amount"]), plain["currency"]
+    return str(format_currency(amount_itself, currency, _pattern(), locale=locale(), decimal_quantization=False))
+
+
+def _pattern() -> str | None:
+    """The language's own pattern for amounts with the currency's letters in place of its sign, if she wants those."""
+    vault = g.get("vault")
+    if vault is None or vault.settings.get("amounts") != "letters":
+        return None
+    usual = locale().currency_formats["standard"].pattern
+    return str(usual).replace("¤", "¤¤\xa0" if usual.startswith("¤") else "¤¤")
 
 
 def rounded(amount: Decimal, currency: str) -> str:
@@ -181,7 +159,7 @@ def brief(plain: float) -> str:
 def short_money(amount: Decimal, currency: str) -> str:
     """€18.50, or a long amount to the whole unit, so that there is room for a name beside it."""
     words = money({"amount": str(amount), "currency": currency})
-    return words if len(words) <= 10 else rounded(amount, currency)
+    return words if len(words) <= 12 else rounded(amount, currency)
 
 
 def percent(part: Decimal) -> str:
@@ -206,7 +184,7 @@ def total(amounts: Iterable[Any]) -> str:
 
 def moment(seconds: int) -> str:
     """today, 18:12, or 18 November 2026, 18:12."""
-    then = datetime.fromtimestamp(seconds).astimezone()
+    then = datetime.fromtimestamp(seconds).astimezone(zone())
     words = _near(then.date()) or format_date(then.date(), "long", locale=locale())
     return _at(words, then.time())
 
@@ -214,6 +192,11 @@ def moment(seconds: int) -> str:
 def _near(then: date) -> str:
     days = {-1: gettext("yesterday"), 0: gettext("today"), 1: gettext("tomorrow")}
     return str(days.get((then - today()).days, ""))
+
+
+def instant(seconds: int) -> str:
+    """2026-11-22T18:12+01:00: a moment in her zone, ISO 8601 to the minute."""
+    return datetime.fromtimestamp(seconds).astimezone(zone()).isoformat(timespec="minutes")
 
 
 def ago(known: date | str) -> str:
@@ -284,7 +267,7 @@ def _here() -> str:
 def _about_this_page() -> dict[str, Any]:
     vault, moment_now = g.get("vault"), now()
     name = vault.name if vault is not None else ""
-    code = request.args.get("notice", "")
+    code, undo = request.args.get("notice", ""), request.args.get("undo", "")
     leaves_on = departure.planned(vault.server, vault.owner_id) if vault is not None else None
     return {
         "lang": language(),
@@ -293,9 +276,11 @@ def _about_this_page() -> dict[str, Any]:
         "here": _here(),
         "leaves_on": leaves_on.isoformat() if leaves_on is not None and request.blueprint != "departure" else "",
         "notice": gettext(NOTICES[code]) if code in NOTICES else "",
+        "undo": undo if code in NOTICES and re.fullmatch(r"\d{1,15}", undo) else "",
         "today_in_words": str(format_date(moment_now.date(), "full", locale=locale())),
         "weekday": str(format_skeleton("MMMMEEEEd", moment_now.date(), locale=locale())),
         "zone": moment_now.tzname() or "UTC",
         "idle_minutes": choices.quiet(vault.settings if vault is not None else {}) // 60,
         "locks_in": max(0, vault.ends_at - vault.server.now) if vault is not None else 0,
+        "theme": vault.settings.get("theme", "") if vault is not None else "",
     }

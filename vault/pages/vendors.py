@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 from vault import store
 from vault.errors import N_, Invalid
 from vault.opened import OpenVault
-from vault.pages.listing import readable, rows
+from vault.pages.listing import rows
 from vault.record import CLASSES, Record
 from vault.stored import Stored
 from vault.turn import Turn
 
 NO_SUCH_VENDOR = N_("Choose one of your vendors.")
+NO_SUCH_THING = N_("Choose something that is in your vault.")
 BOUGHT = "collection = 'purchases' AND part = ''"
-LATEST = 8
 
 
 def listing(vault: OpenVault) -> str:
@@ -38,10 +38,14 @@ def listing(vault: OpenVault) -> str:
 
 def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:
     """What a vendor's own page shows besides its fields."""
-    latest = vault.catalogue.entries(f"{BOUGHT} AND vendor = ? AND NOT damaged", stored.number, limit=LATEST)
+    from vault.pages import timeline
+
+    most = timeline.MOST if request.args.get("past") == "all" else timeline.FIRST
+    moments, earlier = timeline.of(reading, vault, stored, most=most)
     oldest = vault.catalogue.entries(f"{BOUGHT} AND vendor = ?", stored.number, order="day, number", limit=1)
     return {
-        "latest": readable(reading, vault, [entry.number for entry in latest]),
+        "moments": moments,
+        "earlier": earlier and most == timeline.FIRST,
         "count": vault.catalogue.count(f"{BOUGHT} AND vendor = ?", stored.number),
         "since": oldest[0].day if oldest else "",
         "facts": [row for row in rows(vault, stored.record) if row[0].name not in ("called", "note")],
@@ -55,12 +59,16 @@ def options(vault: OpenVault) -> list[tuple[int, str]]:
 
 
 def check(vault: OpenVault, kind: type[Record], edits: Mapping[str, Any]) -> None:
-    """A reference names a vendor of hers, and a new vendor's name is one. Raises Invalid."""
+    """A reference names something of hers, and a new vendor's name is one. Raises Invalid."""
     known = {number for number, _ in options(vault)}
     wrong = [each.name for each in kind.fields if each.refers == "vendors" and edits.get(each.name)]
     wrong = [name for name in wrong if edits[name] not in known]
     if wrong:
         raise Invalid({name: [NO_SUCH_VENDOR] for name in wrong})
+    things = [each.name for each in kind.fields if each.refers == "records" and edits.get(each.name)]
+    gone = [name for name in things if not vault.catalogue.titles([edits[name]])]
+    if gone:
+        raise Invalid({name: [NO_SUCH_THING] for name in gone})
     if len(_new_name()) > 500:
         raise Invalid({"vendor": [N_("That name is too long.")]})
 

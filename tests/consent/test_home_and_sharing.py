@@ -1,0 +1,79 @@
+"""Home says what needs her and who looked; the matrix can be a list, and be narrowed to what wants a second thought."""
+
+from __future__ import annotations
+
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock
+from vault.collections.preferences import Preference
+
+
+def test_a_request_she_has_opened_and_not_answered_waits_on_home_as_long_as_it_lives(
+    ada: Ada, bookshop: Bookshop, clock: Clock
+):
+    ada.buys("Atlas")
+    pending = bookshop.asks(PURCHASES, TASTE)
+    assert "asks for" not in ada.looks_at("/")
+    ada.is_asked(pending.authorize_url)
+    page = ada.looks_at("/")
+    assert "Bookshop asks for 2 things" in page
+    link = page.split('href="/authorize?', 1)[1].split('"', 1)[0].replace("&amp;", "&")
+    answered = ada.is_asked(f"http://localhost:8400/authorize?{link}")
+    assert "asks for" in ada.looks_at("/")
+    answered.refuses()
+    assert "asks for" not in ada.looks_at("/")
+    ada.sees_consent(bookshop.asks(PURCHASES).authorize_url)
+    assert "Bookshop asks for 1 thing" in ada.looks_at("/")
+    clock.passes(hours=1)
+    ada.unlocks()
+    assert "asks for" not in ada.looks_at("/")
+
+
+def test_home_says_what_ends_soon_and_who_looked(ada: Ada, bookshop: Bookshop, clock: Clock):
+    ada.buys("Atlas")
+    ada.lets(bookshop, PURCHASES)
+    assert "Nobody has looked." in ada.looks_at("/")
+    bookshop.reads()
+    page = ada.looks_at("/")
+    assert "The latest looks" in page
+    assert "stops seeing" not in page
+    clock.passes(days=25)
+    ada.unlocks()
+    page = ada.looks_at("/")
+    assert "Bookshop stops seeing anything in 5 days" in page
+    assert "It has looked 2 times." in page
+
+
+def test_the_matrix_is_a_list_too_and_can_be_narrowed(ada: Ada, bookshop: Bookshop, coffee: Bookshop, clock: Clock):
+    ada.buys("Atlas")
+    ada.keeps(Preference(topic="maps", stance="like"))
+    year = {"duration": "P1Y"}
+    ada.lets(bookshop, {**PURCHASES, **year})
+    first = ada.grant()
+    pending = coffee.asks({**TASTE, **year, "optional": False})
+    coffee.connection = coffee.finishes(pending, ada.sees_consent(pending.authorize_url).allows(days="365"))
+    ada.presses(f"/sharing/{first}/pause")
+    page = ada.looks_at("/sharing?only=paused")
+    assert "Bookshop" in page.split("<tbody", 1)[1]
+    assert "Kettle Lane Coffee" not in page.split("<tbody", 1)[1]
+    as_list = ada.looks_at("/sharing?as=list").split("<tbody", 1)[1]
+    assert "Preferences: 1" in as_list
+    assert "never" in as_list
+    clock.passes(days=61)
+    ada.unlocks()
+    coffee.reads("preferences")
+    unused = ada.looks_at("/sharing?only=unused&as=list").split("<tbody", 1)[1]
+    assert "Bookshop" in unused
+    assert "Kettle Lane Coffee" not in unused
+    assert ada.looks_at("/sharing?only=nonsense")
+    for _weeks in range(3):  # by then its look stands in a segment and nowhere else
+        clock.passes(days=10)
+        ada.unlocks()
+    assert ada.looks_at("/sharing?as=list").split("<tbody", 1)[1].count("never") == 1
+
+
+def test_help_is_there_for_somebody_who_cannot_unlock(ada: Ada):
+    assert "I forgot my passphrase." in ada.looks_at("/help")
+    stranger = ada.app.test_client().get("/help")
+    assert stranger.status_code == 200
+    assert "I forgot my passphrase." in stranger.text
+    assert "Ada" not in stranger.text
+    assert 'href="/help"' in ada.app.test_client().get("/unlock").text
