@@ -17,7 +17,7 @@ from sqlalchemy import update
 
 from vault import bearer, challenges, choices, crypto, lock_rows, locks, sessions
 from vault.challenges import NOT_THIS, to_bytes, to_text
-from vault.errors import N_, Invalid, NotFound, WrongSecret
+from vault.errors import N_, Invalid, Locked, NotFound, WrongSecret
 from vault.models import Lock
 
 if TYPE_CHECKING:
@@ -149,6 +149,9 @@ def add(vault: OpenVault, answer: str, secret: str, name: str) -> Passkey:
     with server.main.transaction() as session:
         choices.change(session, vault, lambda settings: settings.setdefault("passkeys", {}).update({lock.hex(): label}))
         lock_rows.add(session, kind, owner, lock, held, pepper, params, payload)
+    if server.keystore.pepper(owner, vault.session_id) is None:  # this session was ended meanwhile, and leaves nothing
+        lock_rows.unmake_lock(server, owner, {"lock": lock.hex()})
+        raise Locked
     return Passkey(lock, label, kind == UNLOCKS, None)
 
 

@@ -23,7 +23,7 @@ from vault.errors import N_, Locked, VaultError
 from vault.keyring import PURPOSES, Keyring, about_key
 from vault.logs import log
 from vault.models import Key, Lock, Owner
-from vault.opened import seal_settings
+from vault.opened import open_settings, seal_settings
 from vault.turn import her_turn
 
 if TYPE_CHECKING:
@@ -61,22 +61,23 @@ def begin(vault: OpenVault, passphrase: str, seat: sessions.Seat, *, address: st
     """
     if vault.keyring.earlier:
         raise UnderWay
-    return replace_root(vault, *unlock.stretched(vault, passphrase, address=address), seat)
+    return replace_root(vault, unlock.stretched(vault, passphrase, address=address), seat)
 
 
-def replace_root(vault: OpenVault, params: bytes, secret: bytes, seat: sessions.Seat) -> tuple[str, OpenVault]:
-    """The same, once Argon2id has made `secret` of her passphrase and the `params` of its lock."""
+def replace_root(vault: OpenVault, known: unlock.Stretched, seat: sessions.Seat) -> tuple[str, OpenVault]:
+    """The same, once Argon2id is done with her passphrase. Raises WrongSecret when that has been changed since."""
     server, owner = vault.server, vault.owner_id
     keyring, lock, here = _new_keyring(vault.keyring), crypto.random_bytes(16), crypto.random_bytes(16)
     pepper, pepper_here = server.keystore.make(owner, lock, "lock"), server.keystore.make(owner, here, "session")
-    opened = replace(vault, keyring=keyring, session_id=here, settings=dict(vault.settings), proved_at=server.now)
+    opened = replace(vault, keyring=keyring, session_id=here, settings={}, proved_at=server.now)
     alive = {**server.keystore.alive(owner, "lock"), **server.keystore.alive(owner, "session")}.keys() - {lock, here}
     with her_turn(server, owner, keyring=vault.keyring) as turn:
         session = turn.session
+        unlock.none_newer(session, owner, known.known)
         _wrap_anew(turn, vault.keyring, keyring)
         dead = _without_locks(turn, alive)
-        code = _write_settings(session, opened)
-        lock_rows.add(session, "passphrase", owner, lock, secret, pepper, params, keyring.root)
+        code = _write_settings(session, vault.keyring, opened)
+        lock_rows.add(session, "passphrase", owner, lock, known.secret, pepper, known.params, keyring.root)
         lock_rows.add(session, "recovery", owner, crypto.random_bytes(16), code, None, b"", keyring.root)
         string, ends_at = sessions.add(session, opened, pepper_here, seat)
     server.keystore.take(owner, *dead)
@@ -133,13 +134,13 @@ def _without_locks(turn: Turn, alive: set[bytes]) -> dict[bytes, bytes]:
     return {each: jobs.enqueue(turn.session, server, owner, "unmake_lock", {"lock": each.hex()}) for each in dead}
 
 
-def _write_settings(session: Session, vault: OpenVault) -> bytes:
+def _write_settings(session: Session, before: Keyring, vault: OpenVault) -> bytes:
     """Her settings under the new key, without the passkeys, which have no lock any more. Returns the new code."""
-    code = locks.new_recovery_code()
-    vault.settings.pop("passkeys", None)
-    vault.settings.update(recovery=locks.write_recovery_code(code), renewed=True)
-    box = seal_settings(vault.keyring, vault.settings)
-    session.execute(update(Owner).where(Owner.owner_id == vault.owner_id).values(settings_box=box))
+    mine, code = Owner.owner_id == vault.owner_id, locks.new_recovery_code()
+    present = open_settings(before, session.execute(select(Owner.settings_box).where(mine)).scalar_one())
+    present.pop("passkeys", None)
+    vault.settings.update(present, recovery=locks.write_recovery_code(code), renewed=True)
+    session.execute(update(Owner).where(mine).values(settings_box=seal_settings(vault.keyring, vault.settings)))
     return code
 
 

@@ -5,7 +5,7 @@ Order everywhere: what is slow (Argon2id), keystore calls that make, one transac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
@@ -18,7 +18,7 @@ from vault.models import Handle, Lock, Owner
 from vault.opened import OpenVault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
     from sqlalchemy.orm import Session
 
@@ -74,21 +74,33 @@ def with_recovery_code(server: Server, handle: str, written: str) -> Keyring:
     return keyring
 
 
+class Stretched(NamedTuple):
+    """A passphrase that opened: the params of its lock, the secret, and which locks of the kind there were by then."""
+
+    params: bytes
+    secret: bytes
+    known: frozenset[bytes]
+
+    def __repr__(self) -> str:
+        return f"Stretched({len(self.known)})"
+
+
 def confirm_passphrase(vault: OpenVault, typed: str, *, address: str) -> None:
     """She shows that it is she, while the vault is open. Raises WrongSecret, TooManyTries, Busy."""
     stretched(vault, typed, address=address)
 
 
-def stretched(vault: OpenVault, typed: str, *, address: str) -> tuple[bytes, bytes]:
-    """The params of her passphrase's lock and what Argon2id made of it, once it has opened. Raises as above."""
+def stretched(vault: OpenVault, typed: str, *, address: str) -> Stretched:
+    """What Argon2id made of her passphrase, once it has opened its lock. Raises as above."""
     server, who = vault.server, {"address": address, "session": vault.session_id.hex()}
     attempts.admit(server, **who)
-    row = lock_rows.living_of(server, vault.owner_id, "passphrase")
+    rows = lock_rows.of_kind(server, vault.owner_id, "passphrase")
+    row = lock_rows.living(server, rows)
     secret = deriving.stretch(typed, row.params) if row else b""
     if row is None or lock_rows.open_with(server, row, secret) is None:
         raise WrongSecret(N_("That is not your present passphrase."))
     attempts.forget(server, **who)
-    return bytes(row.params), secret
+    return Stretched(row.params, secret, frozenset(each.lock_id for each in rows))
 
 
 def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: str) -> None:
@@ -105,7 +117,8 @@ def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: s
     secret = deriving.stretch(new, params)
     pepper = server.keystore.make(owner, lock, "lock")
     with server.main.transaction() as session:
-        _none_newer(session, vault.keyring, known)
+        hold(session, vault.keyring)
+        none_newer(session, owner, {row.lock_id for row in known})
         lock_rows.add(session, "passphrase", owner, lock, secret, pepper, params, vault.keyring.root)
         earlier = [{"lock": row.lock_id.hex()} for row in known]
         jobs = [enqueue(session, server, owner, "unmake_lock", each) for each in earlier]
@@ -116,10 +129,8 @@ def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: s
     sessions.end_others(vault)
 
 
-def _none_newer(session: Session, keyring: Keyring, known: Sequence[Any]) -> None:
-    """Take her row, so that changes of the passphrase follow one another; refuse when another came first."""
-    hold(session, keyring)
-    owner = keyring.owner_id
+def none_newer(session: Session, owner: bytes, known: Collection[bytes]) -> None:
+    """While her row is held, so that changes of the passphrase follow one another: refuse when another came first."""
     present = session.scalars(select(Lock.lock_id).where(Lock.owner_id == owner, Lock.kind == "passphrase")).all()
-    if set(present) - {row.lock_id for row in known}:
+    if set(present) - set(known):
         raise WrongSecret(N_("That is not your present passphrase."))

@@ -45,6 +45,7 @@ UNDER_OTHER_KEYS = {
     ("disclosures", "box"),
     ("receipts", "copy_box"),
     ("accesses", "box"),
+    ("certificates", "box"),  # of an owner who is gone
 }
 derived = cache(locks.passphrase_secret)
 
@@ -72,7 +73,8 @@ def put_in_place(house: Server, session: str, passphrase: str) -> tuple[str, Ope
     vault = sessions.open_session(house, session)
     row = lock_rows.living_of(house, vault.owner_id, "passphrase")
     seat = sessions.Seat(house.now, "passphrase")
-    string, opened = rekeying.replace_root(vault, row.params, derived(passphrase, row.params), seat)
+    known = unlock.Stretched(row.params, derived(passphrase, row.params), frozenset({row.lock_id}))
+    string, opened = rekeying.replace_root(vault, known, seat)
     set_up.write_settings(opened, {key: value for key, value in opened.settings.items() if key != "recovery"})
     return string, opened
 
@@ -192,6 +194,25 @@ def test_what_was_begun_under_the_old_keys_cannot_be_written_any_more(ada: Ada, 
     assert opened.catalogue.count("damaged") == 0
     with pytest.raises(Locked):
         stale.catalogue  # noqa: B018 - it is shared, and what this one cannot open is not damaged
+
+
+def test_a_passphrase_that_was_changed_meanwhile_does_not_come_back_with_the_new_keys(ada: Ada) -> None:
+    vault = ada.vault
+    row = lock_rows.living_of(ada.house, ada.owner_id, "passphrase")
+    known = unlock.Stretched(row.params, derived(ada.passphrase, row.params), frozenset({row.lock_id}))
+    unlock.change_passphrase(vault, ada.passphrase, "another violet kettle", address="here")
+    with pytest.raises(WrongSecret):
+        rekeying.replace_root(vault, known, sessions.Seat(ada.house.now, "passphrase"))
+    assert sessions.open_session(ada.house, ada.session).keyring.root == vault.keyring.root
+
+
+def test_what_she_chose_meanwhile_goes_along(ada: Ada) -> None:
+    stale = ada.vault
+    sessions.choose_quiet(ada.open, 30)
+    row = lock_rows.living_of(ada.house, ada.owner_id, "passphrase")
+    known = unlock.Stretched(row.params, derived(ada.passphrase, row.params), frozenset({row.lock_id}))
+    string, _opened = rekeying.replace_root(stale, known, sessions.Seat(ada.house.now, "passphrase"))
+    assert sessions.open_session(ada.house, string).settings["quiet"] == 30
 
 
 def test_every_turn_that_seals_something_for_her_says_with_which_keys() -> None:

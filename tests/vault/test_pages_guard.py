@@ -53,7 +53,7 @@ def test_a_wrong_passphrase_is_said_and_slowed_down_and_nothing_is_done(ada: Ada
 def test_a_page_that_is_only_looked_at_leads_back_to_itself_and_nowhere_else(ada: Ada, clock: Clock):
     clock.passes(minutes=6)
     page = ada.looks_at("/security/passkeys/new", 403)
-    assert hidden_in(page)["next"] == ["/security/passkeys/new"]
+    assert set(hidden_in(page)["next"]) == {"/security/passkeys/new"}
     proof = {"confirm-passphrase": PASSPHRASE}
     assert ada.presses("/confirm", next="//shop.example", **proof).headers["Location"] == "/"
     assert ada.looks_at("/security/passkeys/new").startswith("{")
