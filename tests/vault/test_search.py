@@ -274,14 +274,14 @@ def test_the_index_is_sealed_and_rebuilt_when_it_is_missing_broken_or_of_another
 
 
 def _image(ada: Ada, box: bytes) -> bytes:
-    from vault import crypto
-    from vault.catalogue import _about
+    from vault.catalogues import _about
 
-    return crypto.open_box(ada.vault.keyring["catalogue"], _about(ada.vault), box)
+    return ada.vault.keyring.open("catalogue", _about(ada.vault), box)
 
 
 def _puts_away_an_older_shape(ada: Ada) -> None:
-    from vault.catalogue import Catalogue, _save
+    from vault.catalogue import Catalogue
+    from vault.catalogues import _save
 
     older = Catalogue()
     older._db.execute("PRAGMA user_version = 1")
