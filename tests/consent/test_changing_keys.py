@@ -30,7 +30,7 @@ from vault.server import Server
 from vault.worker import tick
 
 # Turns in which nothing is sealed under a key of hers.
-WITHOUT_KEYS = {"vault/pages/home.py", "consent/sweeping.py", "consent/grants.py", "consent/inbox.py"}
+WITHOUT_KEYS = {"vault/pages/home.py", "vault/trash.py", "consent/sweeping.py", "consent/grants.py", "consent/inbox.py"}
 UNDER_OTHER_KEYS = {
     ("locks", "box"),  # made anew, or dead
     ("keys", "box"),  # wrapped anew
