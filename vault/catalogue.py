@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vault.opened import OpenVault
     from vault.stored import Stored
 
-SHAPE = 2
+SHAPE = 3
 SCHEMA = """
 CREATE TABLE meta (revision INTEGER NOT NULL);
 INSERT INTO meta VALUES (0);
@@ -46,7 +46,7 @@ CREATE INDEX by_return ON entries (return_by) WHERE return_by <> '';
 CREATE INDEX by_warranty ON entries (warranty_until) WHERE warranty_until <> '';
 CREATE INDEX by_proposal ON entries (number) WHERE proposes;
 CREATE INDEX by_damage ON entries (number) WHERE damaged;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 """
 
 _PRESENT = Statement("SELECT number, revision FROM records WHERE owner_id = :owner AND box IS NOT NULL ORDER BY number")
