@@ -5,6 +5,7 @@ Who is asked again in an open vault is counted by session too, so that a stolen 
 more addresses.
 The passphrase of a share link is counted by link and by its visitor's address, apart from tries to unlock: only who
 holds the link comes this far, and whatever he types leaves her own way in as it is.
+A code for another address of notices is counted by vault: every one is a mail to somebody who may never have asked.
 Sessions, recovery codes and the strings of links do not pass through here: 160 bits cannot be guessed.
 """
 
@@ -23,9 +24,9 @@ from vault.models import Attempt
 if TYPE_CHECKING:
     from vault.server import Server
 
-FREE = {"address": 5, "handle": 5, "session": 5, "fetch": 60, "link": 5, "visitor": 5}
-LONGEST = {"address": 900, "handle": 30, "session": 900, "fetch": 900, "link": 900, "visitor": 900}  # seconds
-FORGOTTEN = 3600
+FREE = {"address": 5, "handle": 5, "session": 5, "fetch": 60, "link": 5, "visitor": 5, "code": 5}
+LONGEST = {"address": 900, "handle": 30, "session": 900, "fetch": 900, "link": 900, "visitor": 900, "code": 900}
+FORGOTTEN = 3600  # seconds, like those
 
 
 def admit(server: Server, **who: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
-from vault import choices, crypto, languages, mail
+from vault import attempts, choices, crypto, languages, mail
 from vault.errors import N_
 from vault.models import Owner
 
@@ -51,7 +51,8 @@ def waiting(vault: OpenVault) -> str:
 
 
 def ask(vault: OpenVault, address: str, say: Callable[[str], str]) -> None:
-    """Send a code to a new address. The one before goes on until the code is typed."""
+    """Send a code to a new address. The one before goes on until the code is typed. Raises TooManyTries."""
+    attempts.admit(vault.server, code=vault.owner_id.hex())
     code = f"{int.from_bytes(crypto.random_bytes(16)) % 10**8:08d}"
     until = vault.server.now + MINUTES * 60
     wanted = {"address": address, "code": code, "until": until, "tries": TRIES}

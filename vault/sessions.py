@@ -179,7 +179,7 @@ def choose_quiet(vault: OpenVault, minutes: int) -> None:
     """After so many minutes without a page her sessions end; those that are open now too."""
     with vault.server.main.transaction() as session:
         choices.change(session, vault, lambda settings: settings.update(quiet=minutes))
-        hers = (Lock.owner_id == vault.owner_id, Lock.kind == "session")
+        hers = (Lock.owner_id == vault.owner_id, Lock.kind == "session", Lock.expires_at > vault.server.now)
         session.execute(update(Lock).where(*hers).values(expires_at=Lock.used_at + choices.quiet(vault.settings)))
 
 

@@ -141,6 +141,18 @@ def test_a_code_runs_out_after_an_hour_and_after_five_wrong_ones(mailing: Ada, m
     assert notice_address.present(ada.open) == "ada@home.test"
 
 
+def test_codes_are_mailed_a_few_times_and_then_she_has_to_wait(mailing: Ada, mailbox: Mailbox, clock: Clock):
+    """Or an open vault could send strangers as many mails as it liked, and have five guesses for each."""
+    for at in range(5):
+        mailing.presses("/settings/notice", notice=f"stranger{at}@porthaven.test")
+    for at in range(3):
+        mailing.presses("/settings/notice", 303 if not at else 429, notice="stranger@porthaven.test")
+    assert len(mailed(mailing.house, mailbox)) == 6
+    waits = mailing.presses("/settings/notice", 429, notice="stranger@porthaven.test")
+    assert int(waits.headers["Retry-After"]) >= 1
+    assert mailing.presses("/settings/notice", remove="yes")
+
+
 def test_she_can_have_no_notices_at_all(mailing: Ada, mailbox: Mailbox):
     mailing.presses("/settings/notice", remove="yes")
     assert notice_address.present(mailing.open) is None

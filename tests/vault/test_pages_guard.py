@@ -16,7 +16,13 @@ from vault.worker import tick
 
 ASKED = "Show once more that it is you."
 ADDRESS = {**BIRTHDAY, "fields": ["address.street", "address.city"], "optional": False}
-GUARDED = ("/security/recovery/new", "/security/quiet", "/security/passkeys", f"/security/passkeys/{'0' * 32}/remove")
+GUARDED = (
+    "/security/recovery/new",
+    "/security/quiet",
+    "/security/passkeys",
+    f"/security/passkeys/{'0' * 32}/remove",
+    "/settings/notice",
+)
 
 
 @pytest.mark.parametrize("path", GUARDED)
@@ -175,6 +181,15 @@ def test_she_chooses_after_how_long_it_locks_and_that_holds_at_once(ada: Ada, cl
     clock.passes(minutes=59)
     assert ada.looks_at("/")
     ada.presses("/security/quiet", 404, quiet="6000", **{"confirm-passphrase": PASSPHRASE})
+
+
+def test_a_session_that_ran_out_stays_ended_when_she_chooses_a_longer_time(ada: Ada, clock: Clock):
+    left_open, _vault = sessions.begin(ada.house, ada.vault.keyring)
+    clock.passes(minutes=16)
+    ada.unlocks()
+    ada.presses("/security/quiet", quiet="60")
+    with pytest.raises(Locked):
+        sessions.open_session(ada.house, left_open)
 
 
 def test_to_look_how_long_is_left_does_not_keep_it_open_and_to_stay_does(ada: Ada, clock: Clock):

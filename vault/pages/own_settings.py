@@ -11,7 +11,7 @@ from flask_babel import gettext
 from vault import choices, crypto, languages, mail, notice_address
 from vault.errors import N_
 from vault.opened import OpenVault
-from vault.pages import session, shown
+from vault.pages import guard, session, shown
 from vault.pages.setup import LABELS, MAIL, NAME_NEEDED, NOT_AN_ADDRESS
 
 pages = Blueprint("settings", __name__)
@@ -73,6 +73,7 @@ def _wrong(typed: dict[str, str]) -> dict[str, str]:
 
 @pages.post("/settings/notice")
 @session.unlocked
+@guard.confirmed
 def notice() -> Response:
     """Another address for notices: a code goes there first. None at all holds at once."""
     vault = session.vault()
