@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.people import ISSUER, Ada, Clock
+from tests.conftest import PASSPHRASE
+from tests.people import ISSUER, Ada, Clock, hidden_in
 from tests.vault.authenticator import PRESENT, Device, text
 from vault import challenges, locks, passkeys, sessions
 from vault.errors import WrongSecret
@@ -227,3 +228,18 @@ def nobody(tmp_path_factory: pytest.TempPathFactory) -> Server:
     from tests.people import house_in
 
     return house_in(tmp_path_factory.mktemp("nobody"))
+
+
+def test_a_passkey_that_came_too_late_is_made_anew_and_its_secret_never_stands_in_a_page(ada: Ada, clock: Clock):
+    device = Device(ISSUER)
+    answer, secret = device.makes(json.loads(ada.looks_at("/security/passkeys/new")))
+    clock.passes(minutes=4)
+    ada.looks_at("/")
+    clock.passes(minutes=2)
+    made = {"passkey": answer, "secret": secret, "passkey-name": "My phone"}
+    page = ada.presses("/security/passkeys", 403, **made).text
+    assert secret not in page
+    assert hidden_in(page)["passkey-name"] == ["My phone"]
+    again = ada.presses("/security/passkeys", 422, **hidden_in(page), **{"confirm-passphrase": PASSPHRASE}).text
+    assert "Press the button once more" in again
+    assert passkeys.listed(ada.open) == []

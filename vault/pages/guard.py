@@ -93,8 +93,8 @@ def _prove() -> None:
 
 
 def _may_be_carried(name: str) -> bool:
-    """No passphrase ever stands in a page: a new one, or that of a share link, is asked for again."""
-    return name not in ("passphrase", "old", "new") and not name.startswith("confirm-")
+    """No passphrase ever stands in a page, a new one or that of a share link, and no passkey's secret: once more."""
+    return name not in ("passphrase", "old", "new", "passkey", "secret") and not name.startswith("confirm-")
 
 
 def _asking(error: VaultError | None = None) -> Response:
