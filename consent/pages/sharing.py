@@ -22,6 +22,7 @@ from consent.terms import DAY, SOONER
 from consent.views import GrantView, day_of, ended_on
 from vault import crypto
 from vault.errors import NotFound
+from vault.pages.guard import ask_again
 from vault.pages.session import day_in, for_sandbox, server, unlocked, vault
 from vault.record import classes_of, collection_paths
 
@@ -178,6 +179,8 @@ def resume(grant: str) -> Response:
             shown = bytes.fromhex(request.form.get("digest", ""))
         except ValueError:
             raise NotFound from None
+        if any(item.sensitive for item in view.terms.items) and (asking_again := ask_again()) is not None:
+            return asking_again
         narrowing.consent_again(vault(), view.grant_id, shown=shown)
     else:
         grants.resume(vault(), view.grant_id)

@@ -19,15 +19,17 @@ from consent import grants, narrowing, revocation, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, Stage, back, client_of, visits_again
-from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
+from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, hidden_in, house_in
 from vault import sessions, store, unlock
 from vault.collections.preferences import Preference
+from vault.collections.profile import Birthday
 from vault.collections.purchases import Purchase
 from vault.errors import WrongSecret
 from vault.keystore import Keystore
 from vault.models import Lock, Owner
 from vault.stored import Stored
 from vault.turn import her_turn, recover_old_copy, revision_of
+from vault.values import When
 from vault.worker import tick
 
 MAIN, LOG = ("vault.db", "vault.db-wal"), ("log.db", "log.db-wal")
@@ -217,6 +219,24 @@ def test_a_living_grant_is_held_until_she_allows_it_again(past: Past, bookshop: 
     assert held(ada, bookshop) is None
     assert sorted(row["item"] for row in bookshop.reads()) == ["Field Notes on Moss", "The Salt Almanac"]
     assert bookshop.reads("preferences")
+
+
+@only_main
+def test_allowing_again_what_lets_somebody_reach_her_asks_whether_it_is_she(plain: Past, coffee: Bookshop) -> None:
+    plain.ada.keeps(Birthday(born_on=When("1986-12-10")))
+    plain.ada.lets(coffee, {**BIRTHDAY, "fields": ["birthday.born_on"], "optional": False})
+    plain.is_kept()
+    plain.ada.buys("The Lantern Year")
+    ada = plain.comes_back()
+    ada.house.clock.passes(minutes=6)
+    digest = hidden_in(page_of(ada, coffee))["digest"]
+    assert held(ada, coffee) == "old copy"
+    resume = f"/sharing/{coffee.connection.grant_id}/resume"
+    asked = ada.presses(resume, 403, digest=digest).text
+    assert "Show once more that it is you." in asked
+    assert held(ada, coffee) == "old copy"
+    ada.presses(resume, **hidden_in(asked), **{"confirm-passphrase": PASSPHRASE})
+    assert held(ada, coffee) is None
 
 
 @only_main
