@@ -21,9 +21,10 @@ from consent.pushed import Asked
 from consent.receipts import Screen
 from consent.terms import DAY, durations
 from consent.views import day_of
+from vault import attempts
 from vault.errors import NotFound
 from vault.pages.guard import ask_again, form_may_lead_to
-from vault.pages.session import day_in, for_sandbox, in_sandbox, server, unlocked, vault
+from vault.pages.session import address, day_in, for_sandbox, in_sandbox, server, unlocked, vault
 from vault.pages.shown import language
 from vault.record import classes_of, collection_paths
 from vault.stored import Stored
@@ -56,6 +57,8 @@ def ask() -> Response:
 def decide() -> Response:
     """Her answer, sent on to the vendor."""
     asked = _asked(request.form.get("request_uri", ""), request.form.get("client_id", ""))
+    if in_sandbox():  # anybody may be she, and every answer leaves something behind
+        attempts.admit(server(), fetch=f"sandbox answers {address()}")
     said = request.form.get("answer")
     if said == "no":
         asking.refuse(vault(), asked, never="never" in request.form)

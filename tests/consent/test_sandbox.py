@@ -17,7 +17,7 @@ from consent import sweeping
 from consent.models import Grant
 from tests.conftest import PASSPHRASE
 from tests.people import PURCHASES, Ada, Bookshop, household
-from vault import locks, sandbox, sessions, set_up, unlock
+from vault import attempts, locks, sandbox, sessions, set_up, unlock
 from vault.app import create_app
 from vault.doctor import advice
 from vault.errors import NotFound, WrongSecret
@@ -195,3 +195,18 @@ def test_she_is_furnished_once_and_shown_as_made_up(shop: Bookshop) -> None:
     assert "You are the made-up person of the sandbox." in second.looks_at("/sharing")
     second.presses("/lock")
     assert second.browser.get("/sharing").status_code == 303
+
+
+def test_nobody_answers_as_her_without_end(shop: Bookshop) -> None:
+    """Every answer leaves something behind, and anybody may give it: from one address sixty, then ever fewer."""
+    ada, tester = shop.ada, Developer(shop.ada.house)
+    shop.visits(tester)
+    for _answer in range(60):
+        attempts.admit(tester.house, fetch="sandbox answers 127.0.0.1")
+    page = tester.sees_consent(shop.asks(PURCHASES).authorize_url)
+    page.answers("yes")
+    later = tester.sees_consent(shop.asks(PURCHASES).authorize_url)
+    assert later.answers("yes", status=429).headers["Retry-After"]
+    assert later.answers("no", status=429)
+    assert len(tester.house.keystore.alive(sandbox.OWNER, "grant")) == 1
+    assert given_by(ada, shop)
