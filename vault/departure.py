@@ -160,10 +160,7 @@ def _certify(server: Server, owner: bytes) -> None:
 
 def _farewell(session: Session, server: Server, owner: bytes, text: str) -> None:
     found = session.get(Owner, owner)
-    try:
-        to = mail.open_notice(server, owner, found.notice_box) if found else None
-    except crypto.Damaged:
-        return  # nobody knows any more whom to tell
+    to, _ = mail.notice_or_nothing(server, owner, found.notice_box if found else None)
     if to is None or not server.settings.smtp_url:
         return
     say = mail.speaker(session, server, owner)

@@ -119,7 +119,7 @@ def _head(session: Session, vault: OpenVault) -> dict[str, Any]:
         "format": FORMAT,
         "made_at": vault.server.clock().astimezone(UTC).isoformat(timespec="seconds"),
         "owner": vault.name,
-        "notice": mail.open_notice(vault.server, vault.owner_id, owner.notice_box),
+        "notice": mail.notice_or_nothing(vault.server, vault.owner_id, owner.notice_box)[0],
         "last_record": owner.last_record,
         "marks_key": vault.keyring["dedupe"].hex(),
     }

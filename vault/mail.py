@@ -30,12 +30,19 @@ def open_notice(server: Server, owner: bytes, box: bytes | None) -> str | None:
     return _opened(server, owner, box)[0] if box is not None else None
 
 
+def notice_or_nothing(server: Server, owner: bytes, box: bytes | None) -> tuple[str | None, str]:
+    """Address and language of her mails. A damaged box names nobody: nothing of hers waits for a mail."""
+    try:
+        return _opened(server, owner, box) if box is not None else (None, languages.SOURCE)
+    except crypto.Damaged:
+        return None, languages.SOURCE
+
+
 def speaker(session: Session, server: Server, owner: bytes) -> Callable[[str], str]:
     """What says a marked sentence in the language of her mails."""
     from vault.models import Owner
 
-    box = session.get_one(Owner, owner).notice_box
-    return languages.words(_opened(server, owner, box)[1] if box is not None else languages.SOURCE).gettext
+    return languages.words(notice_or_nothing(server, owner, session.get_one(Owner, owner).notice_box)[1]).gettext
 
 
 def change_language(session: Session, server: Server, owner: bytes, language: str) -> None:
@@ -43,8 +50,8 @@ def change_language(session: Session, server: Server, owner: bytes, language: st
     from vault.models import Owner
 
     found = session.get_one(Owner, owner)
-    if found.notice_box is not None:
-        address, _ = _opened(server, owner, found.notice_box)
+    address, _ = notice_or_nothing(server, owner, found.notice_box)
+    if address is not None:
         found.notice_box = seal_notice(server, owner, address, language)
 
 

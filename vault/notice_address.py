@@ -92,7 +92,7 @@ def remove(vault: OpenVault, say: Callable[[str], str]) -> None:
 
 def _set(session: Session, vault: OpenVault, address: str | None, say: Callable[[str], str]) -> None:
     server, owner = vault.server, vault.owner_id
-    old = mail.open_notice(server, owner, session.get_one(Owner, owner).notice_box)
+    old, _ = mail.notice_or_nothing(server, owner, session.get_one(Owner, owner).notice_box)
     box = mail.seal_notice(server, owner, address, str(vault.settings.get("language") or languages.SOURCE))
     session.execute(update(Owner).where(Owner.owner_id == owner).values(notice_box=box))
     if old and old != address:

@@ -7,14 +7,16 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
+from consent import revocation
 from consent.deposits import about_deposit
-from consent.models import Deposit
+from consent.models import Deposit, Grant, GrantLock
 from tests.people import BIRTHDAY, RECEIPTS, Ada, Bookshop, details
-from vault import crypto, inbox
+from vault import crypto, inbox, notice_address
 from vault.collections.profile import Birthday
 from vault.values import When
+from vault.worker import tick
 
 
 def damages(ada: Ada, table: str, column: str) -> None:
@@ -81,3 +83,41 @@ def test_a_deposit_that_is_too_large_is_a_problem_like_any_other(ada: Ada, books
     refused = bookshop.leaves(token, b" " * (1 << 15))
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+
+
+def test_a_damaged_address_for_notices_keeps_nothing_from_ending_and_can_be_set_anew(
+    ada: Ada, bookshop: Bookshop
+) -> None:
+    ada.buys("The Salt Almanac")
+    connection = ada.lets(bookshop)
+    damages(ada, "owners", "notice_box")
+    ada.presses(f"/sharing/{connection.grant_id}/stop")
+    ada.lets(bookshop)
+    ada.presses("/sharing/stop-all")
+    ada.lets(bookshop)
+    ada.house.keystore.stop_grants(ada.owner_id)
+    tick(ada.house, sweep=True)
+    with ada.house.main.reading() as session:
+        assert set(session.scalars(select(Grant.state))) == {"ended"}
+    assert ada.presses("/settings", name="Ada", language="pl", zone="", currency="", amounts="", theme="")
+    ada.presses("/settings/notice", remove="yes")
+    assert notice_address.present(ada.open) is None
+
+
+def test_a_damaged_label_keeps_no_link_that_stops_another_from_being_mailed(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop
+) -> None:
+    ada.buys("The Salt Almanac")
+    damaged = bytes.fromhex(ada.lets(bookshop).grant_id)
+    ada.lets(coffee)
+    with ada.house.main.transaction() as session:
+        session.execute(update(Grant).where(Grant.grant_id == damaged).values(label_box=bytes(200)))
+    before = links(ada)
+    revocation.mail_fresh_links(ada.house, ada.owner_id, address="192.0.2.1")
+    assert links(ada) == before + 1
+
+
+def links(ada: Ada) -> int:
+    """How many links that stop something there are."""
+    with ada.house.main.reading() as session:
+        return session.scalar(select(func.count()).select_from(GrantLock).where(GrantLock.kind == "link")) or 0
