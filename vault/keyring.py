@@ -23,7 +23,7 @@ class Keyring:
 
     What is sealed is sealed with `keys`, the newest of each purpose. `earlier` are those that still open something
     while her keys are being changed: the key id in a box says which one it wants. `lock_id` is the lock that was opened
-    for it, when that is one which can die (not the recovery code).
+    for it; a new vault's and a session's keyring has none.
     """
 
     owner_id: bytes

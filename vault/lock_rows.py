@@ -70,7 +70,15 @@ def open_with(server: Server, row: Any, secret: bytes) -> Keyring | None:
             keyring = open_keyring(session, row.owner_id, root)
     except crypto.Damaged:
         return None
-    return replace(keyring, lock_id=row.lock_id if pepper else b"")
+    return replace(keyring, lock_id=row.lock_id)
+
+
+def lives(server: Server, owner: bytes, lock: bytes) -> bool:
+    """Does it open still? A recovery code's dies with its row, every other one with its pepper."""
+    with server.main.reading() as session:
+        mine = (Lock.owner_id == owner, Lock.lock_id == lock)
+        kind = session.scalar(select(Lock.kind).where(*mine))
+    return kind is not None and (kind == "recovery" or server.keystore.pepper(owner, lock) is not None)
 
 
 def remove(server: Server, owner: bytes, chosen: list[bytes]) -> None:

@@ -53,8 +53,8 @@ def begin(
     owner, lock = keyring.owner_id, crypto.random_bytes(16)
     pepper = server.keystore.make(owner, lock, "session")
     string, vault = _begin(server, keyring, lock, pepper, Seat(server.now, opened_by, *device(user_agent)))
-    if keyring.lock_id and server.keystore.pepper(owner, keyring.lock_id) is None:
-        # The passphrase was changed meanwhile, and that may have looked for sessions before this one was there.
+    if keyring.lock_id and not lock_rows.lives(server, owner, keyring.lock_id):
+        # What opened it was changed meanwhile, and that may have looked for sessions before this one was there.
         end(server, owner, [lock])
         raise WrongSecret
     welcome(vault)

@@ -62,6 +62,14 @@ def test_a_new_kit_is_shown_until_she_has_it_and_the_old_code_is_dead_at_once(ad
     assert "renewed" not in ada.open.settings
 
 
+def test_an_unlock_by_the_old_code_that_was_under_way_opens_no_session(ada: Ada, recovery_code: str):
+    under_way = unlock.with_recovery_code(ada.house, "", recovery_code)
+    ada.presses("/security/recovery/new")
+    with pytest.raises(WrongSecret):
+        sessions.begin(ada.house, under_way, "recovery")
+    assert [row.lock_id for row in sessions.living(ada.open)] == [ada.vault.session_id]
+
+
 def test_of_the_old_kit_nothing_is_left_in_the_files(ada: Ada, clock: Clock):
     file = ada.house.main.file
     ada.house.main.checkpoint()
