@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 from vault import choices, crypto, deriving, inbox, languages, lock_rows, locks, sandbox, unlock
 from vault.errors import N_, Closed, Invalid, NotFound
 from vault.keyring import Keyring, hold, new_keys, opened_keys
+from vault.kit import owner_of
 from vault.mail import seal_notice
 from vault.models import Handle, Instance, Owner
 from vault.opened import OpenVault, seal_settings
@@ -72,7 +73,7 @@ def set_up(
 
 def _claim(session: Session, server: Server, handle: str, owner: bytes, *, first: bool) -> None:
     tag = unlock.handle_tag(server, handle)
-    if session.get(Handle, tag) is not None:
+    if session.get(Handle, tag) is not None or owner_of(handle) is not None:  # a number may be some vault's
         raise Invalid({"handle": [N_("There is a vault of this name already.")]})
     session.execute(insert(Handle).values(tag=tag, owner_id=owner))
     claimed = session.execute(update(Instance).where(Instance.claimed.is_(False)).values(claimed=True))

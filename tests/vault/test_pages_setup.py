@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.people import Clock, house_in
-from vault import set_up
+from tests.conftest import PASSPHRASE
+from tests.people import Ada, Clock, house_in
+from vault import kit, set_up, unlock
 from vault.app import create_app
+from vault.errors import Invalid
 from vault.server import Server
 
 GOOD = {"name": "Ada", "handle": "ada", "passphrase": "violet kettle under the stairs", "notice": ""}
@@ -142,6 +144,15 @@ def test_the_code_is_shown_nowhere_once_she_has_it(empty_house, browser):
     assert browser.get("/setup/kit").headers["Location"] == "/"
     assert browser.get("/setup/kit/recovery-kit.txt").status_code == 404
     assert groups[0] not in browser.get("/security").text
+
+
+@pytest.mark.parametrize("written", [kit.vault_number, lambda owner: kit.vault_number(owner).replace("-", "").lower()])
+def test_nobody_takes_the_number_of_a_vault_for_a_name(ada: Ada, written: Callable[[bytes], str]):
+    """Or who unlocks with what her kit says would come to a stranger's door, and her code would open nothing."""
+    number = written(ada.owner_id)
+    with pytest.raises(Invalid):
+        set_up.set_up(ada.house, handle=number, name="Eve", passphrase=PASSPHRASE, notice=None, first=False)
+    assert unlock.find_owner(ada.house, number) == ada.owner_id
 
 
 def test_where_sign_up_is_open_another_vault_can_be_set_up(tmp_path, clock):
