@@ -38,7 +38,7 @@ STEPS = (
         "/",
     ),
     Step(
-        N_("What you bought"),
+        N_("All that was bought"),
         N_("Everything by month, with who can see each. Nine of these are gifts: no vendor is shown one. Open one."),
         "/purchases",
     ),

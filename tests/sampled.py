@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+EVERYTHING = bool(os.environ.get("VRM_TEST_ALL"))
 
 
 def some(repeats: Sequence[T]) -> Sequence[T]:
     """Those of this run; the most different ones stand first."""
-    return repeats if os.environ.get("VRM_TEST_ALL") else repeats[:2]
+    return repeats if EVERYTHING else repeats[:2]
 
 
 def thinned(repeats: Sequence[T], *, first: int, then_every: int) -> Sequence[T]:
     """The first few and then every so manyth; all of them where VRM_TEST_ALL is set."""
-    return repeats if os.environ.get("VRM_TEST_ALL") else [*repeats[:first], *repeats[first::then_every]]
+    return repeats if EVERYTHING else [*repeats[:first], *repeats[first::then_every]]

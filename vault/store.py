@@ -139,7 +139,7 @@ def read_many(session: Session, vault: OpenVault, numbers: Sequence[int]) -> lis
 
 
 def readable(session: Session, vault: OpenVault, numbers: Sequence[int]) -> list[Stored]:
-    """The same without those that do not open: for what must come to its end whatever it meets."""
+    """The same without those that do not open: a page shows what it can, and an archive comes to its end."""
     try:
         return read_many(session, vault, numbers)
     except crypto.Damaged:

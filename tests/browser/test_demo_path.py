@@ -132,7 +132,7 @@ def test_a_newcomer_gives_looks_and_stops(browser: Any, demo: dict[str, str], wi
     page.wait_for_url(re.compile(r"/$"))
     walk.arrives("home")
     assert page.get_by_text("Bookshop asks for 6 things").is_visible()
-    walk.press("Next: What you bought")
+    walk.press("Next: All that was bought")
     assert page.get_by_text("A first look, step 2 of 5").is_visible()
     assert page.get_by_text("The Salt Almanac").first.is_visible()
     walk.arrives("purchases")

@@ -27,6 +27,7 @@ from connectors.course import Course, Standing, report, standing, standings
 from connectors.engine import Lost, run
 from connectors.models import Import, ImportChunk
 from connectors.uploads import Arriving, SealedUpload, TooLarge, tidy
+from tests import sampled
 from tests.people import Ada, Clock, house_in
 from vault import crypto, sessions, store
 from vault.collections.purchases import Purchase
@@ -601,7 +602,8 @@ def anonymous_memory() -> int:
 
 def test_a_hundred_thousand_lines_in_bounded_memory_and_time(ada: Ada, tmp_path: Path) -> None:
     path = tmp_path / "Retail.OrderHistory.1.csv"
-    wide_history(path, 100_000)
+    lines = 100_000 if sampled.EVERYTHING else 30_000
+    wide_history(path, lines)
     began = time.perf_counter()
     with path.open(newline="") as file:
         rows = sum(1 for _ in csv.reader(file)) - 1
@@ -620,8 +622,8 @@ def test_a_hundred_thousand_lines_in_bounded_memory_and_time(ada: Ada, tmp_path:
     began = time.perf_counter()
     at = run(ada.vault, import_id, look)
     rate = at.course.units / (time.perf_counter() - began)
-    assert (at.state, at.course.new) == ("done", 100_000)
+    assert (at.state, at.course.new) == ("done", lines)
     assert peak - before < 64 * 1024
     assert told == sorted(told)
-    assert len(set(told)) > 20
+    assert len(set(told)) > lines // 5_000
     assert rate / anchor > 0.02, f"{rate:,.0f} rows/s are {rate / anchor:.3f} of csv.reader"

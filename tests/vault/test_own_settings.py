@@ -62,7 +62,7 @@ def test_what_she_chooses_is_kept_and_nothing_else_of_her_settings_is_lost(ada: 
     }
     page = ada.looks_at("/settings")
     assert 'data-theme="dark"' in page
-    assert "Ada M.’s vault" in page
+    assert "Sejf: Ada M." in page
     ada.presses("/settings", **USUAL)
     assert ada.open.settings == {"handle": "ada", "name": "Ada"}
 

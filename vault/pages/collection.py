@@ -15,8 +15,9 @@ from vault.errors import N_, Invalid, NotFound
 from vault.opened import OpenVault
 from vault.pages import notes, profile, purchase, purchases, session, shown, vendors
 from vault.pages.forms import Draft, blank, changed, filled, read_form
-from vault.pages.listing import earlier, readable, rows
+from vault.pages.listing import earlier, rows
 from vault.record import CLASSES, Record, classes_of
+from vault.store import readable
 from vault.stored import Stored
 
 pages = Blueprint("collection", __name__)

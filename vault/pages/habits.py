@@ -17,8 +17,9 @@ from vault.catalogue import Catalogue
 from vault.collections.purchases import Purchase
 from vault.opened import OpenVault
 from vault.pages import shown
-from vault.pages.listing import readable, vendor_name
+from vault.pages.listing import vendor_name
 from vault.rhythm import Rhythm, rhythm
+from vault.store import readable
 from vault.values import Money, When
 
 SHOWN = 6

@@ -7,28 +7,11 @@ from itertools import pairwise
 from typing import Any
 
 from flask_babel import gettext
-from sqlalchemy.orm import Session
 
-from vault import crypto, store
 from vault.opened import OpenVault
 from vault.pages import shown
 from vault.record import Field, Record
 from vault.stored import Stored
-
-
-def readable(reading: Session, vault: OpenVault, numbers: list[int]) -> list[Stored]:
-    """Records by number, without those that do not open: a list shows what it can, home names the rest."""
-    try:
-        return store.read_many(reading, vault, numbers)
-    except crypto.Damaged:
-        return [each for number in numbers for each in _if_it_opens(reading, vault, number)]
-
-
-def _if_it_opens(reading: Session, vault: OpenVault, number: int) -> list[Stored]:
-    try:
-        return store.read_many(reading, vault, [number])
-    except crypto.Damaged:
-        return []
 
 
 def rows(vault: OpenVault, record: Record) -> list[tuple[Field, str]]:

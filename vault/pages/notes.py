@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from vault.catalogue import Entry
 from vault.collections.notes import Note, bundle_of
 from vault.opened import OpenVault
-from vault.pages.listing import readable
 from vault.pages.vendors import BOUGHT
+from vault.store import readable
 from vault.stored import Stored
 
 SHOWN = 50

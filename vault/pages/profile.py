@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from vault import crypto, store
 from vault.opened import OpenVault
-from vault.pages.listing import earlier, readable, rows
+from vault.pages.listing import earlier, rows
 from vault.record import classes_of
+from vault.store import readable
 from vault.stored import Stored
 
 MOST = 20  # earlier versions shown of one value

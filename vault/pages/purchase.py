@@ -14,7 +14,8 @@ from vault.errors import NotFound
 from vault.opened import OpenVault
 from vault.pages import files, session, shown
 from vault.pages.forms import Draft, changed, filled, read_form
-from vault.pages.listing import readable, rows, vendor_name
+from vault.pages.listing import rows, vendor_name
+from vault.store import readable
 from vault.stored import Stored
 
 pages = Blueprint("purchases", __name__)

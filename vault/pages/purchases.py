@@ -15,9 +15,10 @@ from vault.catalogue import Entry
 from vault.collections.purchases import FOR_WHOM, Purchase
 from vault.opened import OpenVault
 from vault.pages import shown
-from vault.pages.listing import readable, vendor_name
+from vault.pages.listing import vendor_name
 from vault.pages.purchase_filter import LISTED, NOT_MINE, PROPOSED, Filter, sums
 from vault.pages.vendors import BOUGHT, options
+from vault.store import readable
 from vault.stored import Stored
 
 PAGE = 40

@@ -14,10 +14,11 @@ from vault import words
 from vault.catalogue import Catalogue, Entry
 from vault.opened import OpenVault
 from vault.pages import session, shown
-from vault.pages.listing import readable, vendor_name
+from vault.pages.listing import vendor_name
 from vault.pages.vendors import options
 from vault.record import CLASSES, Record, classes_of
 from vault.search import MANY, Search, Wanted
+from vault.store import readable
 from vault.stored import Stored
 
 pages = Blueprint("search", __name__)

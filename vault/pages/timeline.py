@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from vault.opened import OpenVault
 from vault.pages import notes, purchases
-from vault.pages.listing import readable
 from vault.pages.vendors import BOUGHT
 from vault.rooms import Moment
+from vault.store import readable
 from vault.stored import Stored
 
 FIRST, MOST = 20, 500

@@ -32,11 +32,14 @@
     }
     count.textContent = `0:${String(Math.max(0, seconds)).padStart(2, "0")}`;
   };
+  const settle = () => {
+    if (left() <= 0) location.replace(closed);
+    else show();
+  };
   const tick = async () => {
     const seconds = left();
     if (seconds <= WARNING && (box.hidden || seconds <= 0) && Date.now() - asked > 2000) await learn();
-    if (left() <= 0) return void location.replace(closed);
-    show();
+    settle();
     setTimeout(tick, left() > WARNING ? 1000 * Math.min(30, left() - WARNING) : 1000);
   };
   box.querySelector("[data-keep]").addEventListener("click", async () => {
@@ -49,7 +52,7 @@
     show();
   });
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) learn().then(show);
+    if (!document.hidden) learn().then(settle);
   });
   tick();
 })();
