@@ -14,6 +14,7 @@ from consent.oauth.engine import Engine
 from consent.oauth.messages import MOST_BYTES, Answer, error_answer, read_form
 from consent.oauth.metadata import KEYS, PAR, REVOKE, TOKEN
 from vault.errors import DiskFull
+from vault.pages.session import address
 from vault.server import Server
 
 pages = Blueprint("oauth", __name__)
@@ -48,11 +49,6 @@ def _proof() -> str | None:
     return ",".join(shown) if shown else None
 
 
-def _address() -> str:
-    """Where the call came from."""
-    return request.remote_addr or "unknown"
-
-
 def _answered(work: Any) -> Response:
     try:
         return answer(work(_form()))
@@ -70,19 +66,19 @@ def _too_large(_error: RequestEntityTooLarge) -> Response:
 @pages.post(PAR)
 def push() -> Response:
     """Pushed authorization requests."""
-    return _answered(lambda form: engine().push(form, _proof(), _address()))
+    return _answered(lambda form: engine().push(form, _proof(), address()))
 
 
 @pages.post(TOKEN)
 def token() -> Response:
     """Codes and refresh tokens into access tokens."""
-    return _answered(lambda form: engine().token(form, _proof(), _address()))
+    return _answered(lambda form: engine().token(form, _proof(), address()))
 
 
 @pages.post(REVOKE)
 def revoke() -> Response:
     """Dropping tokens."""
-    return _answered(lambda form: engine().drop(form, _address()))
+    return _answered(lambda form: engine().drop(form, address()))
 
 
 @pages.get(KEYS)

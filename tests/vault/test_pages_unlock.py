@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import PASSPHRASE
 from tests.people import Ada, Clock
 from vault import sessions
+from vault.pages import session
 
 NEW = "another violet staircase kettle"
 PHONE = "Mozilla/5.0 (Android 15; Mobile; rv:145.0) Gecko/145.0 Firefox/145.0"
@@ -64,6 +65,17 @@ def test_too_many_tries_have_to_wait_and_are_told_how_long(stranger, clock: Cloc
     assert int(answers[-1].headers["Retry-After"]) >= 1
     clock.passes(minutes=20)
     assert post(stranger, "/unlock", passphrase=PASSPHRASE).status_code == 303
+
+
+def test_a_network_of_many_addresses_has_the_tries_of_one(ada: Ada):
+    def counted(address: str) -> str:
+        with ada.app.test_request_context(environ_base={"REMOTE_ADDR": address}):
+            return session.address()
+
+    assert counted("2001:db8:1:2::1") == counted("2001:db8:1:2:ffff:ffff:ffff:ffff")
+    assert counted("2001:db8:1:2::1") != counted("2001:db8:1:3::1")
+    for one in ("192.0.2.1", "::ffff:192.0.2.1", "unknown"):
+        assert counted(one) == one
 
 
 def test_the_recovery_code_opens_and_leads_to_a_new_passphrase(ada: Ada, stranger, recovery_code: str):

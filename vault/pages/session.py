@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from typing import Any, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -150,8 +151,13 @@ def day_in(days: int) -> str:
 
 
 def address() -> str:
-    """The network address of whoever asks."""
-    return request.remote_addr or "unknown"
+    """The network address of whoever asks; of IPv6 the network, for each subscriber has 2⁶⁴ addresses (RFC 6177)."""
+    told = request.remote_addr or "unknown"
+    try:
+        known = ip_address(told)
+    except ValueError:
+        return told
+    return str(ip_network((known, 64), strict=False)) if known.version == 6 and not known.ipv4_mapped else told
 
 
 def _begin() -> None:
