@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -114,12 +115,14 @@ def fingerprint(vault: OpenVault) -> str:
 
 
 def _head(session: Session, vault: OpenVault) -> dict[str, Any]:
-    owner = session.get_one(Owner, vault.owner_id)
+    owner, notice = session.get_one(Owner, vault.owner_id), None
+    with suppress(crypto.Damaged):  # everything else is hers all the same
+        notice = mail.open_notice(vault.server, vault.owner_id, owner.notice_box)
     return {
         "format": FORMAT,
         "made_at": vault.server.clock().astimezone(UTC).isoformat(timespec="seconds"),
         "owner": vault.name,
-        "notice": mail.open_notice(vault.server, vault.owner_id, owner.notice_box),
+        "notice": notice,
         "last_record": owner.last_record,
         "marks_key": vault.keyring["dedupe"].hex(),
     }

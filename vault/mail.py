@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -31,11 +32,16 @@ def open_notice(server: Server, owner: bytes, box: bytes | None) -> str | None:
 
 
 def speaker(session: Session, server: Server, owner: bytes) -> Callable[[str], str]:
-    """What says a marked sentence in the language of her mails."""
+    """What says a marked sentence in the language of her mails; in English if her address was tampered with.
+
+    What is to be told has happened already, or is about to end something: no damage in an address may hinder that.
+    """
     from vault.models import Owner
 
-    box = session.get_one(Owner, owner).notice_box
-    return languages.words(_opened(server, owner, box)[1] if box is not None else languages.SOURCE).gettext
+    box, language = session.get_one(Owner, owner).notice_box, languages.SOURCE
+    with suppress(crypto.Damaged):
+        language = _opened(server, owner, box)[1] if box is not None else language
+    return languages.words(language).gettext
 
 
 def change_language(session: Session, server: Server, owner: bytes, language: str) -> None:

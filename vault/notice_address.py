@@ -7,6 +7,7 @@ address hears of the change. What is asked for waits in her sealed settings; nob
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
@@ -91,7 +92,9 @@ def remove(vault: OpenVault, say: Callable[[str], str]) -> None:
 
 def _set(session: Session, vault: OpenVault, address: str | None, say: Callable[[str], str]) -> None:
     server, owner = vault.server, vault.owner_id
-    old = mail.open_notice(server, owner, session.get_one(Owner, owner).notice_box)
+    old = None
+    with suppress(crypto.Damaged):  # then it gives way without being told
+        old = mail.open_notice(server, owner, session.get_one(Owner, owner).notice_box)
     box = mail.seal_notice(server, owner, address, str(vault.settings.get("language") or languages.SOURCE))
     session.execute(update(Owner).where(Owner.owner_id == owner).values(notice_box=box))
     if old and old != address:
