@@ -20,13 +20,13 @@ from vault.errors import NotFound
 from vault.opened import OpenVault
 from vault.pages import session
 from vault.pages.arriving import AROUND, arrived
+from vault.tables import inert
 
 pages = Blueprint("imports", __name__, template_folder="templates")
 
 FILES_MOST = 20
 LINES_SHOWN = 200
 WORD = re.compile(r".[^._\- A-Z]{0,20}[._\- ]*", re.DOTALL)  # what of a file's name stays on one line
-RUNS = tuple("=+-@\t\r")  # what a spreadsheet takes for the beginning of a formula
 
 
 @pages.app_template_filter()
@@ -123,7 +123,7 @@ def report_file(number: str) -> Response:
     written.writerow([gettext("Where"), gettext("What happened"), gettext("Why")])
     for line in lines:
         happened = gettext("Refused") if line.refused else gettext("Left out")
-        written.writerow([_inert(line.place), happened, _inert(gettext(line.reason))])
+        written.writerow([inert(line.place), happened, inert(gettext(line.reason))])
     response = Response(out.getvalue(), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="import-report.csv"'
     return response
@@ -162,8 +162,3 @@ def _goes_on(found: Standing) -> bool:
 
 def _shown(found: Standing) -> dict[str, Any]:
     return {"at": found, "course": found.course, "number": found.import_id.hex(), "goes_on": _goes_on(found)}
-
-
-def _inert(cell: str) -> str:
-    """A cell that no spreadsheet runs."""
-    return f"'{cell}" if cell.startswith(RUNS) else cell

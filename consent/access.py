@@ -201,8 +201,8 @@ def of_grant(
             .order_by(Access.number)
             .limit(limit)
         ).all()
-    sealing = crypto.RowKey(log_key)
-    return [_read(sealing, owner, grant, *row) for row in rows]
+    sealing, today = crypto.RowKey(log_key), server.now // 86400
+    return [_read(sealing, owner, grant, number, min(day, today), box) for number, day, box in rows]
 
 
 def _read(sealing: crypto.RowKey, owner: bytes, grant: bytes, number: int, day: int, box: bytes) -> Entry:

@@ -54,6 +54,8 @@ def fold(vault: OpenVault, log_keys: Mapping[bytes, bytes]) -> None:
     for _segment in range(AT_ONCE):
         seen = Head(*keystore.log_head(owner))
         end = _end(vault, seen)
+        if end is None:
+            return
         content = _next(vault, end, log_keys)
         if content is not None and not _append(vault, end.number + 1, content):
             return
@@ -130,12 +132,17 @@ def about(owner: bytes, number: int) -> bytes:
     return crypto.identity("vrm/1/segment", owner, number)
 
 
-def _end(vault: OpenVault, seen: Head) -> Head:
-    """Where the chain goes on: after what the keystore knows, or after what a crash kept from it."""
+def _end(vault: OpenVault, seen: Head) -> Head | None:
+    """Where the chain goes on: after what the keystore knows, or after what a crash kept from it.
+
+    None where a row lies further on that does not open: nothing is folded onto what this chain has not reached.
+    """
     for number, content in _contents(vault, newest_first=True):
         if number <= seen.number:
             break
-        return chain.head_of(vault.owner_id, number, content) if content is not None else Head(number, seen.digest)
+        if content is not None:
+            return chain.head_of(vault.owner_id, number, content)
+        return Head(number, seen.digest) if number == seen.number + 1 else None
     return seen
 
 
@@ -194,7 +201,8 @@ def _forget(vault: OpenVault) -> None:
 
 def _contents(vault: OpenVault, *, newest_first: bool) -> Iterator[tuple[int, bytes | None]]:
     order = Segment.number.desc() if newest_first else Segment.number
-    mine = select(Segment.number, Segment.box).where(Segment.owner_id == vault.owner_id).order_by(order)
+    mine = select(Segment.number, Segment.box).where(Segment.owner_id == vault.owner_id, Segment.number > 0)
+    mine = mine.order_by(order)
     with vault.server.log.reading() as session:
         for number, box in session.execute(mine.execution_options(yield_per=20)):
             yield number, _opened(vault, number, box)

@@ -21,6 +21,8 @@ REMOVED = {"number", "removed", "removed_day", "mark", "history"}
 MARK, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[a-z_]{1,40}")
 MOST_NUMBERS = 1 << 40
+LATEST = 250_000_000_000  # the last second, and day below, that is taken: every page can still write them as a date
+LATEST_DAY = LATEST // 86400
 TEXT_MOST = 2000
 WRONG = (KeyError, TypeError, ValueError, AttributeError, Invalid)
 
@@ -90,7 +92,7 @@ def _check(entry: Entry) -> None:
         raise NotAnArchive
     if ("mark" in said and not MARK.fullmatch(said["mark"])) or (removed and said["removed"] is not True):
         raise NotAnArchive
-    if "removed_day" in said and not (_whole(said["removed_day"], 0) and "history" in said):
+    if "removed_day" in said and not (_whole(said["removed_day"], 0, LATEST_DAY) and "history" in said):
         raise NotAnArchive
     if "history" in said and (type(said["history"]) is not list or not said["history"]):
         raise NotAnArchive
@@ -119,7 +121,7 @@ def _readable(stored: Stored | None) -> None:
 def _stored(number: int, revision: int, said: Mapping[str, Any]) -> Stored:
     content = {name: said[name] for name in VERSION & said.keys()}
     kind = CLASSES[content["collection"], content.get("part", "")]
-    if not _whole(content["version"], 1) or content["version"] > kind.version or not _whole(content.get("at", 0), 0):
+    if not _whole(content["version"], 1, kind.version) or not _whole(content.get("at", 0), 0, LATEST):
         raise NotAnArchive
     return from_bytes(number, revision, orjson.dumps(content))
 
@@ -128,5 +130,5 @@ def _short(value: Any) -> bool:
     return type(value) in (int, bool) or (type(value) is str and len(value) <= TEXT_MOST)
 
 
-def _whole(value: Any, least: int) -> bool:
-    return type(value) is int and least <= value <= MOST_NUMBERS
+def _whole(value: Any, least: int, most: int = MOST_NUMBERS) -> bool:
+    return type(value) is int and least <= value <= most

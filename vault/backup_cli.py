@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,9 +115,12 @@ def recover_command(yes: bool) -> None:
 
 @contextmanager
 def written_whole(file: Path) -> Iterator[IO[bytes]]:
-    """A new file that only its owner can read, which is there once it is whole and on the disk, and not before."""
-    part = file.with_name(f"{file.name}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    """A new file that only its owner can read, which is there once it is whole and on the disk, and not before.
+
+    Until then it has a name of its own, which nobody else can have put there.
+    """
+    handle, name = tempfile.mkstemp(prefix=f"{file.name}.", suffix=".part", dir=file.parent)
+    part = Path(name)
     try:
         with os.fdopen(handle, "wb") as out:
             yield out

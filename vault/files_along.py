@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import date
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from vault.opened import OpenVault
     from vault.rooms import File
 
-PATH = re.compile(r"attachments/([1-9][0-9]{0,12})/(\d{4}-\d\d-\d\d)-([0-9a-f]{32})/([^/]+)")
+PATH = re.compile(r"attachments/([1-9][0-9]{0,12})/([0-9]{4}-[0-9]{2}-[0-9]{2})-([0-9a-f]{32})/([^/]+)")
 
 
 def files(vault: OpenVault) -> Iterator[File]:
@@ -45,7 +46,7 @@ def bring(vault: OpenVault, path: str, pieces: Iterable[bytes]) -> bool:
     found = PATH.fullmatch(path)
     if found is None:
         return False
-    number, day, attachment, name = int(found[1]), found[2], bytes.fromhex(found[3]), found[4]
+    number, day, attachment, name = int(found[1]), _day(found[2]), bytes.fromhex(found[3]), found[4]
     if _is_there(vault, attachment):
         return True
     incoming = Incoming(name)
@@ -63,6 +64,14 @@ def bring(vault: OpenVault, path: str, pieces: Iterable[bytes]) -> bool:
 def _name(name: str) -> str:
     """A name that can be the last part of a path."""
     return name if name not in (".", "..") else plain_name("")
+
+
+def _day(text: str) -> str:
+    """A day that there is: pages write it as one."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise NotAnArchive from None
 
 
 def _is_there(vault: OpenVault, attachment: bytes) -> bool:

@@ -117,10 +117,12 @@ def open_keyring(session: Session, owner: bytes, root: bytes) -> Keyring:
 def check_newest(session: Session, keyring: Keyring) -> None:
     """Inside a transaction that holds her row: is this still the newest of her keys? Raises Locked.
 
-    Whatever is sealed for her is sealed after this, or it might end under a key that has just been changed and dies.
+    Whatever is sealed for her is sealed after this, or it might end under a key that has just been changed and dies. Of
+    a vault that is being deleted no key is left.
     """
     newest = select(Key.purpose, func.max(Key.key_id)).where(Key.owner_id == keyring.owner_id).group_by(Key.purpose)
-    if any(keyring.keys.get(purpose, (key_id,))[0] != key_id for purpose, key_id in session.execute(newest)):
+    found = session.execute(newest).all()
+    if not found or any(keyring.keys.get(purpose, (key_id,))[0] != key_id for purpose, key_id in found):
         raise Locked
 
 

@@ -39,7 +39,10 @@ def notice_or_nothing(server: Server, owner: bytes, box: bytes | None) -> tuple[
 
 
 def speaker(session: Session, server: Server, owner: bytes) -> Callable[[str], str]:
-    """What says a marked sentence in the language of her mails."""
+    """What says a marked sentence in the language of her mails; in English if her address was tampered with.
+
+    What is to be told has happened already, or is about to end something: no damage in an address may hinder that.
+    """
     from vault.models import Owner
 
     return languages.words(notice_or_nothing(server, owner, session.get_one(Owner, owner).notice_box)[1]).gettext

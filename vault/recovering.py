@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select, update
 
 from vault import inbox, migrations, unlock
 from vault.errors import Unsafe
-from vault.models import Attempt, Handle, Instance, Job, Owner
+from vault.models import AttachmentRow, Attempt, Handle, Instance, Job, Owner
 
 if TYPE_CHECKING:
     from vault.opened import OpenVault
@@ -40,6 +40,7 @@ def recover(server: Server) -> int:
     with server.main.transaction() as session:  # what stands under the server's lost keys
         session.execute(delete(Job))
         session.execute(delete(Attempt))
+        session.execute(delete(AttachmentRow).where(AttachmentRow.removed.is_(True)))  # no job is left to end them
         session.execute(update(Owner).values(notice_box=None, inbox_box=None))
     server.keystore.set_up(instance)
     return len(owners)

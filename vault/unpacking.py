@@ -52,16 +52,17 @@ class Archive:
 
     def __init__(self, file: Readable) -> None:
         try:
-            size = _bounded(file)
-            self._zip = zipfile.ZipFile(file)
+            size = file.seek(0, os.SEEK_END)
+            self._zip = zipfile.ZipFile(_Bounded(file))
             self._entries = {entry.filename: entry for entry in self._zip.infolist()}
             manifest = orjson.loads(b"".join(self._unpacked("manifest.json", LISTING_MOST)))
             self.fingerprint = str(manifest["fingerprint"])
             self.files = {each.path: each for each in map(_listed, manifest["files"])}
+            known = manifest["format"] == FORMAT
         except (*DAMAGED, TypeError, crypto.Damaged):
             raise NotAnArchive from None
         together = sum(each.size for each in self.files.values())
-        if manifest["format"] != FORMAT or len(self.files) > FILES_MOST:
+        if not known or len(self.files) > FILES_MOST:
             raise NotAnArchive
         if together > min(UNPACKED_MOST, max(RATIO_FREE, RATIO_MOST * size)):
             raise NotAnArchive
@@ -110,24 +111,27 @@ class Archive:
                 yield piece
 
 
-def _bounded(file: Readable) -> int:
-    """How large a file is, in bytes. zipfile reads the table of contents whole (APPNOTE §4.3.14, §4.3.16), so one that
-    would fill the memory is refused here.
+class _Bounded:
+    """A file of which only so much is read at once. zipfile reads the table of contents whole, as long as any of the
+    three places says that it is which may say so (APPNOTE §4.3.14, §4.3.16); none of them has to be believed.
     """
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - (1 << 16) - 98))
-    tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0:
-        raise NotAnArchive
-    listing = int.from_bytes(tail[at + 12 : at + 16], "little")
-    if listing == 0xFFFFFFFF:
-        large = tail.rfind(b"PK\x06\x06")
-        listing = int.from_bytes(tail[large + 40 : large + 48], "little") if large >= 0 else size
-    if listing > LISTING_MOST:
-        raise NotAnArchive
-    file.seek(0)
-    return size
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
+
+    def read(self, length: int = -1) -> bytes:
+        if length > LISTING_MOST:
+            raise NotAnArchive
+        return self._file.read(length)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.seek(0, os.SEEK_CUR)
+
+    def seekable(self) -> bool:
+        return True
 
 
 def _listed(said: Any) -> Listed:

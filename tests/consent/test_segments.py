@@ -209,6 +209,7 @@ def test_two_processes_fold_one_segment(folded: Ada) -> None:
     folded.house.clock.passes(minutes=11)  # type: ignore[attr-defined]
     keys = views.log_keys(folded.vault)
     end = segments._end(folded.vault, Head(*folded.house.keystore.log_head(folded.owner_id)))
+    assert end is not None
     content = segments._next(folded.vault, end, keys)
     assert content is not None
     assert segments._append(folded.vault, 3, content)
@@ -229,6 +230,34 @@ def test_a_segment_that_was_taken_out_or_spoilt_is_named(folded: Ada) -> None:
     writes(folded.house, "DELETE FROM segments")
     assert segments.verdict(folded.vault).missing == 2
     assert segments.verdict(folded.vault).end.number == 2, "the keystore remembers how far it had come"
+
+
+@pytest.mark.parametrize("day", [10**12, 25_000])
+def test_an_entry_of_an_impossible_day_neither_keeps_her_out_nor_the_log_from_being_folded(
+    ada: Ada, bookshop: Bookshop, day: int
+) -> None:
+    ada.lets(bookshop)
+    bookshop.reads()
+    bookshop.reads()
+    writes(ada.house, "UPDATE accesses SET day = ?, box = x'00' WHERE number = 1", day)
+    later(ada, minutes=11)
+    ada.looks_at("/activity")
+    assert [entry.outcome for entry in segments.entries(ada.vault, views.log_keys(ada.vault))].count("damaged") == 1
+    assert rows(ada.house, "segments") == 1
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**53, 4, -1, -(2**63)])
+def test_a_row_that_no_vault_wrote_neither_keeps_her_out_nor_leads_the_log_astray(folded: Ada, number: int) -> None:
+    before = numbers(folded)
+    writes(folded.house, "INSERT INTO segments VALUES (?, ?, x'00')", folded.owner_id, number)
+    later(folded, minutes=11)
+    assert numbers(folded) == before
+    assert segments.verdict(folded.vault).whole == (number < 0)
+    folded.looks_at("/activity")
+    writes(folded.house, "DELETE FROM segments WHERE number = ?", number)
+    later(folded, minutes=11)
+    assert segments.verdict(folded.vault).whole
+    assert folded.house.keystore.log_head(folded.owner_id)[0] == 3
 
 
 def test_a_log_from_an_old_copy_shows_a_gap_for_ever(folded: Ada, bookshop: Bookshop) -> None:

@@ -12,15 +12,18 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select
 
 from tests.conftest import PASSPHRASE
 from tests.people import PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, details, house_in
 from vault import backup, sealed_file, set_up, store, unlock, worker
 from vault.app import load_rooms
+from vault.backup_cli import written_whole
 from vault.cli import main
 from vault.errors import Unsafe, WrongSecret
 from vault.keyring import Keyring
 from vault.kit import vault_number
+from vault.models import AttachmentRow
 from vault.recovering import recover
 from vault.server import Server, start
 from vault.settings import in_directory, to_environment
@@ -201,6 +204,35 @@ def test_a_lost_keystore_costs_grants_and_passphrases_and_the_printed_code_opens
     assert left.status_code == 202, "her inbox can be sealed to again"
     assert "A lamp" in back.looks_at("/inbox")
     house.stop()
+
+
+def test_a_file_taken_away_does_not_outlive_the_keystore_that_knew_its_end(ada: Ada, clock: Clock) -> None:
+    kettle = ada.buys("A Kettle")
+    ada.attaches(kettle, b"kept")
+    ada.presses(f"{ada.attaches(kettle, b'taken away')}/remove")
+    ada.house.stop()
+    directory = ada.house.main.file.parent.parent
+    shutil.rmtree(directory / "keystore")
+    empty = bare(directory)
+    recover(empty)
+    clock.passes(days=31)
+    worker.tick(empty, sweep=True)
+    with empty.main.reading() as session:
+        assert session.scalars(select(AttachmentRow.removed)).all() == [False]
+    empty.stop()
+
+
+def test_a_backup_is_written_into_a_new_file_and_into_nobody_elses(tmp_path: Path) -> None:
+    other, file = tmp_path / "other", tmp_path / "backup"
+    other.write_bytes(b"precious")
+    other.chmod(0o666)
+    file.with_name("backup.part").symlink_to(other)
+    with written_whole(file) as out:
+        out.write(b"sealed")
+    assert other.read_bytes() == b"precious"
+    assert file.read_bytes() == b"sealed"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert {each.name for each in tmp_path.iterdir()} == {"other", "backup", "backup.part"}
 
 
 def test_a_new_keystore_that_was_cut_off_is_made_by_the_next_try(

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from connectors.vendor_client import NoLongerShared
+from consent import segments
 from tests.conftest import PASSPHRASE
 from tests.consent.test_crashes import Power, PowerCut, fragile
 from tests.people import PURCHASES, RECEIPTS, Ada, Bookshop, Clock, house_in
@@ -92,6 +93,24 @@ def test_it_can_be_taken_back_until_the_day_begins_and_not_after(ada: Ada, clock
     clock.passes(days=7, hours=12)
     assert not departure.keep(ada.vault)
     tick(ada.house, sweep=True)
+    assert rows_of(ada.house, ada.owner_id) == GONE
+
+
+def test_whoever_still_has_it_open_writes_nothing_into_a_vault_that_is_being_deleted(
+    ada: Ada, bookshop: Bookshop, clock: Clock
+) -> None:
+    ada.lets(bookshop)
+    bookshop.reads()
+    open_still = ada.vault
+    asks_to_delete(ada)
+    clock.passes(days=9)
+    departure._shred(ada.house, ada.owner_id)
+    with pytest.raises(Locked), store.writing(open_still, numbers=1) as turn:
+        store.add(turn, open_still, Note(heading="Late", text="too late"))
+    departure.erase(ada.house, ada.owner_id)
+    assert rows_of(ada.house, ada.owner_id) == GONE
+    with pytest.raises(Locked):
+        segments._append(open_still, 1, b"{}")
     assert rows_of(ada.house, ada.owner_id) == GONE
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from tests.people import Ada, Clock, house_in
 from tests.vault.test_leaving import CHOSEN, furnish, moves_in, zipped
-from vault import crypto, export, locks, pieces, unpacking
+from vault import attachments, crypto, export, locks, pieces, unpacking
 from vault.bringing import bring_back
 from vault.errors import VaultError, WrongSecret
 from vault.fingerprint import Fingerprint
@@ -118,6 +120,7 @@ def put(name: str, raw: bytes) -> Change:
         (put("vault.json", b"[" * 100_000), True),
         (put("manifest.json", b"{}"), False),
         (put("manifest.json", b"[]"), False),
+        (put("manifest.json", b'{"fingerprint":"","files":[]}'), False),
         (put("manifest.json", b"\xff"), False),
         (lambda files: files.pop("vault.json"), True),
         (lambda files: files.pop("view.html"), False),
@@ -168,6 +171,8 @@ def setting(**members: Any) -> Callable[[list[dict[str, Any]]], None]:
         setting(history=[7]),
         setting(removed=True),
         setting(removed=False),
+        setting(at=1 << 40),
+        lambda entries: next(each for each in entries if "removed" in each).update(removed_day=1 << 40),
         setting(origin={"proposes": {"for_whom": "everybody"}}),
         setting(origin={"at": ["x"]}),
         setting(origin={"A B": "x"}),
@@ -208,6 +213,48 @@ def test_a_table_of_contents_that_fills_the_memory_is_not_read(good: bytes, bees
     refused(bees, good[:-22] + bytes(end))
     end[12:16] = b"\xff\xff\xff\xff"
     refused(bees, good[:-22] + bytes(end))
+
+
+class Watched(io.BytesIO):
+    """A file that knows how much of it was read at once."""
+
+    most = 0
+
+    def read(self, length: int | None = -1, /) -> bytes:
+        some = super().read(length)
+        self.most = max(self.most, len(some))
+        return some
+
+
+def ending(listing: int) -> bytes:
+    """The end of a ZIP file whose table of contents is so long."""
+    return struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, listing, 0, 0)
+
+
+def test_a_table_of_contents_is_never_longer_than_the_file_says_in_another_place(bees: OpenVault) -> None:
+    listing = unpacking.LISTING_MOST + 1
+    large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, listing, 0)
+    twice = bytes(listing) + large + struct.pack("<4sLQL", b"PK\x06\x07", 0, listing, 1) + ending(46)
+    looks_like_an_end = int.from_bytes(b"PK\x05\x06", "little")
+    for raw in (twice, bytes(looks_like_an_end) + ending(looks_like_an_end)):
+        file = Watched(raw)
+        with pytest.raises(NotAnArchive):
+            bring_back(bees, file)
+        assert file.most <= unpacking.LISTING_MOST
+
+
+def test_a_file_attached_on_a_day_that_no_page_can_write_is_refused(ada: Ada, bees: OpenVault) -> None:
+    kettle = ada.buys("A Kettle")
+    ada.attaches(kettle, b"One kettle, paid.")
+    files = unpacked(zipped(ada.open))
+    for day in ("2026-99-99", "0000-01-01", "٢٠٢٦-١١-٢٢"):
+        there = moves_in(bees.server)
+        moved = {each.replace("2026-11-22", day): raw for each, raw in files.items()}
+        assert moved.keys() - files.keys()
+        with suppress(NotAnArchive):
+            bring_back(there, io.BytesIO(packed(moved)))
+        with there.server.main.reading() as session:
+            assert not attachments.of_record(session, there, kettle.number)
 
 
 def test_a_line_that_fills_the_memory_is_not_read(

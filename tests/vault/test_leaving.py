@@ -280,6 +280,13 @@ def test_no_cell_of_a_table_is_a_formula(ada: Ada) -> None:
     assert [inert(cell) for cell in ("-5.00", "-5+1", "=1", "ab")] == ["-5.00", "'-5+1", "'=1", "ab"]
 
 
+def test_nor_is_any_part_of_a_cell_where_a_semicolon_ends_one() -> None:
+    for part in ("=1+1", "+1", "-1+1", "@SUM(1)"):
+        for between in (";", "; ", "\n", "\r\n", "\t"):
+            assert inert(f"a lamp{between}{part}") == f"a lamp{between}'{part}"
+    assert inert("a lamp; 5 = 2 + 3, a-b; c@d") == "a lamp; 5 = 2 + 3, a-b; c@d"
+
+
 def test_the_page_to_read_offline_runs_nothing_and_loads_nothing(ada: Ada) -> None:
     furnish(ada)
     page = inside(zipped(ada.open))["view.html"].decode()

@@ -63,16 +63,19 @@ from vault import (
     lock_rows,
     locks,
     mail,
+    notice_address,
     opened,
     sessions,
     set_up,
     store,
     unlock,
+    worker,
 )
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Birthday
 from vault.errors import Locked, WrongSecret
+from vault.export import export
 from vault.models import Certificate, Keys, Log, Main
 from vault.opened import OpenVault
 from vault.server import Server
@@ -612,6 +615,27 @@ def test_a_notice_address_that_was_tampered_with_gets_no_mail(ada: Ada) -> None:
     row = reads_row(ada.house, "owners", "1")
     with pytest.raises(crypto.Damaged):
         mail.open_notice(ada.house, ada.owner_id, row["notice_box"])
+
+
+def test_a_notice_address_that_was_tampered_with_keeps_nothing_from_ending_and_nothing_from_being_taken_along(
+    ada: Ada, bookshop: Bookshop
+) -> None:
+    ada.lets(bookshop)
+    grant = ada.grant()
+    turns_a_bit(ada.house, "owners", "notice_box", "1")
+    ada.presses(f"/sharing/{grant}/stop")
+    assert b'"notice":null' in b"".join(export(ada.open))
+    ada.looks_at("/settings")
+    departure.ask(ada.vault)
+    ada.house.clock.passes(days=9)  # type: ignore[attr-defined]
+    worker.tick(ada.house, sweep=True)
+    assert departure.certificate_of(ada.house, ada.owner_id)
+
+
+def test_a_notice_address_that_was_tampered_with_can_be_taken_out(ada: Ada) -> None:
+    turns_a_bit(ada.house, "owners", "notice_box", "1")
+    notice_address.remove(ada.vault, str)
+    assert notice_address.present(ada.vault) is None
 
 
 def test_a_sealed_catalogue_that_was_tampered_with_is_rebuilt(ada: Ada) -> None:
