@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.sampled import some
+from tests.sampled import EVERYTHING, some
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,7 +210,7 @@ def test_the_link_in_the_mail_stops_it_without_unlocking(browser: Any, demo: dic
     walk.context.close()
 
 
-@pytest.mark.parametrize(("width", "script"), some([(1280, True), (360, False), (320, True)]))
+@pytest.mark.parametrize(("width", "script"), some([(1280, True), (360, False), (320, True)])[: 3 if EVERYTHING else 1])
 def test_a_link_shows_what_she_ticked_to_somebody_without_a_vault(
     browser: Any, lasting_demo: dict[str, str], width: int, script: bool
 ) -> None:

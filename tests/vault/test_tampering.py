@@ -47,6 +47,7 @@ from consent import (
 )
 from consent.disclosing import all_shown, digest_of
 from consent.disclosure import about_disclosure, about_terms
+from tests import sampled
 from tests.conftest import PASSPHRASE
 from tests.house.tree import ROOT, files, texts
 from tests.people import BIRTHDAY, ISSUER, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, house_in, query
@@ -384,7 +385,7 @@ def test_every_bit_of_every_stored_box_is_bound(world: World, table: str, column
             continue
         box = bytearray(row[column])
         for at in range(0, len(box), 1 if len(box) <= LARGE else STRIDE):
-            for bit in range(8):
+            for bit in range(8) if sampled.EVERYTHING else (at % 8,):
                 box[at] ^= 1 << bit
                 assert refuses(opening, world, row, bytes(box)), f"bit {bit} of byte {at}"
                 box[at] ^= 1 << bit
