@@ -31,7 +31,7 @@ from vault.collections.vendors import Vendor
 from vault.errors import N_, NotFound, VaultError
 from vault.record import Field
 from vault.stored import Stored
-from vault.turn import Position, position
+from vault.turn import Position, Turn, position
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -223,11 +223,7 @@ def allow(
             ready = prepare(turn.session)
         if not crypto.same(ready.digest, shown):
             raise ChangedMeanwhile
-        terms = ready.terms
-        if not terms.vendor:
-            host = urlsplit(client.client_id).hostname or client.client_id
-            made = store.add(turn, vault, Vendor(called=client.name, domains=(host,)))
-            terms = replace(terms, vendor=made.number)
+        terms = _with_vendor(turn, vault, client, ready.terms)
         given = grants.give(turn, vault, grants.NewGrant(grant, key, pepper), terms, ready.rows, _bound(asked, client))
         receipt_rows.given(turn, vault, grant, key, terms, screen)
         denials.forget(turn.session, vault, client.client_id)
@@ -235,6 +231,15 @@ def allow(
     for replaced in turn.memory["replaced"]:
         grants.end(server, owner, replaced, "replaced")
     return given
+
+
+def _with_vendor(turn: Turn, vault: OpenVault, client: Client, terms: Terms) -> Terms:
+    """The terms with the vendor they are about; one that is not in her vault yet is added."""
+    if terms.vendor:
+        return terms
+    host = urlsplit(client.client_id).hostname or client.client_id
+    made = store.add(turn, vault, Vendor(called=client.name, domains=(host,)))
+    return replace(terms, vendor=made.number)
 
 
 def _bound(asked: Asked, client: Client) -> dict[str, str]:

@@ -68,7 +68,7 @@ def _commands() -> Iterable[click.Command]:
 def _on_unlock(vault: OpenVault) -> None:
     following.on_unlock(vault)
     with suppress(DiskFull):  # it is folded another time; that there is no room must not keep her out
-        segments.fold(vault, views.log_keys(vault))
+        segments.fold(vault, views.log_keys(vault, segments.behind(vault, segments.reach(vault))))
 
 
 def _export(vault: OpenVault) -> dict[str, Any]:

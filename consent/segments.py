@@ -70,7 +70,7 @@ def fold(vault: OpenVault, log_keys: Mapping[bytes, bytes]) -> None:
 def entries(vault: OpenVault, log_keys: Mapping[bytes, bytes]) -> Iterator[Entry]:
     """Her looks, newest first, for as long as somebody asks for more. `log_keys` by grant."""
     known = reach(vault)
-    fresh = [_fresh(vault, *each) for each in _behind(vault, known, log_keys)]
+    fresh = [_fresh(vault, *each) for each in _readable(vault, known, log_keys)]
     yield from merge(*fresh, key=PLACE, reverse=True)
     folded = sum(known.upto.get(grant, 0) - known.lost.get(grant, 0) for grant in log_keys)
     for _number, content in _contents(vault, newest_first=True) if folded else ():
@@ -105,7 +105,7 @@ def exported(vault: OpenVault, log_keys: Mapping[bytes, bytes]) -> dict[str, Any
     """The log for an export: segments as they are, what stands by itself, and the head the keystore knows."""
     owner = vault.owner_id
     number, digest = vault.server.keystore.log_head(owner)
-    lately = [list(_fresh(vault, *each)) for each in _behind(vault, reach(vault), log_keys)]
+    lately = [list(_fresh(vault, *each)) for each in _readable(vault, reach(vault), log_keys)]
     return {
         "owner": owner.hex(),
         "head": {"number": number, "digest": digest.hex()},
@@ -152,7 +152,7 @@ def _next(vault: OpenVault, end: Head, log_keys: Mapping[bytes, bytes]) -> bytes
     upto, lost, taken = dict(before.upto), dict(before.lost), list[Entry]()
     waiting = [
         access.of_grant(vault.server, vault.owner_id, grant, key, after=at, limit=MOST)
-        for grant, key, at in _behind(vault, before, log_keys)
+        for grant, key, at in _readable(vault, before, log_keys)
     ]
     for entry in islice(merge(*waiting, key=PLACE), MOST):
         if entry.at.timestamp() > until:
@@ -215,14 +215,15 @@ def _opened(vault: OpenVault, number: int, box: bytes) -> bytes | None:
         return None
 
 
-def _behind(vault: OpenVault, known: Reach, log_keys: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes, int]]:
-    """Grants of which something stands by itself and in no segment: id, log key, and up to where the segments go."""
+def behind(vault: OpenVault, known: Reach) -> Folded:
+    """Grants of which something stands by itself and in no segment, and up to where the segments go."""
     newest = access.newest(vault.server, vault.owner_id)
-    return [
-        (grant, key, known.upto.get(grant, 0))
-        for grant, key in log_keys.items()
-        if newest.get(grant, 0) > known.upto.get(grant, 0)
-    ]
+    return {grant: at for grant, number in newest.items() if number > (at := known.upto.get(grant, 0))}
+
+
+def _readable(vault: OpenVault, known: Reach, log_keys: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes, int]]:
+    """Those of them that one of these keys opens, with the key."""
+    return [(grant, log_keys[grant], at) for grant, at in behind(vault, known).items() if grant in log_keys]
 
 
 def _fresh(vault: OpenVault, grant: bytes, log_key: bytes, after: int) -> Iterator[Entry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -86,10 +86,11 @@ def every(session: Session, vault: OpenVault) -> list[GrantView]:
     return list(_views(session, vault, True))
 
 
-def log_keys(vault: OpenVault) -> dict[bytes, bytes]:
-    """The keys of her grants' logs, ended ones too. One whose memory is damaged has none."""
+def log_keys(vault: OpenVault, grants: Collection[bytes] | None = None) -> dict[bytes, bytes]:
+    """The keys of the logs of these grants, or of all, ended ones too. One whose memory is damaged has none."""
+    which = True if grants is None else Grant.grant_id.in_(grants)
     with vault.server.main.reading() as session:
-        return {view.grant_id: view.terms.log_key for view in every(session, vault) if any(view.terms.log_key)}
+        return {view.grant_id: view.terms.log_key for view in _views(session, vault, which) if any(view.terms.log_key)}
 
 
 def _views(session: Session, vault: OpenVault, where: Any) -> Iterable[GrantView]:

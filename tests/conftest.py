@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.demo_mail import Mailbox
 from tests.people import Ada, Bookshop, Clock, house_in
 from vault import sessions, set_up, unlock
 from vault.keyring import Keyring
@@ -55,6 +56,15 @@ def recovery_code(furnished: tuple[Path, str, Keyring]) -> str:
 def ada(house: Server, furnished: tuple[Path, str, Keyring]) -> Ada:
     """Ada, with her vault unlocked; that takes no passphrase here, because Argon2id would take half of every test."""
     return Ada(house, PASSPHRASE, furnished[2])
+
+
+@pytest.fixture(scope="module")
+def mailbox() -> Iterator[Mailbox]:
+    """Where her mails arrive."""
+    mailbox = Mailbox()
+    mailbox.start()
+    yield mailbox
+    mailbox.stop()
 
 
 @pytest.fixture(scope="session")

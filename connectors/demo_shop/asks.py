@@ -24,19 +24,7 @@ SHORT = {
 def items(today: date) -> list[Item | Deposit]:
     """One item that everything rests on, four that the owner may leave out, and leave to bring her receipts."""
     return [
-        Item(
-            "purchases",
-            ("item", "bought_on"),
-            "ProvideProductRecommendations",
-            "So that we never recommend a book you already have.",
-            KEPT,
-            ASKED_FOR,
-            optional_fields=("price", "rating"),
-            since=months_before(today, MONTHS_BACK),
-            without="You buy here as before, with no recommendations.",
-            why_duration="Most readers come back within a season.",
-            language=LANGUAGE,
-        ),
+        _what_she_bought(today),
         _optional(
             "preferences",
             ("topic", "stance"),
@@ -65,17 +53,37 @@ def items(today: date) -> list[Item | Deposit]:
             "So that we can say when a parcel would reach you.",
             "You learn it when you order.",
         ),
-        Deposit(
-            "purchases",
-            ("item", "bought_on", "price", "order", "category"),
-            "CustomerOrderManagement",
-            "So that the receipt is in your vault, and not in a drawer.",
-            ASKED_FOR,
-            without="You get it on paper.",
-            language=LANGUAGE,
-            optional=True,
-        ),
+        _her_receipts(),
     ]
+
+
+def _what_she_bought(today: date) -> Item:
+    return Item(
+        "purchases",
+        ("item", "bought_on"),
+        "ProvideProductRecommendations",
+        "So that we never recommend a book you already have.",
+        KEPT,
+        ASKED_FOR,
+        optional_fields=("price", "rating"),
+        since=months_before(today, MONTHS_BACK),
+        without="You buy here as before, with no recommendations.",
+        why_duration="Most readers come back within a season.",
+        language=LANGUAGE,
+    )
+
+
+def _her_receipts() -> Deposit:
+    return Deposit(
+        "purchases",
+        ("item", "bought_on", "price", "order", "category"),
+        "CustomerOrderManagement",
+        "So that the receipt is in your vault, and not in a drawer.",
+        ASKED_FOR,
+        without="You get it on paper.",
+        language=LANGUAGE,
+        optional=True,
+    )
 
 
 def said_of(granted: Granted) -> tuple[str, str]:

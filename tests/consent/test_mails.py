@@ -25,7 +25,7 @@ STILL = "Somebody can still see something in your vault"
 
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
-    """Where her mails arrive."""
+    """Where her mails arrive; each test has its own, because one keeps the last hundred only."""
     mailbox = Mailbox()
     mailbox.start()
     yield mailbox

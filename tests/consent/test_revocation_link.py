@@ -20,15 +20,6 @@ LINK = re.compile(re.escape(ISSUER) + r"(/r/vrm_rv_[\w-]{91})")
 
 
 @pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    """Where her mails arrive."""
-    mailbox = Mailbox()
-    mailbox.start()
-    yield mailbox
-    mailbox.stop()
-
-
-@pytest.fixture(scope="module")
 def shop(furnished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> Iterator[Bookshop]:
     """The Bookshop at Ada's door, in a house that sends mails."""
     directory = tmp_path_factory.mktemp("link") / "house"

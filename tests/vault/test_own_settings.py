@@ -18,15 +18,6 @@ from vault.server import Server
 USUAL = {"name": "Ada", "language": "", "zone": "", "currency": "", "amounts": "", "theme": ""}
 
 
-@pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    """Where mails arrive."""
-    mailbox = Mailbox()
-    mailbox.start()
-    yield mailbox
-    mailbox.stop()
-
-
 @pytest.fixture
 def mailing(furnished: tuple[Path, str, Any], tmp_path: Path, clock: Clock, mailbox: Mailbox) -> Iterator[Ada]:
     """Ada on a server that sends mails."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from typing import IO, cast
 
 from flask import Blueprint, Response, make_response, render_template, request
 from flask_babel import gettext
-from werkzeug.formparser import FormDataParser
 
 from vault import departure
 from vault.archive import Words
@@ -18,6 +16,7 @@ from vault.export import fingerprint
 from vault.fingerprint import in_groups
 from vault.leaving import TooWeak, exported, is_sealed, open_archive
 from vault.pages import guard, session, shown
+from vault.pages.arriving import AROUND, form_and_files
 from vault.pages.errors import wait_for
 from vault.pieces import Pieces, Spool, TooLarge
 from vault.record import CLASSES, classes_of
@@ -26,7 +25,6 @@ from vault.unpacking import NotAnArchive
 
 pages = Blueprint("leaving", __name__)
 
-AROUND = 1 << 20  # bytes of a form besides the file in it
 LABELS = {
     "passphrase": N_("Passphrase for the archive"),
     "opens": N_("Passphrase of the archive"),
@@ -105,20 +103,14 @@ def _arrived(stack: ExitStack) -> tuple[Spool, str]:
     vault = session.vault()
     spools: list[Spool] = []
 
-    def sink(  # named as the parser calls it
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:
+    def only_one(_name: str) -> Spool:
         if spools:
             raise NotAnArchive
         spools.append(stack.enter_context(Spool(vault.server.settings.cache_dir, vault.server.settings.upload_limit)))
-        return cast("IO[bytes]", spools[0])
+        return spools[0]
 
-    parser = FormDataParser(sink, max_form_memory_size=AROUND, max_form_parts=8, silent=False)
     try:
-        _, form, _ = parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
+        form, _files = form_and_files(only_one, parts=8)
     except ValueError:
         raise NotAnArchive from None
     if not spools or not spools[0].size:
