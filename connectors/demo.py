@@ -158,9 +158,7 @@ def _wait_for(vault: subprocess.Popen[bytes], url: str, log: Path, port: int) ->
         raise click.ClickException(
             f"The vault did not start: {said}\nIs port {port} taken? Choose another with --port."
         )
-    raise click.ClickException(
-        f"The vault was not ready after {SECONDS} seconds. This machine has too much to do."
-    )
+    raise click.ClickException(f"The vault was not ready after {SECONDS} seconds. This machine has too much to do.")
 
 
 def _stop(vault: subprocess.Popen[bytes]) -> None:
