@@ -38,6 +38,14 @@ def settings_in(directory: Path, issuer: str, **others: Any) -> Settings:
     return replace(settings, **{f"{part}_url": url for part, url in urls.items()})
 
 
+def url_in(directory: Path, part: str) -> str:
+    """One empty database of a house."""
+    if not ON_A_SERVER:
+        return f"sqlite:///{directory / part}.db"
+    _make(_name(directory, part))
+    return _url(_name(directory, part))
+
+
 def copy_house(here: Path, there: Path) -> Path:
     """A copy of a house in which nobody is."""
     shutil.copytree(here, there)

@@ -138,12 +138,18 @@ class Database:
 
     def checkpoint(self) -> None:
         """See to it that what was deleted is gone from the files too, where that is this program's business."""
-        self.kind.checkpoint()
+        with self._turn():
+            self.kind.checkpoint()
 
     @property
     def file(self) -> Path:
         """The file of an embedded database; nobody asks for another's."""
         return self.kind.file  # type: ignore[union-attr]
+
+    @property
+    def ballast(self) -> Path:
+        """The file of an embedded database's ballast; nobody asks for another's."""
+        return self.kind.ballast  # type: ignore[union-attr]
 
     def keep_ballast(self) -> None:
         """Keep room to spare, so that taking away works on a full disk."""

@@ -92,7 +92,7 @@ class Embedded:
 
     def checkpoint(self) -> None:
         """Write the log into the file and truncate it."""
-        with self.turn(), self.engine.connect() as connection:
+        with self.engine.connect() as connection:
             raw = connection.connection.driver_connection
             assert raw is not None  # noqa: S101 - the pool always hands out a connection
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
