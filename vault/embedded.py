@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import sqlite3
-import stat
 import threading
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -67,24 +64,6 @@ class Embedded:
     def starting(self) -> AbstractContextManager[None]:
         """One starting process at a time."""
         return _Handle(str(self.file.parent / "migrate.turn"))
-
-    def dangers(self) -> Iterator[str]:
-        """What of this file could lose or revive something, as sentences."""
-        if stat.S_IMODE(self.file.stat().st_mode) & 0o077:
-            yield f"Others on this machine can read {self.file}: set its mode to 600."
-        with self.engine.connect() as connection:
-            raw: Any = connection.connection.driver_connection
-            if raw.execute("PRAGMA synchronous").fetchone()[0] < 2:
-                yield f"{self.file} does not survive a power cut: synchronous must be FULL."
-            if raw.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                yield f"{self.file} is damaged: put a backup back."
-
-    def advice(self) -> Iterator[str]:
-        """What is not dangerous but could be better."""
-        if shutil.disk_usage(self.file.parent).free < 4 * BALLAST:
-            yield f"The disk of {self.file.parent} is nearly full."
-        if not self.ballast.exists():
-            yield f"There is no ballast file in {self.file.parent}; `vrm serve` makes it."
 
     def known(self, error: Exception) -> VaultError | None:
         """What a driver's error means to her, if it is one that is to be expected. SQLite has rolled back by then."""

@@ -15,15 +15,6 @@ from sqlalchemy import create_engine, make_url
 
 from vault.errors import Busy, Contended, DiskFull, VaultError
 
-# What an acknowledged write rests on, and that it is the primary that is asked. `synchronous_commit` may be given to a
-# role or a database: off, it acknowledges what a power cut takes back, and a revoked grant lives again.
-NEEDED = {
-    "fsync": ("on",),
-    "full_page_writes": ("on",),
-    "synchronous_commit": ("on", "remote_write", "remote_apply", "local"),
-    "default_transaction_read_only": ("off",),
-    "in_hot_standby": ("off",),
-}
 STARTING = 0x56524D  # the lock that starting processes take, on whichever machine; nothing else uses one of these
 _EXPECTED: dict[str, type[VaultError]] = {"53100": DiskFull, "55P03": Busy, "40001": Contended, "40P01": Contended}
 
@@ -57,20 +48,6 @@ class Postgresql:
         with self.engine.connect() as connection:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (STARTING,))
             yield
-
-    def dangers(self) -> Iterator[str]:
-        """What of this server could lose or revive something, as sentences."""
-        with self.engine.connect() as connection:
-            rows = connection.exec_driver_sql(
-                "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(NEEDED),)
-            ).all()
-        for name, setting in rows:
-            if setting not in NEEDED[name]:
-                yield f"The database {self.engine.url.database} has {name} = {setting}; it must be {NEEDED[name][0]}."
-
-    def advice(self) -> Iterator[str]:
-        """What is not dangerous but could be better."""
-        yield from ()
 
     def known(self, error: Exception) -> VaultError | None:
         """What a driver's error means to her, if it is one that is to be expected. The server has rolled back."""

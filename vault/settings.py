@@ -140,8 +140,10 @@ def checked(settings: Settings) -> Settings:
             _check_server(name, url)
     if len({_place_of(url) for url in databases.values()}) < 3:
         raise Unsafe("VRM_DATABASE_URL, VRM_KEYSTORE_URL and VRM_LOG_URL must name three different databases.")
-    if together(settings.database_url, settings.keystore_url):
+    if _together(settings.database_url, settings.keystore_url):
         raise Unsafe("VRM_KEYSTORE_URL must lie in another directory than VRM_DATABASE_URL.")
+    if settings.smtp_url is not None:
+        _check_mail(settings.smtp_url)
     if not 0 <= settings.proxies <= 5:
         raise Unsafe("VRM_PROXIES must be the number of proxies in front of this server, 0 to 5.")
     return settings
@@ -152,12 +154,26 @@ def is_embedded(url: str) -> bool:
     return url.startswith("sqlite:///")
 
 
+def debugging() -> tuple[str, ...]:
+    """The variables of the environment that make Python or Flask tell more than anybody should know."""
+    return tuple(name for name in ("FLASK_DEBUG", "PYTHONDEVMODE") if os.environ.get(name, "0") not in {"", "0"})
+
+
+def _check_mail(url: str) -> None:
+    """`smtp` speaks in clear, `smtps` by TLS from the first byte, `smtp+starttls` by TLS or not at all."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"smtp", "smtps", "smtp+starttls"} or not parts.hostname:
+        raise Unsafe("VRM_SMTP_URL must be like smtps://name:password@mail.example:465.")
+    if parts.scheme == "smtp" and parts.username and not is_loopback(url):
+        raise Unsafe("VRM_SMTP_URL would send a password in clear: write smtps:// or smtp+starttls://.")
+
+
 def file_of(url: str) -> Path:
     """The file of an embedded database."""
     return Path(url.removeprefix("sqlite:///"))
 
 
-def together(database_url: str, keystore_url: str) -> bool:
+def _together(database_url: str, keystore_url: str) -> bool:
     """Would one copy of a directory hold both?"""
     both = (database_url, keystore_url)
     return all(map(is_embedded, both)) and len({file_of(url).parent for url in both}) == 1
