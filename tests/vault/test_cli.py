@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import ClickException
 
 from tests.conftest import PASSPHRASE
 from vault.settings import for_process, in_directory
@@ -151,6 +152,28 @@ def test_the_demo_refuses_to_listen_to_the_open_net(tmp_path: Path) -> None:
     done = vrm(tmp_path, "demo", "--host", "0.0.0.0", "--no-browser")  # noqa: S104 - to be refused
     assert done.returncode == 2
     assert "loopback" in done.stderr
+
+
+def test_a_demo_whose_vault_does_not_start_says_why(tmp_path: Path) -> None:
+    from connectors.demo import _wait_for
+
+    log = tmp_path / "vault.log"
+    with log.open("wb") as out:
+        vault = subprocess.Popen([sys.executable, "-c", "print('The shelf is gone.')"], stdout=out)
+        with pytest.raises(ClickException, match="did not start: The shelf is gone"):
+            _wait_for(vault, "http://127.0.0.1:9/readyz", log, 9)
+
+
+def test_a_slow_start_is_told_of_and_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
+    from connectors import demo
+
+    monkeypatch.setattr(demo, "TOLD_EVERY", 0.2)
+    monkeypatch.setattr(demo, "SECONDS", 0.5)
+    vault = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    with pytest.raises(ClickException, match="not ready after"):
+        demo._wait_for(vault, "http://127.0.0.1:9/readyz", tmp_path / "vault.log", 9)
+    assert "still starting" in capsys.readouterr().err
+    assert vault.poll() is not None
 
 
 def test_the_key_that_signs_notices_is_renewed_and_the_one_before_goes_on_beside_it(furnished_copy: Path) -> None:
