@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.demo_mail import Mailbox
+from tests import kept
 from tests.houses import ON_A_SERVER, copy_house
 from tests.people import Ada, Bookshop, Clock, house_in
 from vault import sessions, set_up, unlock
@@ -22,6 +23,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if ON_A_SERVER:
         config.hook.pytest_deselected(items=[each for each in items if each.get_closest_marker("embedded")])
         items[:] = [each for each in items if not each.get_closest_marker("embedded")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept() -> None:
+    """No test pays for what another has compiled."""
+    kept.keep()
 
 
 @pytest.fixture(scope="session")
