@@ -9,12 +9,19 @@ from pathlib import Path
 import pytest
 
 from connectors.demo_mail import Mailbox
+from tests import kept
 from tests.people import Ada, Bookshop, Clock, house_in
 from vault import sessions, set_up, unlock
 from vault.keyring import Keyring
 from vault.server import Server
 
 PASSPHRASE = "a lamp, a kettle, a map"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept() -> None:
+    """No test pays for what another has compiled."""
+    kept.keep()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -100,14 +99,6 @@ def test_a_client_without_an_address_is_registered_listed_and_forgotten(furnishe
     assert (again.returncode, "no such client" in again.stderr) == (1, True)
 
 
-def test_doctor_finds_what_others_can_read(furnished_copy: Path) -> None:
-    assert vrm(furnished_copy, "doctor").returncode == 0
-    os.chmod(furnished_copy / "vault" / "vault.db", 0o644)  # noqa: PTH101 - what an operator might do
-    found = vrm(furnished_copy, "doctor")
-    assert found.returncode == 1
-    assert "set its mode to 600" in found.stdout
-
-
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
@@ -129,21 +120,23 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(
 
 def test_a_strangers_keystore_stops_the_start(furnished_copy: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    vrm(other, "doctor")
+    vrm(other, "grants")
     keystore = (other / "keystore" / "keystore.db").read_bytes()
     for file in (furnished_copy / "keystore").glob("keystore.db*"):
         file.unlink()
     (furnished_copy / "keystore" / "keystore.db").write_bytes(keystore)
-    done = vrm(furnished_copy, "doctor")
+    done = vrm(furnished_copy, "grants")
     assert done.returncode == 1
     assert "belongs to another" in done.stderr
+    found = vrm(furnished_copy, "doctor")
+    assert (found.returncode, "do not belong together" in found.stdout) == (1, True)
 
 
 def test_an_empty_keystore_stops_the_start_and_stays_empty(furnished_copy: Path) -> None:
     for file in (furnished_copy / "keystore").glob("keystore.db*"):
         file.unlink()
     for _time in range(2):
-        done = vrm(furnished_copy, "doctor")
+        done = vrm(furnished_copy, "grants")
         assert done.returncode == 1
         assert "keystore is empty" in done.stderr
 
