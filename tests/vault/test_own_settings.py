@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from connectors.demo_mail import Mail, Mailbox
 from tests.conftest import PASSPHRASE
+from tests.houses import copy_house
 from tests.people import Ada, Clock, house_in
 from vault import choices, mail, notice_address, sessions, set_up, worker
 from vault.app import create_app
@@ -23,7 +23,7 @@ USUAL = {"name": "Ada", "language": "", "zone": "", "currency": "", "amounts": "
 @pytest.fixture
 def mailing(furnished: tuple[Path, str, Any], tmp_path: Path, clock: Clock, mailbox: Mailbox) -> Iterator[Ada]:
     """Ada on a server that sends mails."""
-    shutil.copytree(furnished[0], tmp_path / "mailing")
+    copy_house(furnished[0], tmp_path / "mailing")
     server = house_in(tmp_path / "mailing", clock, smtp_url=mailbox.smtp_url)
     yield Ada(server, "a lamp, a kettle, a map", furnished[2])
     server.stop()
