@@ -31,7 +31,7 @@ from tests.consent.racing import (
     shown_now,
     sorted_rows,
 )
-from tests.houses import copy_house
+from tests.houses import copy_house, home_of
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
 from vault import sessions, unlock
 from vault.collections.preferences import Preference
@@ -60,7 +60,7 @@ def today(furnished: tuple[Path, str], shopfront: Bookshop, tmp_path: Path) -> I
 
 def part(ada: Ada, shop: Bookshop, **more: Any) -> dict[str, Any]:
     """What another process is told."""
-    told = {"directory": str(ada.house.main.file.parent.parent), "session": ada.session, "owner": ada.owner_id.hex()}
+    told = {"directory": str(home_of(ada.house)), "session": ada.session, "owner": ada.owner_id.hex()}
     return {**client_of(shop), **told, "number": ada.bookshop_number, **more}
 
 
@@ -349,7 +349,7 @@ def test_the_plug_is_pulled_at_random(today: Ada, shopfront: Bookshop, stage: St
         ada.house.stop()
         told = part(today, shopfront, role="living", seed=pulled)
         answers += a_day(stage, told, chance.random() * 0.6, diary)
-        ada = back(today, house_in(ada.house.main.file.parent.parent))
+        ada = back(today, house_in(home_of(ada.house)))
         shopfront.visits(ada)
         what_was_answered_is_there(ada, shopfront, diary)
     else:

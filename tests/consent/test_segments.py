@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +16,8 @@ from connectors.vendor_client import Refused
 from consent import access, chain, segments, views
 from consent.chain import BEGINNING, Head
 from tests.house.tree import ROOT
+from tests.houses import raw
 from tests.people import Ada, Bookshop
-from tests.vault import reader
 from vault.export import export
 from vault.server import Server
 
@@ -110,14 +109,13 @@ def numbers(ada: Ada) -> list[int]:
 
 
 def writes(house: Server, statement: str, *values: Any) -> int:
-    with sqlite3.connect(house.log.file) as connection:
-        done = connection.execute(statement, values).rowcount
-    connection.close()
-    return done
+    with raw(house.log) as say:
+        return len(say(f"{statement} RETURNING owner_id", *values))
 
 
 def rows(house: Server, table: str) -> int:
-    return int(reader.rows(house.log.file, f"SELECT count(*) FROM {table}")[0][0])
+    with raw(house.log) as say:
+        return int(say(f"SELECT count(*) FROM {table}")[0][0])
 
 
 @pytest.fixture
@@ -220,7 +218,8 @@ def test_two_processes_fold_one_segment(folded: Ada) -> None:
 
 
 def test_a_segment_that_was_taken_out_or_spoilt_is_named(folded: Ada) -> None:
-    box = reader.rows(folded.house.log.file, "SELECT box FROM segments WHERE number = 1")[0][0]
+    with raw(folded.house.log) as say:
+        ((box,),) = say("SELECT box FROM segments WHERE number = 1")
     writes(folded.house, "UPDATE segments SET box = ? WHERE number = 1", box[:-1] + bytes([box[-1] ^ 1]))
     page = folded.looks_at("/activity")
     assert "The log was changed." in page

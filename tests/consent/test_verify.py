@@ -16,7 +16,7 @@ import pytest
 from consent import signing, verifying
 from consent.receipts import TYPE
 from tests.house.tree import ROOT
-from tests.houses import settings_in
+from tests.houses import home_of, settings_in
 from tests.people import PURCHASES, Ada, Bookshop
 from vault import crypto
 from vault.settings import for_process
@@ -188,7 +188,7 @@ def saved(ada: Ada, bookshop: Bookshop, tmp_path: Path) -> Callable[[str], Path]
 def test_a_receipt_is_verified_by_its_server_and_told_in_words(
     ada: Ada, saved: Callable[[str], Path], bookshop: Bookshop
 ) -> None:
-    done = vrm(ada.house.main.file.parents[1], str(saved("receipt")))
+    done = vrm(home_of(ada.house), str(saved("receipt")))
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
         "Verified",
