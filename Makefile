@@ -2,7 +2,7 @@
 # lock changes: the stamps inside it are copies of what was installed. Only packages named in the locks, by hash.
 .POSIX:
 .SUFFIXES:
-.PHONY: help demo test check mutation coverage strings translations bench lock python runtime dev
+.PHONY: help demo test check mutation coverage strings translations bench licences sbom audit wheel lock python runtime dev
 
 ARGS =
 
@@ -14,6 +14,10 @@ help:
 	@echo 'make coverage  lines and branches of the core that its tests never reach'
 	@echo 'make strings       bring the .po files up to the sentences there are now'
 	@echo 'make translations  say what is missing, stale or broken in them'
+	@echo 'make sbom    what is built in of others, as dist/sbom.json (CycloneDX)'
+	@echo 'make audit   known weaknesses of what the locks name (needs the network); ends with 1 if one could not be asked after'
+	@echo 'make wheel   the package, into dist/: the same bytes for the same commit, wherever and whenever it is built'
+	@echo 'make licences      write docs/licences.md anew, after a lock has changed'
 	@echo 'make bench   the speed table; options: make bench ARGS="..."'
 	@echo 'make lock    resolve pyproject.toml anew into the two locks (needs uv and the network)'
 
@@ -32,6 +36,7 @@ check: dev
 	.venv/bin/lint-imports
 	.venv/bin/python -m pytest tests/house
 	.venv/bin/python tools/translations.py check
+	.venv/bin/python tools/supply.py check
 
 mutation: dev
 	@exec .venv/bin/python -m tools.sharpness mutation $(ARGS)
@@ -44,6 +49,21 @@ strings: dev
 
 translations: dev
 	.venv/bin/python tools/translations.py check
+
+licences: dev
+	.venv/bin/python tools/supply.py licences
+
+sbom: dev
+	@mkdir -p dist
+	.venv/bin/python tools/supply.py bill > dist/sbom.json
+
+# Strict: what could not be asked after is no good news.
+audit: dev
+	.venv/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
+	.venv/bin/pip-audit --strict --require-hashes --disable-pip -r requirements-dev.lock
+
+wheel: dev
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .venv/bin/python -m hatchling build -t wheel -d dist
 
 bench: runtime
 	@exec .venv/bin/vrm bench $(ARGS)
@@ -93,5 +113,5 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 	--no-annotate pyproject.toml
 
 lock:
-	$(LOCK) --extra build --output-file requirements.lock $(ARGS)
+	$(LOCK) --extra build --extra postgresql --output-file requirements.lock $(ARGS)
 	$(LOCK) --extra dev --constraints requirements.lock --output-file requirements-dev.lock $(ARGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.demo_mail import Mail, Mailbox
+from tests.houses import copy_house
 from tests.people import Ada, Clock, house_in
 from vault import choices, notice_address, worker
 from vault.server import Server
@@ -21,7 +21,7 @@ USUAL = {"name": "Ada", "language": "", "zone": "", "currency": "", "amounts": "
 @pytest.fixture
 def mailing(furnished: tuple[Path, str, Any], tmp_path: Path, clock: Clock, mailbox: Mailbox) -> Iterator[Ada]:
     """Ada on a server that sends mails."""
-    shutil.copytree(furnished[0], tmp_path / "mailing")
+    copy_house(furnished[0], tmp_path / "mailing")
     server = house_in(tmp_path / "mailing", clock, smtp_url=mailbox.smtp_url)
     yield Ada(server, "a lamp, a kettle, a map", furnished[2])
     server.stop()

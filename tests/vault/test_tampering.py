@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,6 +49,7 @@ from consent.disclosure import about_disclosure, about_terms
 from tests import sampled
 from tests.conftest import PASSPHRASE
 from tests.house.tree import ROOT, files, texts
+from tests.houses import copy_house
 from tests.people import BIRTHDAY, ISSUER, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
 from tests.vault.test_format import tokens
@@ -249,7 +249,7 @@ def world(
 ) -> Iterator[World]:
     """Ada with three grants and a file on its way in, Bram with a vault of his own, a request that waits."""
     directory = tmp_path_factory.mktemp("world") / "house"
-    shutil.copytree(furnished[0], directory)
+    copy_house(furnished[0], directory)
     house = house_in(directory, Clock(), smtp_url="smtp://127.0.0.1:9")
     ada = Ada(house, PASSPHRASE)
     shopfront.visits(ada)
