@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from consent import disclosure
@@ -46,6 +46,7 @@ def test_nothing_but_the_fields_granted_is_shown_and_of_them_what_has_a_value() 
     assert shown(replace(ITEM, fields=("item", "no_such_field")), bought()) == {"item": "Atlas"}
 
 
+@settings(max_examples=50, deadline=None)
 @given(some.sets(some.sampled_from(FIELDS)), some.sets(some.sampled_from(FIELDS)))
 def test_whatever_is_filled_in_and_granted_only_what_is_both_is_shown(granted: set[str], filled: set[str]) -> None:
     values: dict[str, Any] = {

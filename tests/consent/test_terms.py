@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from consent.purposes import DANGEROUS
@@ -44,6 +44,7 @@ every_terms = any_of(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(every_terms)
 def test_whatever_terms_say_is_read_back_from_their_box(terms: Terms) -> None:
     assert Terms.from_bytes(terms.to_bytes()) == terms

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from vault import bearer, crypto, locks
@@ -144,6 +144,7 @@ def test_the_length_of_a_box_tells_that_of_its_text_and_the_other_way_round(leng
     assert crypto.opened_length(made) == length
 
 
+@settings(deadline=None)
 @given(some.integers(0, 100_000))
 def test_a_length_that_no_box_has_is_refused(length: int) -> None:
     try:

@@ -27,10 +27,10 @@ def keystore(server: Server) -> Keystore:
     return server.keystore
 
 
-def somebody(keystore: Keystore, revision: int = 0) -> bytes:
+def somebody(keystore: Keystore, **more: int) -> bytes:
     """A new owner with a floor."""
     owner = crypto.random_bytes(16)
-    keystore.welcome(owner, revision)
+    keystore.welcome(owner, **more)
     return owner
 
 
