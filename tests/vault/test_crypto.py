@@ -418,12 +418,7 @@ def test_each_rung_of_the_ladder_costs_more_than_the_one_before_and_the_last_is_
     rungs = [(cost.memory // 1024, cost.passes, cost.lanes) for cost in crypto.LADDER]
     assert rungs == [(64, 3, 1), (128, 3, 2), (256, 3, 2), (512, 3, 2), (1024, 3, 4)]
     assert crypto.LADDER[0] == crypto.FLOOR
-    for cost in (
-        *crypto.LADDER,
-        crypto.Cost(1 << 20, 32, 16),
-        crypto.Cost(96 * 1024, 2, 1),
-        crypto.Cost(192 * 1024, 1, 1),
-    ):
+    for cost in crypto.LADDER:
         assert crypto.Cost.from_bytes(cost.to_bytes()) == cost
     for raw in (b"", crypto.FLOOR.to_bytes()[:-1], crypto.FLOOR.to_bytes() + b"\0"):
         with pytest.raises(crypto.Damaged):
