@@ -39,7 +39,10 @@ ARGUMENTS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:logging", "--tb=lin
 
 @dataclass
 class Baseline:
-    """What the tests do on the source as it stands: how long each takes, and which of them touch which lines."""
+    """What the tests do on the source as it stands: which of them touch which lines, and how long each takes.
+
+    Seconds are those of the processor: on a machine that does much else they are the same.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     touched: dict[str, dict[int, set[str]]] = field(default_factory=dict)  # module, line, tests
@@ -176,11 +179,11 @@ class Recorder:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool, bool]:
         self.now = item.nodeid
         self.coverage.switch_context(self.now)
-        began = time.perf_counter()
+        began = time.process_time()
         try:
             return (yield)
         finally:
-            self.seconds[item.nodeid] = time.perf_counter() - began
+            self.seconds[item.nodeid] = time.process_time() - began
             self.coverage.switch_context(AT_IMPORT)
 
     @pytest.hookimpl(wrapper=True)

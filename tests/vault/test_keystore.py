@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.houses import embedded_only, url_in
 from tests.people import house_in
 from vault import crypto
 from vault.db import Database
@@ -74,6 +75,7 @@ def test_taking_takes_the_peppers_that_are_named_and_no_other(keystore: Keystore
     assert len(keystore.alive(bram, "grant")) == 4
 
 
+@embedded_only
 @pytest.mark.parametrize("how", ["take", "take_all", "stop_grants", "renew"])
 def test_what_was_taken_stands_in_no_file_any_more(keystore: Keystore, how: str) -> None:
     """The log that SQLite writes ahead keeps old pages until it is cut."""
@@ -234,7 +236,7 @@ def test_the_head_of_her_log_goes_on_from_where_it_was_seen(keystore: Keystore) 
 
 
 def test_a_keystore_is_set_up_once_with_all_its_keys(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/keys.db")
+    database = Database(url_in(tmp_path, "keystore"))
     Keys.metadata.create_all(database.engine)
     keystore = Keystore(database)
     assert keystore.instance() is None
