@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from connectors.course import mine, open_course, seal_course, standings
-from connectors.engine import alive, run
+from connectors import engine, undoing
+from connectors.course import ENDED, Standing, mine, open_course, seal_course, standing, standings
+from connectors.engine import alive
 from connectors.models import Import
 from connectors.uploads import drop_chunks, tidy
 from vault import crypto
-from vault.errors import N_, Locked, NotFound
+from vault.errors import Locked, NotFound
 from vault.keyring import hold
 from vault.logs import log
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 PAUSE = 1.0  # seconds between two looks at an import that somebody else holds
 UNDER_WAY = ("waiting", "running")
-ENDED = N_("You ended this import before the end of the file. What was read before is listed.")
 
 _under_way: set[bytes] = set()  # imports with a thread in this process; a second one would only wait for the first
 _lock = threading.Lock()
@@ -38,11 +38,17 @@ def begin(vault: OpenVault, import_id: bytes) -> None:
     threading.Thread(target=_until_it_ends, args=(vault, import_id), name="import", daemon=True).start()
 
 
+def goes_on(at: Standing) -> bool:
+    """Is there something left to do for an import, that she has not stopped?"""
+    return at.state in undoing.STATES or (at.state in UNDER_WAY and not at.course.stopped)
+
+
 def _until_it_ends(vault: OpenVault, import_id: bytes) -> None:
     try:
         while alive(vault):
-            at = run(vault, import_id)
-            if at.state not in UNDER_WAY or at.course.stopped:
+            at = standing(vault, import_id)
+            at = undoing.run(vault, import_id) if at.state in undoing.STATES else engine.run(vault, import_id)
+            if not goes_on(at):
                 if alive(vault):
                     vault.server.catalogues.of(vault)  # caught up here, before a page has to wait for it
                 return
@@ -58,7 +64,7 @@ def resume(vault: OpenVault) -> None:
     """After an unlock, and whenever she looks: clear what broke off, and go on with what waits."""
     tidy(vault)
     for each in standings(vault):
-        if each.state in UNDER_WAY and not each.course.stopped:
+        if goes_on(each):
             begin(vault, each.import_id)
 
 
@@ -77,6 +83,18 @@ def end(vault: OpenVault, import_id: bytes) -> None:
     """Leave the rest of the file unread. What was read stays; the sealed copy of the file goes."""
     _decide(vault, import_id, state="done", stopped=True, sentence=ENDED)
     drop_chunks(vault.server, vault.owner_id, import_id)
+
+
+def undo(vault: OpenVault, import_id: bytes, *, everything: bool) -> None:
+    """Put away what it added."""
+    undoing.begin(vault, import_id, everything=everything)
+    begin(vault, import_id)
+
+
+def bring_back(vault: OpenVault, import_id: bytes) -> None:
+    """Take that back."""
+    undoing.bring_back(vault, import_id)
+    begin(vault, import_id)
 
 
 def _decide(vault: OpenVault, import_id: bytes, *, stopped: bool, state: str = "waiting", sentence: str = "") -> None:

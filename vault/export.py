@@ -56,8 +56,9 @@ class Walk:
         return self._running.text()
 
     def _rows(self, after: int) -> Sequence[Any]:
-        mine = select(RecordRow.number, RecordRow.revision, RecordRow.mark, RecordRow.removed_day, RecordRow.box)
-        mine = mine.where(RecordRow.owner_id == self._vault.owner_id, RecordRow.number > after)
+        row = RecordRow
+        mine = select(row.number, row.revision, row.mark, row.removed_day, row.returns, row.box)
+        mine = mine.where(row.owner_id == self._vault.owner_id, row.number > after)
         return self._session.execute(mine.order_by(RecordRow.number).limit(AT_ONCE)).all()
 
     def _history(self, first: int, last: int) -> dict[int, list[Any]]:
@@ -126,7 +127,8 @@ def _head(session: Session, vault: OpenVault) -> dict[str, Any]:
 
 
 def _gone(row: Any) -> dict[str, Any]:
-    return {"removed": True} | ({"removed_day": row.removed_day} if row.removed_day is not None else {})
+    since = {"removed_day": row.removed_day} if row.removed_day is not None else {}
+    return {"removed": True} | since | ({"returns": True} if row.returns else {})
 
 
 def _plain(stored: Stored) -> dict[str, Any]:

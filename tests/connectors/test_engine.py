@@ -23,7 +23,7 @@ from sqlalchemy import func, select, text
 from connectors import batches, engine, resuming
 from connectors.child import UNKNOWN
 from connectors.connector import Found, VendorHint
-from connectors.course import Course, Standing, report, standing, standings
+from connectors.course import ENDED, Course, Standing, report, standing, standings
 from connectors.engine import Lost, run
 from connectors.models import Import, ImportChunk
 from connectors.uploads import Arriving, SealedUpload, TooLarge, tidy
@@ -330,7 +330,7 @@ def test_she_stops_it_goes_on_and_ends_it(ada: Ada, monkeypatch: pytest.MonkeyPa
     assert standing(ada.vault, import_id).state == "waiting"
     resuming.end(ada.vault, import_id)
     at = standing(ada.vault, import_id)
-    assert (at.state, at.course.sentence, chunks(ada.house)) == ("done", resuming.ENDED, 0)
+    assert (at.state, at.course.sentence, chunks(ada.house)) == ("done", ENDED, 0)
     other = sealed(ada.vault, a_history(500))
     resuming.stop(ada.vault, other)
     resuming.go_on(ada.vault, other)
