@@ -2,7 +2,7 @@
 # lock changes: the stamps inside it are copies of what was installed. Only packages named in the locks, by hash.
 .POSIX:
 .SUFFIXES:
-.PHONY: help demo test check strings translations bench lock python runtime dev
+.PHONY: help demo test check strings translations bench licences sbom audit wheel lock python runtime dev
 
 ARGS =
 
@@ -12,6 +12,10 @@ help:
 	@echo 'make check   what reads the code without running it: ruff, mypy, import contracts, house rules'
 	@echo 'make strings       bring the .po files up to the sentences there are now'
 	@echo 'make translations  say what is missing, stale or broken in them'
+	@echo 'make sbom    what is built in of others, as dist/sbom.json (CycloneDX)'
+	@echo 'make audit   known weaknesses of what the locks name (needs the network); ends with 1 if one could not be asked after'
+	@echo 'make wheel   the package, into dist/: the same bytes for the same commit, wherever and whenever it is built'
+	@echo 'make licences      write docs/licences.md anew, after a lock has changed'
 	@echo 'make bench   the speed table; options: make bench ARGS="..."'
 	@echo 'make lock    resolve pyproject.toml anew into the two locks (needs uv and the network)'
 
@@ -30,12 +34,28 @@ check: dev
 	.venv/bin/lint-imports
 	.venv/bin/python -m pytest tests/house
 	.venv/bin/python tools/translations.py check
+	.venv/bin/python tools/supply.py check
 
 strings: dev
 	.venv/bin/python tools/translations.py update
 
 translations: dev
 	.venv/bin/python tools/translations.py check
+
+licences: dev
+	.venv/bin/python tools/supply.py licences
+
+sbom: dev
+	@mkdir -p dist
+	.venv/bin/python tools/supply.py bill > dist/sbom.json
+
+# Strict: what could not be asked after is no good news.
+audit: dev
+	.venv/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
+	.venv/bin/pip-audit --strict --require-hashes --disable-pip -r requirements-dev.lock
+
+wheel: dev
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .venv/bin/python -m hatchling build -t wheel -d dist
 
 bench: runtime
 	@exec .venv/bin/vrm bench $(ARGS)
@@ -85,5 +105,5 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 	--no-annotate pyproject.toml
 
 lock:
-	$(LOCK) --extra build --output-file requirements.lock $(ARGS)
+	$(LOCK) --extra build --extra postgresql --output-file requirements.lock $(ARGS)
 	$(LOCK) --extra dev --constraints requirements.lock --output-file requirements-dev.lock $(ARGS)

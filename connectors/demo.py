@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
 PASSPHRASE = "a lamp, a kettle, a map"  # noqa: S105 - the demo's, and printed by it
-SECONDS = 30
+SECONDS = 180  # a slow machine may take one minute; until then it is told that this goes on
+LOG = "vault.log"
+TOLD_EVERY = 10  # seconds
 
 
 @click.command("demo")
@@ -59,7 +61,7 @@ def command(port: int, shop_port: int, directory: Path | None, host: str, no_bro
         code = _furnish(directory, port, mailbox.smtp_url)
         vault = _serve(directory, host, port, mailbox.smtp_url)
         house.callback(_stop, vault)
-        _wait_for(vault, f"http://{host}:{port}/readyz", port)
+        _wait_for(vault, f"http://{host}:{port}/readyz", directory / LOG, port)
         _ask_ahead(shop_app, directory, f"http://localhost:{port}", shop_address)
         ready = {
             "vault": f"http://localhost:{port}",
@@ -128,7 +130,7 @@ def _serve(directory: Path, host: str, port: int, smtp_url: str) -> subprocess.P
         directory, f"http://localhost:{port}", smtp_url=smtp_url, mail_from="vault@localhost", sandbox=True
     )
     arguments = [sys.executable, "-m", "vault", "serve", "--host", host, "--port", str(port), "--workers", "2"]
-    log = (directory / "vault.log").open("ab")
+    log = (directory / LOG).open("wb")
     return subprocess.Popen(  # noqa: S603 - our own command
         arguments, env=for_process(settings), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=_root()
     )
@@ -138,18 +140,25 @@ def _root() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
-def _wait_for(vault: subprocess.Popen[bytes], url: str, port: int) -> None:
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        if vault.poll() is not None:
-            break
+def _wait_for(vault: subprocess.Popen[bytes], url: str, log: Path, port: int) -> None:
+    began = told = time.monotonic()
+    while vault.poll() is None and time.monotonic() < began + SECONDS:
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own loopback address
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
+        if time.monotonic() >= told + TOLD_EVERY:
+            told = time.monotonic()
+            click.echo(f"The vault is still starting ({told - began:.0f} s).", err=True)
+    ended = vault.poll() is not None
     _stop(vault)
-    raise click.ClickException(f"The vault did not start; is port {port} taken? Choose another with --port.")
+    if ended:
+        said = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        raise click.ClickException(
+            f"The vault did not start: {said}\nIs port {port} taken? Choose another with --port."
+        )
+    raise click.ClickException(f"The vault was not ready after {SECONDS} seconds. This machine has too much to do.")
 
 
 def _stop(vault: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,6 @@ cost more processor time than opening the grant and writing the log together (de
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from base64 import urlsafe_b64encode
@@ -182,11 +181,11 @@ def before(server: Server, inner: WSGIApplication) -> WSGIApplication:
         say = partial(answered, method, route.rule if route else "-", time.perf_counter(), request.request_id)
         try:
             answer = route.view(request) if route else _wrong_method(request, routes)
-        except Exception as error:
-            logging.getLogger("vrm").exception("a call failed")
+        except Exception as error:  # noqa: BLE001 - the last resort: told by its id, and logged without its words
             say(error)
-            raise
-        say()
+            answer = problem(request, "failed")
+        else:
+            say()
         size = ("Content-Length", str(len(answer.body)))
         status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
         kind = (("Content-Type", answer.kind), size) if answer.status != HTTPStatus.NOT_MODIFIED else ()

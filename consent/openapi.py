@@ -30,7 +30,8 @@ TAG: dict[str, Shape] = {
 WITNESS: dict[str, Shape] = {"Vault-Access": {"description": "The number of the entry in her log.", "schema": TEXT}}
 SECURITY: list[Shape] = [{"token": [], "proof": []}]
 
-ANY_CALL: tuple[Code, ...] = ("invalid_token", "invalid_dpop_proof", "paused", "wrong_method", "damaged", "busy")
+OURS: tuple[Code, ...] = ("damaged", "failed", "busy")
+ANY_CALL: tuple[Code, ...] = ("invalid_token", "invalid_dpop_proof", "paused", "wrong_method", *OURS)
 LIMITED: tuple[Code, ...] = ("not_granted", "over_limit", "invalid")
 READING: tuple[Code, ...] = (*ANY_CALL, *LIMITED, "used_up", "start_again")
 

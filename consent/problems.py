@@ -21,6 +21,7 @@ Code = Literal[
     "key_reused",
     "busy",
     "damaged",
+    "failed",
 ]
 
 # What became of a call, in the words of her log, and the code with which it was refused.
@@ -123,6 +124,11 @@ PROBLEMS: dict[Code, Problem] = {
         500,
         N_("Something in the vault is damaged. The owner can see that in her log."),
         N_("Nothing that a vendor could do. Try again another day."),
+    ),
+    "failed": Problem(
+        500,
+        N_("The vault stumbled."),
+        N_("Try again in a moment. If it goes on, tell whoever runs the vault the request_id: their log has it."),
     ),
     "busy": Problem(
         503,

@@ -38,6 +38,7 @@ def backup_command(file: Path, keystore: bool, passphrase_stdin: bool) -> None:
     kind: backup.Kind = "keystore" if keystore else "backup"
     if file.exists():
         raise click.ClickException(f"There is a file {file} already. Nothing was changed.")
+    refuse_beside_the_data(file)
     passphrase = read_passphrase(passphrase_stdin, confirm=True)
     if not (judged := strength(passphrase, [])).good:
         raise click.ClickException(judged.sentence)
@@ -111,6 +112,17 @@ def recover_command(yes: bool) -> None:
     finally:
         server.stop()
     click.echo(f"There is a new keystore for {owners} vault(s). Their owners unlock with the recovery code.")
+
+
+def refuse_beside_the_data(file: Path) -> None:
+    """A backup in a folder of the databases is lost with them, and one copy of that folder would hold too much."""
+    from vault.settings import file_of, from_environment
+
+    settings = from_environment()
+    for url in (settings.database_url, settings.keystore_url, settings.log_url):
+        folder = file_of(url).resolve().parent
+        if url.startswith("sqlite:") and folder in (file.resolve().parent, *file.resolve().parents):
+            raise click.ClickException(f"{folder} holds what this is a backup of: write it to another disk.")
 
 
 @contextmanager

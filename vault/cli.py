@@ -55,7 +55,7 @@ def main() -> None:
 def serve_command(host: str, port: int | None, workers: int | None, threads: int) -> None:
     """Serve the vault. On a new server it prints the one-time address where the first vault is set up."""
     from vault.app import build
-    from vault.doctor import dangers
+    from vault.doctor import refuse
     from vault.serving import port_of, serve
     from vault.set_up import set_up_address
     from vault.settings import from_environment
@@ -64,8 +64,8 @@ def serve_command(host: str, port: int | None, workers: int | None, threads: int
     server = build(settings)
     for database in server.databases:
         database.keep_ballast()
-    for danger in dangers(server):
-        raise click.ClickException(danger)
+    for found in refuse(server):
+        click.echo(f"{found.weight:7} {found.sentence}", err=True)
     path = set_up_address(server)
     server.stop()
     click.echo(f"Vault  {settings.issuer}")
@@ -80,11 +80,13 @@ def worker_command() -> None:
     import threading
     from contextlib import suppress
 
+    from vault.doctor import refuse
     from vault.logs import configure
     from vault.worker import run
 
     configure()
     with running() as server, suppress(KeyboardInterrupt):
+        refuse(server)
         run(server, threading.Event())
 
 
@@ -123,19 +125,30 @@ def init_command(name: str, handle: str, notice: str, language: str, passphrase_
 
 
 @main.command("doctor")
-def doctor_command() -> None:
-    """Look for what would break a promise, and say so. Exit code 1 when something must be mended."""
-    from vault.doctor import advice, dangers
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON: every finding with its code and weight.")
+def doctor_command(as_json: bool) -> None:
+    """Look for what would break a promise, and say so; change nothing. Exit code 1 when something must be mended."""
+    import orjson
 
-    with running() as server:
-        found = list(dangers(server))
-        for sentence in found:
-            click.echo(f"mend    {sentence}")
-        for sentence in advice(server):
-            click.echo(f"better  {sentence}")
-    if found:
+    from vault.app import load_rooms
+    from vault.doctor import findings
+    from vault.server import start
+    from vault.settings import from_environment
+
+    server = start(from_environment(), load_rooms(), migrate=False)
+    try:
+        found = findings(server)
+    finally:
+        server.stop()
+    safe = all(each.weight == "better" for each in found)
+    if as_json:
+        click.echo(orjson.dumps({"safe": safe, "findings": [each._asdict() for each in found]}).decode())
+    for each in found if not as_json else ():
+        click.echo(f"{each.weight:7} {each.sentence}")
+    if not safe:
         sys.exit(1)
-    click.echo("Nothing dangerous found.")
+    if not as_json:
+        click.echo("Nothing dangerous found.")
 
 
 @contextmanager

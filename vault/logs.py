@@ -1,19 +1,29 @@
-"""Logs by allow-list: a line holds an event and a few named facts, never a path, a query, a body or a value."""
+"""Logs by allow-list: a line holds an event and a few named facts, never a path, a query, a body or a value.
+
+What other libraries say, and what nobody caught, loses its words too: an exception quotes what was typed, and a line at
+DEBUG what was sent. Kinds and places in the code remain, and they are enough to find the fault.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
-from collections.abc import MutableMapping
+import traceback
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import orjson
 import structlog
 
 ALLOWED = frozenset(
-    {"event", "level", "timestamp", "method", "route", "status", "ms", "request_id", "code", "reason", "issuer"}
+    {
+        *("event", "level", "timestamp", "method", "route", "status", "ms", "request_id", "code", "reason", "issuer"),
+        *("logger", "places"),
+    }
 )
+DEEP = 12  # the innermost places of a failure
 
 log = structlog.get_logger("vrm")
 
@@ -23,9 +33,12 @@ def only_allowed(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     return {name: value for name, value in event.items() if name in ALLOWED}
 
 
-def configure() -> None:
-    """JSON lines on stderr; other libraries speak only from warnings up, and without their arguments."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s", stream=sys.stderr, force=True)
+def configure(level: int = logging.WARNING) -> None:
+    """JSON lines on stderr. `level` is from where other libraries are heard; their words never are."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Wordless())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
@@ -36,6 +49,39 @@ def configure() -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+    sys.excepthook = lambda _kind, error, _trace: _uncaught(error)
+    threading.excepthook = lambda told: _uncaught(told.exc_value)
+    sys.unraisablehook = lambda told: _uncaught(told.exc_value)
+
+
+class Wordless(logging.Formatter):
+    """A line of another library without its message and arguments: who spoke, how loudly, and what failed where."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of JSON."""
+        said = {"event": "library", "level": record.levelname.lower(), "logger": record.name}
+        error = record.exc_info[1] if record.exc_info else None
+        return orjson.dumps(said | (told(error) if error is not None else {})).decode()
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """A failure without its words: the kinds of it and of what led to it, and where in the code it was."""
+    kinds = [type(each).__name__ for each in _chain(error)]
+    places = [f"{at.filename}:{at.lineno} {at.name}" for at in traceback.extract_tb(error.__traceback__)[-DEEP:]]
+    return {"reason": " < ".join(kinds), "places": places}
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _uncaught(error: BaseException | None) -> None:
+    """What nobody caught, in any thread."""
+    log.error("uncaught", **told(error) if error is not None else {})
 
 
 def answered(method: str, route: str, began: float, request_id: str, error: BaseException | None = None) -> None:
@@ -43,4 +89,4 @@ def answered(method: str, route: str, began: float, request_id: str, error: Base
     taken = round((time.perf_counter() - began) * 1000, 1)
     log.info("request", method=method, route=route, ms=taken, request_id=request_id)
     if error is not None:
-        log.error("request_failed", reason=type(error).__name__, request_id=request_id)
+        log.error("request_failed", request_id=request_id, **told(error))

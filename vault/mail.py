@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+import ssl
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from vault.server import Server
+
+PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+TIMEOUT = 20  # seconds
 
 
 def seal_notice(server: Server, owner: bytes, address: str | None, language: str = languages.SOURCE) -> bytes | None:
@@ -108,11 +112,19 @@ def send(server: Server, address: str, subject: str, text: str) -> bool:
 
 
 def _send(url: str, message: EmailMessage) -> None:
-    """`smtp://host:port`, `smtps://user:password@host:port`; STARTTLS whenever it is offered."""
+    """By `smtps` and `smtp+starttls` to nobody but the host that its certificate names; by `smtp` as it comes."""
     parts = urlsplit(url)
-    kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
-    with kind(parts.hostname or "localhost", parts.port or 0, timeout=20) as server:
-        if parts.scheme != "smtps" and server.has_extn("starttls"):
+    verified = ssl.create_default_context()
+    host, port = parts.hostname or "localhost", parts.port or PORTS[parts.scheme]
+    if parts.scheme == "smtps":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=verified)
+    else:
+        server = smtplib.SMTP(host, port, timeout=TIMEOUT)
+    with server:
+        server.ehlo_or_helo_if_needed()  # before that nothing is known to be offered
+        if parts.scheme == "smtp+starttls":
+            server.starttls(context=verified)  # which fails where it is not offered
+        elif parts.scheme == "smtp" and server.has_extn("starttls"):
             server.starttls()
         if parts.username:
             server.login(unquote(parts.username), unquote(parts.password or ""))

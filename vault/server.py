@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -78,6 +79,7 @@ def start(
     from vault.migrations import upgrade
 
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold keys
     main, log, keys = (Database(url) for url in (settings.database_url, settings.log_url, settings.keystore_url))
     settings.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if migrate:

@@ -141,9 +141,25 @@ def checked(settings: Settings) -> Settings:
         raise Unsafe("VRM_DATABASE_URL, VRM_KEYSTORE_URL and VRM_LOG_URL must name three different files.")
     if file_of(settings.database_url).parent == file_of(settings.keystore_url).parent:
         raise Unsafe("VRM_KEYSTORE_URL must lie in another directory than VRM_DATABASE_URL.")
+    if settings.smtp_url is not None:
+        _check_mail(settings.smtp_url)
     if not 0 <= settings.proxies <= 5:
         raise Unsafe("VRM_PROXIES must be the number of proxies in front of this server, 0 to 5.")
     return settings
+
+
+def debugging() -> tuple[str, ...]:
+    """The variables of the environment that make Python or Flask tell more than anybody should know."""
+    return tuple(name for name in ("FLASK_DEBUG", "PYTHONDEVMODE") if os.environ.get(name, "0") not in {"", "0"})
+
+
+def _check_mail(url: str) -> None:
+    """`smtp` speaks in clear, `smtps` by TLS from the first byte, `smtp+starttls` by TLS or not at all."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"smtp", "smtps", "smtp+starttls"} or not parts.hostname:
+        raise Unsafe("VRM_SMTP_URL must be like smtps://name:password@mail.example:465.")
+    if parts.scheme == "smtp" and parts.username and not is_loopback(url):
+        raise Unsafe("VRM_SMTP_URL would send a password in clear: write smtps:// or smtp+starttls://.")
 
 
 def file_of(url: str) -> Path:

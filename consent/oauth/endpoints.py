@@ -6,7 +6,7 @@ from typing import Any
 
 from authlib.oauth2.rfc6749.errors import OAuth2Error
 from flask import Blueprint, Response, current_app, jsonify, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import InternalServerError, RequestEntityTooLarge
 
 from consent import signing
 from consent.oauth import metadata
@@ -61,6 +61,11 @@ def _answered(work: Any) -> Response:
 @pages.errorhandler(RequestEntityTooLarge)
 def _too_large(_error: RequestEntityTooLarge) -> Response:
     return answer(Answer(413, {"error": "invalid_request", "error_description": "The form is too large."}, []))
+
+
+@pages.errorhandler(InternalServerError)
+def _failed(_error: InternalServerError) -> Response:
+    return answer(Answer(500, {"error": "server_error"}, []))
 
 
 @pages.post(PAR)

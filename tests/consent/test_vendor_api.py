@@ -64,18 +64,21 @@ def test_what_leads_nowhere_is_told_as_a_problem_and_beside_the_api_as_a_page(bo
     assert beside.headers["Content-Type"].startswith("text/html")
 
 
-def test_an_unexpected_failure_is_logged_and_not_told(
+def test_an_unexpected_failure_is_a_problem_with_an_id_that_the_log_has_too(
     bookshop: Bookshop, token: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stumbles(*_args: Any) -> bytes:
         raise RuntimeError("a secret value")
 
     monkeypatch.setattr(looking, "_page", stumbles)
-    with pytest.raises(RuntimeError):
-        bookshop.looks("/vendor/v1/purchases", token)
-    said = capsys.readouterr().out
-    assert "request_failed" in said
-    assert "secret value" not in said
+    answer = bookshop.looks("/vendor/v1/purchases", token)
+    assert (answer.status_code, answer.json()["code"]) == (500, "failed")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    out, err = capsys.readouterr()
+    assert "request_failed" in out
+    assert answer.json()["request_id"] in out
+    assert "test_vendor_api.py" in out, "where it was"
+    assert "secret value" not in out + err + answer.text
 
 
 def test_a_header_once_good_vouches_for_no_other_signature(bookshop: Bookshop, token: str) -> None:

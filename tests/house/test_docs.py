@@ -25,6 +25,14 @@ def test_every_setting_is_documented() -> None:
     assert used == set(re.findall(r"^\| `(VRM_[A-Z_]+)`", _text("docs/settings.md"), re.MULTILINE))
 
 
+def test_every_finding_of_the_doctor_is_documented() -> None:
+    rules = _text("vault/dangers.py")
+    found = {*re.findall(r'Finding\(\s*"(\w+)"', rules), *re.findall(r'^ {4}"(\w+)": "o', rules, re.MULTILINE)}
+    told = _text("docs/operating.md")
+    assert len(found) > 20
+    assert {code for code in found if f"`{code}`" not in told} == set()
+
+
 def test_every_problem_and_purpose_is_documented_for_vendors() -> None:
     told = _text("docs/vendor-api.md")
     assert {code for code in PROBLEMS if f"`{code}`" not in told} == set()

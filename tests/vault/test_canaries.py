@@ -8,9 +8,7 @@ on disk, and in the lines that are logged.
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import logging
 import re
 import zlib
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
@@ -19,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import structlog
 
 from connectors.course import standing
 from connectors.engine import run
 from connectors.uploads import Arriving
 from tests import sampled
+from tests.hearing import Heard, listening
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
 from vault import locks, set_up, store, unlock
@@ -33,7 +31,6 @@ from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday, Email, Name, Phone, Size
 from vault.collections.vendors import Vendor
 from vault.jobs import run_due
-from vault.logs import only_allowed
 from vault.record import CLASSES, collection_paths
 from vault.server import Server
 from vault.values import Money, When
@@ -185,21 +182,10 @@ def unpacked(content: bytes) -> Iterator[bytes]:
 
 
 @pytest.fixture
-def said() -> Iterator[io.StringIO]:
-    """Every line that is logged, as the server logs it: our own through its allow-list, other libraries' warnings."""
-    kept = io.StringIO()
-    before = structlog.get_config()
-    structlog.configure(
-        processors=[only_allowed, structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(kept),
-        cache_logger_on_first_use=False,
-    )
-    handler = logging.StreamHandler(kept)
-    handler.setLevel(logging.WARNING)
-    logging.getLogger().addHandler(handler)
-    yield kept
-    logging.getLogger().removeHandler(handler)
-    structlog.configure(**before)
+def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
+    """Every line that is logged, as the server logs it, with every library at its most talkative."""
+    with listening(monkeypatch) as heard:
+        yield heard
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +296,7 @@ def secrets_of(strings: dict[str, str]) -> dict[str, bytes]:
 
 
 def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
-    wilhelmina: Ada, quillfeather: Bookshop, said: io.StringIO
+    wilhelmina: Ada, quillfeather: Bookshop, said: Heard
 ) -> None:
     her, shop, house = wilhelmina, quillfeather, wilhelmina.house
     code = str(her.vault.settings["recovery"])
@@ -321,7 +307,7 @@ def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
 
     def nothing_is_found(after: str, *, always: bool = False) -> None:
         if always or sampled.EVERYTHING:
-            assert not finds(house, planted, said.getvalue()), after
+            assert not finds(house, planted, said.text), after
 
     nothing_is_found("set-up")
     assert set_up.confirm_recovery_code(her.vault, dict(enumerate(groups)))
@@ -381,8 +367,8 @@ def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
     house.stop()
     assert [path for path in files_of(house) if path.suffix == ".catalogue"]
     nothing_is_found("stopping", always=True)
-    assert "/vendor/v1/<collection>" in said.getvalue(), "what was logged is what was looked through"
-    assert "/s/<string>" in said.getvalue()
+    assert "/vendor/v1/<collection>" in said.text, "what was logged is what was looked through"
+    assert "/s/<string>" in said.text
 
 
 def test_what_is_planted_would_be_found_if_it_were_there(wilhelmina: Ada) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click import ClickException
 
 from tests.conftest import PASSPHRASE
 from vault.settings import for_process, in_directory
@@ -99,14 +99,6 @@ def test_a_client_without_an_address_is_registered_listed_and_forgotten(furnishe
     assert (again.returncode, "no such client" in again.stderr) == (1, True)
 
 
-def test_doctor_finds_what_others_can_read(furnished_copy: Path) -> None:
-    assert vrm(furnished_copy, "doctor").returncode == 0
-    os.chmod(furnished_copy / "vault" / "vault.db", 0o644)  # noqa: PTH101 - what an operator might do
-    found = vrm(furnished_copy, "doctor")
-    assert found.returncode == 1
-    assert "set its mode to 600" in found.stdout
-
-
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
@@ -128,21 +120,23 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(
 
 def test_a_strangers_keystore_stops_the_start(furnished_copy: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    vrm(other, "doctor")
+    vrm(other, "grants")
     keystore = (other / "keystore" / "keystore.db").read_bytes()
     for file in (furnished_copy / "keystore").glob("keystore.db*"):
         file.unlink()
     (furnished_copy / "keystore" / "keystore.db").write_bytes(keystore)
-    done = vrm(furnished_copy, "doctor")
+    done = vrm(furnished_copy, "grants")
     assert done.returncode == 1
     assert "belongs to another" in done.stderr
+    found = vrm(furnished_copy, "doctor")
+    assert (found.returncode, "do not belong together" in found.stdout) == (1, True)
 
 
 def test_an_empty_keystore_stops_the_start_and_stays_empty(furnished_copy: Path) -> None:
     for file in (furnished_copy / "keystore").glob("keystore.db*"):
         file.unlink()
     for _time in range(2):
-        done = vrm(furnished_copy, "doctor")
+        done = vrm(furnished_copy, "grants")
         assert done.returncode == 1
         assert "keystore is empty" in done.stderr
 
@@ -151,6 +145,28 @@ def test_the_demo_refuses_to_listen_to_the_open_net(tmp_path: Path) -> None:
     done = vrm(tmp_path, "demo", "--host", "0.0.0.0", "--no-browser")  # noqa: S104 - to be refused
     assert done.returncode == 2
     assert "loopback" in done.stderr
+
+
+def test_a_demo_whose_vault_does_not_start_says_why(tmp_path: Path) -> None:
+    from connectors.demo import _wait_for
+
+    log = tmp_path / "vault.log"
+    with log.open("wb") as out:
+        vault = subprocess.Popen([sys.executable, "-c", "print('The shelf is gone.')"], stdout=out)
+        with pytest.raises(ClickException, match="did not start: The shelf is gone"):
+            _wait_for(vault, "http://127.0.0.1:9/readyz", log, 9)
+
+
+def test_a_slow_start_is_told_of_and_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
+    from connectors import demo
+
+    monkeypatch.setattr(demo, "TOLD_EVERY", 0.2)
+    monkeypatch.setattr(demo, "SECONDS", 0.5)
+    vault = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    with pytest.raises(ClickException, match="not ready after"):
+        demo._wait_for(vault, "http://127.0.0.1:9/readyz", tmp_path / "vault.log", 9)
+    assert "still starting" in capsys.readouterr().err
+    assert vault.poll() is not None
 
 
 def test_the_key_that_signs_notices_is_renewed_and_the_one_before_goes_on_beside_it(furnished_copy: Path) -> None:

@@ -117,20 +117,3 @@ def test_an_unexpected_failure_shows_no_trace(ada: Ada):
     page = ada.looks_at("/more", 500)
     assert "The vault stumbled." in page
     assert "secret value" not in page
-
-
-def test_it_says_whether_it_lives_and_whether_it_can_work(ada: Ada):
-    stranger = ada.app.test_client()
-    assert stranger.get("/livez").text == "ok\n"
-    ready = stranger.get("/readyz")
-    assert (ready.status_code, ready.json["ready"]) == (200, True)
-
-
-def test_it_is_not_ready_when_a_database_does_not_answer(ada: Ada):
-    with ada.house.main.engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE instance RENAME TO elsewhere")
-    answer = ada.app.test_client().get("/readyz")
-    assert answer.status_code == 503
-    assert answer.json["main"] is False
-    assert answer.json["keystore"] is True
-    assert ada.app.test_client().get("/livez").status_code == 200

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import inspect, text
 
@@ -35,12 +35,29 @@ def up_to_date(name: str, database: Database) -> bool:
     return present(database) == _heads(name)
 
 
+def standing(name: str, database: Database) -> Literal["new", "current", "behind", "ahead"]:
+    """How a database stands to this program: without tables, as it needs them, older, or of a newer release."""
+    here = present(database)
+    if not here:
+        return "new"
+    if here == _heads(name):
+        return "current"
+    return "behind" if here <= _known(name) else "ahead"
+
+
 def present(database: Database) -> frozenset[str]:
     """The newest revision of every chain that a database has come to."""
     with database.engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return frozenset()
         return frozenset(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
+
+
+@cache
+def _known(name: str) -> frozenset[str]:
+    from alembic.script import ScriptDirectory
+
+    return frozenset(each.revision for each in ScriptDirectory.from_config(config(name)).walk_revisions())
 
 
 @cache

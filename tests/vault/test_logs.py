@@ -1,0 +1,75 @@
+"""A line of the log says what happened and where in the code; never what was typed, sent or stored."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.hearing import Heard, listening
+from tests.people import Ada
+from vault import app as composition
+from vault.logs import ALLOWED, log
+from vault.pages import session
+
+SECRET = "a lantern for Bartholomew"
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
+    with listening(monkeypatch) as heard:
+        yield heard
+
+
+def lines(said: Heard) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in said.text.splitlines()]
+
+
+def stumbles(*_args: Any) -> None:
+    try:
+        int(SECRET)
+    except ValueError as error:
+        raise KeyError(SECRET) from error
+
+
+def test_a_page_that_fails_is_logged_by_kind_and_place(ada: Ada, said: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "settle", stumbles)
+    app = composition.create_app(ada.house)
+    browser = app.test_client()
+    browser.set_cookie("vault", ada.session, domain="localhost")
+    answer = browser.get("/purchases?words=" + SECRET)
+    assert answer.status_code == 500
+    assert SECRET not in answer.text
+    failed = [line for line in lines(said) if line["event"] == "request_failed"]
+    assert failed
+    assert "ValueError" in failed[0]["reason"]
+    assert any("test_logs.py" in place for place in failed[0]["places"])
+    assert SECRET not in said.text
+    assert "/purchases?" not in said.text
+
+
+def test_what_nobody_catches_in_a_thread_loses_its_words(said: Heard) -> None:
+    thread = threading.Thread(target=stumbles)
+    thread.start()
+    thread.join()
+    (line,) = lines(said)
+    assert (line["event"], line["reason"]) == ("uncaught", "KeyError < ValueError")
+    assert SECRET not in said.text
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL])
+def test_another_librarys_words_are_left_out_at_every_level(said: Heard, level: int) -> None:
+    logging.getLogger("somebody.else").log(level, "sent %s to %r", SECRET, {"password": SECRET})
+    (line,) = lines(said)
+    assert line == {"event": "library", "level": logging.getLevelName(level).lower(), "logger": "somebody.else"}
+
+
+def test_a_field_that_is_not_on_the_list_is_dropped(said: Heard) -> None:
+    log.warning("request", route="/purchases", path=f"/purchases?{SECRET}", handle=SECRET)
+    (line,) = lines(said)
+    assert line.keys() <= ALLOWED
+    assert SECRET not in said.text

@@ -1,0 +1,140 @@
+"""The facts that the doctor judges by, found without changing anything: files, databases, the process, its machine."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from vault.dangers import Facts, File, Machine, Served, Standing, Store
+from vault.migrations import standing
+from vault.models import Instance, KeystoreInstance, Lock, LogInstance
+from vault.settings import debugging
+
+if TYPE_CHECKING:
+    from vault.db import Database
+    from vault.server import Server
+
+IDS = {"main": Instance.id, "keystore": KeystoreInstance.id, "log": LogInstance.id}
+BACKUPS = (b"vrm/1/backup\n", b"vrm/1/keystore\n")
+OTHERS = 0o077
+SETTINGS = "'fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_read_only', 'cluster_name'"
+PRELOADED = {"pgautofailover": "pg_auto_failover", "repmgr": "repmgr"}
+
+
+def gathered(server: Server) -> Facts:
+    """Everything, as it is now. Makes no table and no file of a database that is not there."""
+    databases = {"main": server.main, "keystore": server.keystore.database, "log": server.log}
+    stores = {name: _store(name, database) for name, database in databases.items()}
+    newest = _newest(server.main) if stores["main"].standing == "current" else 0
+    machine = Machine(
+        now=server.now,
+        newest=newest,
+        core_limit=resource.getrlimit(resource.RLIMIT_CORE)[1],
+        debug=debugging(),
+        swap=tuple(_clear_swap()),
+        exposed=tuple(_exposed([server.settings.cache_dir])),
+    )
+    return Facts(settings=server.settings, stores=stores, machine=machine)
+
+
+def _store(name: str, database: Database) -> Store:
+    if database.engine.dialect.name != "sqlite":
+        return Store(instance=_instance(name, database), standing=_standing(name, database), kept=_served(database))
+    there = database.file.exists()
+    return Store(
+        instance=_instance(name, database) if there else None,
+        standing=_standing(name, database) if there else "new",
+        kept=_file(database, there=there),
+    )
+
+
+def _instance(name: str, database: Database) -> bytes | None:
+    try:
+        with database.reading() as session:
+            return session.scalar(select(IDS[name]))
+    except SQLAlchemyError:
+        return None  # there is no such table yet
+
+
+def _standing(name: str, database: Database) -> Standing:
+    return standing("keys" if name == "keystore" else name, database)
+
+
+def _newest(main: Database) -> int:
+    with main.reading() as session:
+        return session.scalar(select(func.max(Lock.used_at))) or 0
+
+
+def _file(database: Database, *, there: bool) -> File:
+    path = database.file.resolve()
+    if not there:
+        return File(path=path, ballast=1 << 40, exposed=tuple(_exposed([path.parent])))
+    status, ballast = path.stat(), database.ballast
+    beside = [path.with_name(path.name + end) for end in ("-wal", "-shm", ".turn")]
+    return File(
+        path=path,
+        inode=(status.st_dev, status.st_ino),
+        exposed=tuple(_exposed([path.parent, path, *beside, ballast])),
+        free=shutil.disk_usage(path.parent).free,
+        ballast=ballast.stat().st_size if ballast.exists() else 0,
+        durable=_said(database, "PRAGMA synchronous") == 2,
+        sound=_said(database, "PRAGMA quick_check(1)") == "ok",
+        backups=tuple(_backups(path.parent)),
+    )
+
+
+def _exposed(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & OTHERS:
+            yield path
+
+
+def _said(database: Database, pragma: str) -> object:
+    with database.engine.connect() as connection:
+        return connection.exec_driver_sql(pragma).scalar()
+
+
+def _backups(folder: Path) -> Iterator[Path]:
+    """Files there that begin like a backup of ours."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                if file.read(max(map(len, BACKUPS))).startswith(BACKUPS):
+                    yield path
+
+
+def _served(database: Database) -> Served:
+    with database.engine.connect() as connection:
+        rows = connection.execute(text(f"SELECT name, setting, source FROM pg_settings WHERE name IN ({SETTINGS})"))  # noqa: S608 - names from above
+        values = {row.name: row for row in rows}
+        preloaded = connection.execute(text("SHOW shared_preload_libraries")).scalar() or ""
+        standby = bool(connection.execute(text("SELECT pg_is_in_recovery()")).scalar())
+        standbys = connection.execute(text("SELECT sync_state FROM pg_stat_replication")).scalars().all()
+    named = values.pop("cluster_name", None)
+    failover = next((name for library, name in PRELOADED.items() if library in preloaded), None)
+    if named is not None and named.source == "command line" and named.setting:
+        failover = "Patroni"  # which starts the server with its settings on the command line
+    return Served(
+        values={name: row.setting for name, row in values.items()},
+        standby=standby,
+        standbys=tuple(state or "unknown" for state in standbys),
+        failover=failover,
+    )
+
+
+def _clear_swap() -> Iterator[str]:
+    """Swap devices and files that are not known to be encrypted or in memory."""
+    listed = Path("/proc/swaps")
+    for line in listed.read_text().splitlines()[1:] if listed.exists() else []:
+        device = Path(line.split()[0])
+        kind = Path("/sys/class/block") / device.resolve().name / "dm" / "uuid"
+        encrypted = kind.exists() and kind.read_text().startswith("CRYPT-")
+        if not encrypted and not device.name.startswith("zram"):
+            yield str(device)
