@@ -12,7 +12,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext
 from markupsafe import Markup
 
-from connectors import gifts, resuming, undoing
+from connectors import gifts, putting_away, resuming, undoing
 from connectors.course import Standing, report, standing, standings
 from connectors.sources import sources
 from connectors.uploads import Arriving
@@ -148,7 +148,7 @@ def undo(number: str) -> str:
     found = standing(vault, _id(number))
     if found.state in (*undoing.STATES, "refused"):
         raise NotFound
-    return render_template("imports_undo.html", **_shown(found), would=undoing.preview(vault, found.import_id))
+    return render_template("imports_undo.html", **_shown(found), would=putting_away.preview(vault, found.import_id))
 
 
 @pages.post("/imports/<string(length=32):number>/undo")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from connectors import engine, resuming, undoing
+from connectors import engine, putting_away, resuming, undoing
 from connectors.course import ENDED, Course, Standing, Undo, report, standing, standings
 from connectors.models import Import
 from tests import sampled
@@ -95,12 +95,12 @@ def test_what_she_made_her_own_stays_and_it_is_said_why(ada: Ada) -> None:
     ada.attaches(named(ada.vault, "Thing 3"), b"receipt")
     ada.keeps(Note(heading="Lid", text="Loose.", about=named(ada.vault, "Thing 4").number))
     imported(ada.vault, a_history(6, n5="Thing five in full"))
-    would = undoing.preview(ada.vault, at.import_id)
-    reasons = {undoing.EDITED: 2, undoing.NOTED: 1, undoing.FILED: 1, undoing.LATER: 1}
+    would = putting_away.preview(ada.vault, at.import_id)
+    reasons = {putting_away.EDITED: 2, putting_away.NOTED: 1, putting_away.FILED: 1, putting_away.LATER: 1}
     assert would == (3, reasons, True)
     undo = undone(ada.vault, at)
     assert (undo.gone, undo.vendors) == (3, 0)
-    assert undo.kept == {**reasons, undoing.USED: 1}
+    assert undo.kept == {**reasons, putting_away.USED: 1}
     assert items(ada.vault) == ["Thing 1", "Thing 2", "Thing 3", "Thing 4", "Thing five in full"]
     assert "Amazon.com" in vendors(ada.vault)
 
@@ -108,7 +108,7 @@ def test_what_she_made_her_own_stays_and_it_is_said_why(ada: Ada) -> None:
 def test_she_may_take_those_too_at_once_or_afterwards(ada: Ada) -> None:
     at = imported(ada.vault, a_history(3))
     ada.edits(named(ada.vault, "Thing 1"), note="Blue")
-    assert undone(ada.vault, at).kept == {undoing.EDITED: 1, undoing.USED: 1}
+    assert undone(ada.vault, at).kept == {putting_away.EDITED: 1, putting_away.USED: 1}
     undo = undone(ada.vault, at, everything=True)
     assert (undo.gone, undo.vendors, undo.kept, items(ada.vault)) == (3, 1, {}, [])
     returned(ada.vault, at)
@@ -117,7 +117,7 @@ def test_she_may_take_those_too_at_once_or_afterwards(ada: Ada) -> None:
 
 
 def test_what_she_changes_between_looking_and_pressing_stays(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(undoing, "AT_ONCE", 2)
+    monkeypatch.setattr(putting_away, "AT_ONCE", 2)
     at = imported(ada.vault, a_history(6))
     last = named(ada.vault, "Thing 5")
     undoing.begin(ada.vault, at.import_id, everything=False)
@@ -129,7 +129,7 @@ def test_what_she_changes_between_looking_and_pressing_stays(ada: Ada, monkeypat
 
     after = undoing.run(ada.vault, at.import_id, in_between)
     assert after.course.undo
-    assert (after.course.undo.gone, after.course.undo.kept) == (5, {undoing.EDITED: 1, undoing.USED: 1})
+    assert (after.course.undo.gone, after.course.undo.kept) == (5, {putting_away.EDITED: 1, putting_away.USED: 1})
     assert items(ada.vault) == ["Thing 5"]
 
 
@@ -208,7 +208,7 @@ def test_what_she_took_out_of_the_trash_herself_is_hers_again(ada: Ada) -> None:
 
 def test_a_vendor_stays_while_there_is_something_of_it(ada: Ada, bookshop: Bookshop) -> None:
     first, second = imported(ada.vault, a_history(2)), imported(ada.vault, a_history(4))
-    assert undone(ada.vault, first).kept == {undoing.USED: 1}
+    assert undone(ada.vault, first).kept == {putting_away.USED: 1}
     assert "Amazon.com" in vendors(ada.vault)
     assert undone(ada.vault, second).vendors == 1
     assert vendors(ada.vault) == ["Bookshop"]
@@ -222,7 +222,7 @@ def test_a_vendor_with_a_permission_stays(ada: Ada, bookshop: Bookshop) -> None:
     made = next(each for each in everything(ada.vault) if each.kind is Vendor)
     ada.lets(bookshop, PURCHASES)
     assert ada.grant()
-    assert undone(ada.vault, at).kept == {undoing.USED: 1}
+    assert undone(ada.vault, at).kept == {putting_away.USED: 1}
     assert [each.number for each in everything(ada.vault)] == [made.number]
 
 
@@ -287,7 +287,7 @@ def test_a_damaged_thing_stays_and_is_counted(ada: Ada) -> None:
     with ada.house.main.transaction() as session:
         session.execute(update(RecordRow).where(RecordRow.number == harmed).values(box=b"\x02" + b"?" * 60))
     undo = undone(ada.vault, at, everything=True)
-    assert (undo.gone, undo.kept[undoing.DAMAGED]) == (2, 1)
+    assert (undo.gone, undo.kept[putting_away.DAMAGED]) == (2, 1)
     with ada.house.main.transaction() as session:
         lies = RecordRow.number == trashed(ada)[0]
         gone = session.scalars(select(RecordRow.number).where(lies)).one()
@@ -318,7 +318,7 @@ def cut(monkeypatch: pytest.MonkeyPatch, countdown: list[int]) -> None:
 def test_cut_off_at_any_step_it_comes_to_the_same_and_so_does_its_return(
     ada: Ada, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(undoing, "AT_ONCE", 3)
+    monkeypatch.setattr(putting_away, "AT_ONCE", 3)
     imported(ada.vault, a_history(2))
     at = imported(ada.vault, a_history(8, n1="Thing one in full"))
     ada.edits(named(ada.vault, "Thing 5"), note="Mine")
@@ -339,7 +339,7 @@ def test_cut_off_at_any_step_it_comes_to_the_same_and_so_does_its_return(
         counted = standing(ada.vault, at.import_id).course.undo
         assert counted
         ends.append((counted.gone, counted.sources, counted.kept, items(ada.vault)[:3]))
-    assert ends[0] == (5, 1, {undoing.EDITED: 1}, ["Thing 0", "Thing 1", "Thing 5"])
+    assert ends[0] == (5, 1, {putting_away.EDITED: 1}, ["Thing 0", "Thing 1", "Thing 5"])
     assert ends[1][:2] == (5, 1)
     assert what_she_has(ada.vault) == brought
 
@@ -348,10 +348,10 @@ KILLED = """
 import sys
 from pathlib import Path
 from tests.people import house_in
-from connectors import undoing
+from connectors import putting_away, undoing
 from vault import sessions, unlock
 house = house_in(Path(sys.argv[1]))
-undoing.AT_ONCE = 10
+putting_away.AT_ONCE = 10
 vault = sessions.for_command(house, unlock.with_passphrase(house, "", sys.argv[2], address="child"))
 print("begun", flush=True)
 undoing.run(vault, bytes.fromhex(sys.argv[3]))
@@ -377,7 +377,7 @@ def test_killed_at_random_it_goes_on_and_nothing_stays_or_goes_twice(ada: Ada, t
 
 
 def test_locking_halts_it_and_unlocking_goes_on(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(undoing, "AT_ONCE", 20)
+    monkeypatch.setattr(putting_away, "AT_ONCE", 20)
     at = imported(ada.vault, a_history(100))
     undoing.begin(ada.vault, at.import_id, everything=False)
     halted = undoing.run(ada.vault, at.import_id, lambda course: ada.locks())
@@ -415,7 +415,7 @@ def test_no_turn_writes_more_than_its_rows(ada: Ada) -> None:
     undone(ada.vault, at)
     with ada.house.main.reading() as session:
         turns = Counter(session.scalars(select(RecordRow.revision).where(RecordRow.box.is_(None))))
-    assert max(turns.values()) <= undoing.AT_ONCE <= 250
+    assert max(turns.values()) <= putting_away.AT_ONCE <= 250
 
 
 def test_the_page_says_what_would_go_before_she_presses_and_what_stayed_after(ada: Ada) -> None:
