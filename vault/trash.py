@@ -55,7 +55,13 @@ def removed(session: Session, vault: OpenVault, *, most: int) -> list[Removed]:
     )
     lying = [(number, day) for number, day in rows if day is not None]
     last = last_versions(session, vault, [number for number, _ in lying])
-    return [Removed(number, last.get(number), day + KEPT) for number, day in lying]
+    today = vault.server.now // DAY
+    return [Removed(number, last.get(number), likely(day, today) + KEPT) for number, day in lying]
+
+
+def likely(day: int, today: int) -> int:
+    """Since when something is removed, where its row may have been tampered with: a day that has been."""
+    return max(0, min(day, today))
 
 
 def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:

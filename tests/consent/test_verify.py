@@ -16,9 +16,10 @@ import pytest
 from consent import signing, verifying
 from consent.receipts import TYPE
 from tests.house.tree import ROOT
+from tests.houses import settings_in
 from tests.people import PURCHASES, Ada, Bookshop
 from vault import crypto
-from vault.settings import for_process, in_directory
+from vault.settings import for_process
 
 SEED = bytes(range(32))
 KEYS = {"keys": [signing.public_key(SEED)]}
@@ -166,7 +167,7 @@ def test_the_signature_is_the_one_of_the_standard() -> None:
 def vrm(directory: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `vrm verify` for the server in a directory, or for none at all."""
     nowhere = {"PATH": os.defpath}
-    environment = for_process(in_directory(directory, "http://localhost:8400")) if directory else nowhere
+    environment = for_process(settings_in(directory, "http://localhost:8400")) if directory else nowhere
     command = [sys.executable, "-m", "vault", "verify", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
 

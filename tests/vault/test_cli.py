@@ -12,14 +12,15 @@ import pytest
 from click import ClickException
 
 from tests.conftest import PASSPHRASE
-from vault.settings import for_process, in_directory
+from tests.houses import copy_house, settings_in
+from vault.settings import for_process
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def vrm(directory: Path, *arguments: str, said: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     """Run `vrm` on a directory's vault."""
-    environment = {**for_process(in_directory(directory, "http://localhost:8400")), **settings}
+    environment = {**for_process(settings_in(directory, "http://localhost:8400")), **settings}
     return subprocess.run(
         [sys.executable, "-m", "vault", *arguments],
         cwd=ROOT,
@@ -34,9 +35,8 @@ def vrm(directory: Path, *arguments: str, said: str = "", **settings: str) -> su
 
 @pytest.fixture
 def furnished_copy(furnished: tuple[Path, str, Any], tmp_path: Path) -> Path:
-    import shutil
 
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     return tmp_path / "house"
 
 

@@ -17,8 +17,8 @@ from sqlalchemy import text
 from tests.people import Clock, house_in
 from vault import sessions
 from vault.dangers import RELEASED, Facts, File, Finding, Machine, Served, Store, judged
-from vault.db import BALLAST
 from vault.doctor import findings, refuse
+from vault.embedded import BALLAST
 from vault.errors import Unsafe
 from vault.facts import gathered
 from vault.keyring import Keyring
