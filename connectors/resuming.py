@@ -25,17 +25,40 @@ if TYPE_CHECKING:
 PAUSE = 1.0  # seconds between two looks at an import that somebody else holds
 UNDER_WAY = ("waiting", "running")
 
-_under_way: set[bytes] = set()  # imports with a thread in this process; a second one would only wait for the first
+# Imports with a thread in this process, where a second one would only wait for the first; and the vault that somebody
+# asked to go on with since that thread last looked.
+_under_way: dict[bytes, OpenVault | None] = {}
 _lock = threading.Lock()
 
 
 def begin(vault: OpenVault, import_id: bytes) -> None:
-    """Run an import in a thread of its own, which nobody waits for. Does nothing if there is one already."""
+    """Go on with an import in a thread of its own, which nobody waits for; if there is one it looks once more."""
     with _lock:
-        if import_id in _under_way:
-            return
-        _under_way.add(import_id)
-    threading.Thread(target=_until_it_ends, args=(vault, import_id), name="import", daemon=True).start()
+        there = import_id in _under_way
+        _under_way[import_id] = vault
+    if not there:
+        threading.Thread(target=_while_asked, args=(import_id,), name="import", daemon=True).start()
+
+
+def _while_asked(import_id: bytes) -> None:
+    while (vault := _asked(import_id)) is not None:
+        try:
+            _until_it_ends(vault, import_id)
+        except (NotFound, Locked, crypto.Damaged, SQLAlchemyError, OSError) as error:
+            log.error("import_failed", reason=type(error).__name__)
+        except BaseException:
+            with _lock:
+                del _under_way[import_id]
+            raise
+
+
+def _asked(import_id: bytes) -> OpenVault | None:
+    """The vault to go on with. When nobody has asked, this thread is over for whoever asks next."""
+    with _lock:
+        vault = _under_way.pop(import_id)
+        if vault is not None:
+            _under_way[import_id] = None
+        return vault
 
 
 def goes_on(at: Standing) -> bool:
@@ -44,20 +67,14 @@ def goes_on(at: Standing) -> bool:
 
 
 def _until_it_ends(vault: OpenVault, import_id: bytes) -> None:
-    try:
-        while alive(vault):
-            at = standing(vault, import_id)
-            at = undoing.run(vault, import_id) if at.state in undoing.STATES else engine.run(vault, import_id)
-            if not goes_on(at):
-                if alive(vault):
-                    vault.server.catalogues.of(vault)  # caught up here, before a page has to wait for it
-                return
-            time.sleep(PAUSE)
-    except (NotFound, Locked, crypto.Damaged, SQLAlchemyError, OSError) as error:
-        log.error("import_failed", reason=type(error).__name__)
-    finally:
-        with _lock:
-            _under_way.discard(import_id)
+    while alive(vault):
+        at = standing(vault, import_id)
+        at = undoing.run(vault, import_id) if at.state in undoing.STATES else engine.run(vault, import_id)
+        if not goes_on(at):
+            if alive(vault):
+                vault.server.catalogues.of(vault)  # caught up here, before a page has to wait for it
+            return
+        time.sleep(PAUSE)
 
 
 def resume(vault: OpenVault) -> None:

@@ -338,6 +338,23 @@ def test_she_stops_it_goes_on_and_ends_it(ada: Ada, monkeypatch: pytest.MonkeyPa
     assert standing(ada.vault, other).course.same == 50
 
 
+def test_who_goes_on_while_it_is_just_stopping_is_heard(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_id, fetching, asked = sealed(ada.vault, a_history(50)), ada.house.catalogues.of, threading.Event()
+    resuming.stop(ada.vault, import_id)
+
+    def she_is_quick(vault: OpenVault) -> Any:
+        if threading.current_thread().name == "import" and not asked.is_set():
+            asked.set()
+            resuming.go_on(ada.vault, import_id)
+        return fetching(vault)
+
+    monkeypatch.setattr(ada.house.catalogues, "of", she_is_quick)
+    resuming.begin(ada.vault, import_id)
+    until(lambda: standing(ada.vault, import_id).state == "done")
+    assert asked.is_set()
+    assert len(purchases(ada.vault)) == 50
+
+
 def chunks(house: Server) -> int:
     with house.main.reading() as session:
         return session.scalar(select(func.count()).select_from(ImportChunk)) or 0

@@ -261,14 +261,16 @@ def test_an_import_that_is_still_read_ends_and_is_undone(ada: Ada, monkeypatch: 
     import_id = sealed(ada.vault, a_history(300))
 
     def she_has_seen_enough(course: Course) -> None:
-        if course.units == 100:
+        if course.units >= 100:
             undoing.begin(ada.vault, import_id, everything=False)
 
     assert engine.run(ada.vault, import_id, she_has_seen_enough).state == "undoing"
     at = undoing.run(ada.vault, import_id)
     assert (at.state, at.course.sentence, chunks(ada.house), items(ada.vault)) == ("undone", ENDED, 0, [])
-    assert returned(ada.vault, at).gone == 100
-    assert imported(ada.vault, a_history(300)).course.new == 200
+    came = at.course.new
+    assert 100 <= came < 300
+    assert returned(ada.vault, at).gone == came
+    assert imported(ada.vault, a_history(300)).course.new == 300 - came
 
 
 def test_a_file_that_was_refused_in_part_is_undone_and_keeps_its_report(ada: Ada) -> None:
