@@ -105,8 +105,9 @@ def raw(database: Database) -> Iterator[Callable[..., list[Any]]]:
 
 def lose(home: Path, part: str) -> None:
     """A database is gone, and whatever lay beside it; `vault` is the main one and the log."""
-    shutil.rmtree(home / part)
-    if ON_A_SERVER:
+    if not ON_A_SERVER:
+        shutil.rmtree(home / part)
+    else:
         for each in PARTS:
             if PARTS[each].startswith(part):
                 _say(f"DROP DATABASE {_name(home, each)} WITH (FORCE)")

@@ -238,7 +238,7 @@ def test_an_entry_of_an_impossible_day_neither_keeps_her_out_nor_the_log_from_be
     ada.lets(bookshop)
     bookshop.reads()
     bookshop.reads()
-    writes(ada.house, "UPDATE accesses SET day = ?, box = x'00' WHERE number = 1", day)
+    writes(ada.house, "UPDATE accesses SET day = ?, box = ? WHERE number = 1", day, bytes(1))
     later(ada, minutes=11)
     ada.looks_at("/activity")
     assert [entry.outcome for entry in segments.entries(ada.vault, views.log_keys(ada.vault))].count("damaged") == 1
@@ -248,7 +248,7 @@ def test_an_entry_of_an_impossible_day_neither_keeps_her_out_nor_the_log_from_be
 @pytest.mark.parametrize("number", [2**63 - 1, 2**53, 4, -1, -(2**63)])
 def test_a_row_that_no_vault_wrote_neither_keeps_her_out_nor_leads_the_log_astray(folded: Ada, number: int) -> None:
     before = numbers(folded)
-    writes(folded.house, "INSERT INTO segments VALUES (?, ?, x'00')", folded.owner_id, number)
+    writes(folded.house, "INSERT INTO segments VALUES (?, ?, ?)", folded.owner_id, number, bytes(1))
     later(folded, minutes=11)
     assert numbers(folded) == before
     assert segments.verdict(folded.vault).whole == (number < 0)

@@ -351,7 +351,7 @@ def test_the_drill(ada: Ada, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "already" in vrm("restore", str(file), code=1)
     ada.house.stop()
     for each in ("vault", "keystore"):
-        shutil.rmtree(tmp_path / "house" / each)
+        lose(tmp_path / "house", each)
     assert "The keystore is missing" in vrm("restore", str(file))
     vrm("restore", str(keys))
     house = house_in(tmp_path / "house")
@@ -368,7 +368,7 @@ def test_a_backup_of_another_vault_is_not_put_beside_this_keystore(
     file.write_bytes(b"".join(sealed_file.seal("backup", backup.parts(other, "backup"), FOR_BACKUPS)))
     other.stop()
     ada.house.stop()
-    shutil.rmtree(tmp_path / "house" / "vault")
+    lose(tmp_path / "house", "vault")
     for name, value in to_environment(ada.house.settings).items():
         monkeypatch.setenv(name, value)
     done = CliRunner().invoke(main, ["restore", str(file), "--passphrase-stdin"], input=f"{FOR_BACKUPS}\n")
