@@ -181,11 +181,7 @@ def _server() -> Path:
     if started := os.environ.get("VRM_TEST_SOCKET"):
         return Path(started)
     programs = Path(os.environ.get("VRM_TEST_POSTGRESQL") or _of_the_wheel())
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
-    folder = Path(tempfile.mkdtemp(prefix="vrm-postgresql-", dir=memory if memory.is_dir() else None))
-    who = {"user": NOBODY, "group": NOBODY} if os.getuid() == 0 else {}
-    if who:
-        os.chown(folder, NOBODY, NOBODY)
+    folder, who = folder_of_nobody()
 
     def run(program: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -205,6 +201,16 @@ def _server() -> Path:
     atexit.register(stop)
     os.environ["VRM_TEST_SOCKET"] = str(folder)
     return folder
+
+
+def folder_of_nobody() -> tuple[Path, dict[str, int]]:
+    """A folder for a server that refuses to run as root, and whom it is to run as. In memory where there is a place."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+    folder = Path(tempfile.mkdtemp(prefix="vrm-", dir=memory if memory.is_dir() else None))
+    if os.getuid() != 0:
+        return folder, {}
+    os.chown(folder, NOBODY, NOBODY)
+    return folder, {"user": NOBODY, "group": NOBODY}
 
 
 def _of_the_wheel() -> Path:
