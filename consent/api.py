@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import orjson
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 
 from consent import deposits, looking, openapi, own_calls
@@ -28,6 +29,7 @@ from consent.oauth.metadata import API
 from consent.problems import PROBLEMS, Code
 from consent.quota import Headers, headers
 from vault import crypto
+from vault.errors import Busy
 from vault.logs import answered, log
 from vault.record import CLASSES
 from vault.server import Server
@@ -131,7 +133,11 @@ def read(request: Request) -> Answer:
 
 def leave(request: Request) -> Answer:
     """Leave a record for the owner, who decides whether she takes it."""
-    key, content = request.header("IDEMPOTENCY_KEY"), get_input_stream(request.environ).read(deposits.MOST_BYTES + 1)
+    key = request.header("IDEMPOTENCY_KEY")
+    try:
+        content = get_input_stream(request.environ).read(deposits.MOST_BYTES + 1)
+    except (Busy, ClientDisconnected):
+        return problem(request, "busy")
     if len(content) > deposits.MOST_BYTES:
         return problem(request, "too_large")
     return _answer(request, lambda call: deposits.leave(request.server, call, key, content), request.name, status=202)
