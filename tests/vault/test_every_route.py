@@ -1,0 +1,109 @@
+"""Every address that the application has, by its own map: what each answers to whom, and what asking changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from consent.api import ROUTES
+from consent.models import Disclosure, Grant, GrantLock, Receipt
+from tests.people import Ada, Bookshop
+from vault.models import Job, Lock, Owner, RecordRow, Version
+from vault.pages.guard import ALWAYS
+
+# What anybody may ask for. All else leads to the closed vault, or is refused.
+OPEN = {
+    *("/unlock", "/unlock/passkey", "/stop", "/help", "/session/left", "/livez", "/readyz"),
+    *("/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource", "/oauth/keys"),
+    *("/vendor/v1/openapi.json", "/developers", "/developers/preview", "/developers/reference", "/problems"),
+}
+
+
+def rules(ada: Ada, method: str) -> Iterator[tuple[str, str]]:
+    """Rule and address of every route that takes a method."""
+    for rule in sorted(ada.app.url_map.iter_rules(), key=str):
+        if method in (rule.methods or ()):
+            yield rule.rule, re.sub(r"<[^>]+>", "1", rule.rule)
+    for path, methods in ROUTES.items():
+        if method in methods:
+            yield path, path + "1" * path.endswith("/")
+
+
+def state(ada: Ada) -> dict[str, Any]:
+    """How much of everything there is, and how often she has changed something."""
+    tables = (RecordRow, Version, Lock, Grant, GrantLock, Disclosure, Receipt, Job)
+    with ada.house.main.reading() as session:
+        found: dict[str, Any] = {
+            each.__tablename__: session.scalar(select(func.count()).select_from(each)) for each in tables
+        }
+        return found | {"revisions": session.scalars(select(Owner.revision)).all()}
+
+
+@pytest.fixture
+def at_home(ada: Ada, bookshop: Bookshop) -> Ada:
+    """Ada, with a little of everything."""
+    ada.buys("The Salt Almanac")
+    ada.lets(bookshop)
+    return ada
+
+
+def test_every_answer_carries_the_headers_of_the_house(at_home: Ada) -> None:
+    for browser in (at_home.browser, at_home.app.test_client()):
+        for rule, address in rules(at_home, "GET"):
+            answer = browser.get(address)
+            headers = answer.headers
+            assert {(name, headers.get(name, "")) for name, _ in ALWAYS} == set(ALWAYS), rule
+            policy = headers["Content-Security-Policy"]
+            assert "frame-ancestors 'none'" in policy, rule
+            assert "unsafe" not in policy, rule
+            assert "Access-Control-Allow-Origin" not in headers, rule
+            assert not {"Server", "X-Powered-By"} & set(headers.keys()), rule
+            if answer.data:
+                kind = headers["Content-Type"]
+                assert "charset=utf-8" in kind or not kind.startswith("text/"), (rule, kind)
+            if not rule.startswith(("/static", "/.well-known", "/vendor/v1/openapi")):
+                assert headers["Cache-Control"] == "no-store", rule
+
+
+def test_a_stranger_reaches_what_is_open_to_all_and_nothing_else(at_home: Ada) -> None:
+    stranger = at_home.app.test_client()
+    reached = set()
+    for rule, address in rules(at_home, "GET"):
+        answer = stranger.get(address)
+        if answer.status_code == 200:
+            reached.add(rule)
+        else:
+            leads = answer.headers.get("Location", "")
+            assert answer.status_code in {400, 401, 404, 410} or leads.startswith(("/unlock", "/developers")), (
+                rule,
+                answer.status,
+            )
+    assert reached == OPEN
+
+
+def test_a_strangers_forms_change_nothing(at_home: Ada) -> None:
+    stranger, before = at_home.app.test_client(), state(at_home)
+    for rule, address in rules(at_home, "POST"):
+        if rule != "/stop":  # has links mailed to her, which is what it is for
+            answer = stranger.post(address, data={"answer": "yes"}, headers={"Sec-Fetch-Site": "same-origin"})
+            refused = answer.status_code in {400, 401, 403, 404, 410} or rule == "/developers/preview"
+            assert refused or answer.headers["Location"].startswith("/unlock"), rule
+    assert state(at_home) == before
+
+
+def test_looking_at_a_page_changes_nothing(at_home: Ada) -> None:
+    before = state(at_home)
+    for rule, address in rules(at_home, "GET"):
+        at_home.browser.get(address)
+        assert state(at_home) == before, rule
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PUT", "PATCH", "PROPFIND", "BREW"])
+def test_a_method_that_is_not_stated_is_refused(at_home: Ada, method: str) -> None:
+    for rule, address in rules(at_home, "GET"):
+        answer = at_home.browser.open(address, method=method)
+        assert answer.status_code in {404, 405}, (rule, answer.status)
