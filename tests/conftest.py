@@ -11,7 +11,7 @@ from connectors.demo_mail import Mailbox
 from tests import kept
 from tests.houses import ON_A_SERVER, copy_house
 from tests.people import Ada, Bookshop, Clock, house_in
-from vault import sessions, set_up, unlock
+from vault import choices, notice_address, sessions, set_up, unlock
 from vault.keyring import Keyring
 from vault.server import Server
 
@@ -36,11 +36,13 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Keyr
     """A directory with Ada's vault in it, its recovery code and its keys, made once; tests work on copies."""
     directory = tmp_path_factory.mktemp("furnished") / "house"
     server = house_in(directory, Clock())
-    set_up.set_up(server, handle="ada", name="Ada", passphrase=PASSPHRASE, notice="ada@home.test", first=True)
+    set_up.set_up(server, handle="ada", name="Ada", passphrase=PASSPHRASE, notice=None, first=True)
     keyring = unlock.with_passphrase(server, "", PASSPHRASE, address="set-up")
     vault = sessions.for_command(server, keyring)
     code = vault.settings["recovery"]
-    set_up.write_settings(vault, {"name": "Ada", "handle": "ada"})
+    choices.keep(vault, {"recovery": None})
+    with server.main.transaction() as session:
+        notice_address.keep(session, vault, "ada@home.test", "en")
     server.stop()
     return directory, code, keyring
 
