@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,34 @@ def test_fields_for_secrets_hide_what_is_typed_and_let_it_be_pasted_and_filled_i
         # The passphrase of a share link is somebody else's, and told by another way.
         assert "autocomplete='off'" not in field or where.endswith("/visit_door.html"), field
     assert not [name(path) for path in OURS if re.search(r"paste|contextmenu", path.read_text(encoding="utf-8"))]
+
+
+HARD = [
+    "a" * 3000 + "!",
+    " " * 3000 + "x",
+    "1" * 3000 + ".",
+    "-" * 3000,
+    "ab" * 1500 + "\0",
+    '"' * 3000,
+    "1." * 1500 + ";",
+    "\t\n" * 1500,
+]
+
+
+def test_no_pattern_takes_long_over_anything():
+    known = {
+        each.pattern: each
+        for path in modules()
+        if "demo_shop/__main__" not in name(path) and path.stem != "__main__"
+        for each in vars(
+            import_module(name(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+        ).values()
+        if isinstance(each, re.Pattern) and isinstance(each.pattern, str)
+    }
+    assert len(known) > 30
+    for pattern in known.values():
+        for text in HARD:
+            began = time.process_time()
+            pattern.search(text)
+            pattern.fullmatch(text)
+            assert time.process_time() - began < 0.5, (pattern.pattern, text[:4])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from sqlalchemy import func, select
 
 from consent.api import ROUTES
 from consent.models import Disclosure, Grant, GrantLock, Receipt
-from tests.people import Ada, Bookshop
+from tests.people import Ada, Bookshop, Clock, house_in
+from vault.app import create_app
 from vault.models import Job, Lock, Owner, RecordRow, Version
 from vault.pages.guard import ALWAYS
 
@@ -107,3 +110,36 @@ def test_a_method_that_is_not_stated_is_refused(at_home: Ada, method: str) -> No
     for rule, address in rules(at_home, "GET"):
         answer = at_home.browser.open(address, method=method)
         assert answer.status_code in {404, 405}, (rule, answer.status)
+
+
+def test_behind_a_proxy_only_what_the_proxy_added_counts(furnished: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(furnished[0], tmp_path / "house")
+    house = house_in(tmp_path / "house", Clock(), proxies=1)
+    try:
+        stranger, said = create_app(house).test_client(), []
+        for number in range(8):
+            told = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.7", "X-Real-IP": f"203.0.113.{number}"}
+            said.append(stranger.post("/stop", data={"handle": "nobody"}, headers=told).status_code)
+        elsewhere = {"X-Forwarded-For": "203.0.113.1, 198.51.100.8"}
+        assert stranger.post("/stop", data={"handle": "nobody"}, headers=elsewhere).status_code == 200
+    finally:
+        house.stop()
+    assert said == [200] * 6 + [429] * 2
+
+
+def test_a_folder_is_no_page(at_home: Ada) -> None:
+    for address in ("/static", "/static/", "/static/..", "/static/%2e%2e/session.py", "/.git/config", "/vault.db"):
+        assert at_home.browser.get(address).status_code == 404, address
+
+
+def test_lock_is_on_every_page_of_hers(at_home: Ada) -> None:
+    with_menu = [at_home.browser.get(address).text for _, address in rules(at_home, "GET")]
+    pages = [page for page in with_menu if 'href="/sharing"' in page and "</html>" in page]
+    assert len(pages) > 15
+    assert all('action="/lock"' in page for page in pages)
+
+
+def test_what_she_writes_is_decoded_once(at_home: Ada) -> None:
+    typed = "100%25 &amp; \\u0041 +%2B %E2%82%AC &#60;b&#62;"
+    at_home.presses("/notes/new", heading=typed, text=typed)
+    assert "100%25 &amp;amp; \\u0041 +%2B %E2%82%AC &amp;#60;b&amp;#62;" in at_home.looks_at("/notes")

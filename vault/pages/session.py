@@ -38,9 +38,9 @@ def install(app: Flask) -> None:
     app.teardown_request(_note)
 
 
-def cookie_name() -> str:
+def cookie_name(of: str = "vault") -> str:
     """`__Host-` wherever TLS is; browsers refuse that prefix on plain http, which is for this machine only."""
-    return "__Host-vault" if server().settings.secure else "vault"
+    return f"__Host-{of}" if server().settings.secure else of
 
 
 def keep(response: Response, string: str) -> Response:
