@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import time
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -38,10 +39,16 @@ IN_SCRIPTS = re.compile(
 )
 
 
+@cache
+def everything(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a module."""
+    return tuple(nodes(path))
+
+
 def imported(path: Path) -> set[str]:
     """First names of everything a module imports."""
     found = set()
-    for node in nodes(path):
+    for node in everything(path):
         if isinstance(node, ast.Import):
             found |= {each.name.partition(".")[0] for each in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -51,7 +58,7 @@ def imported(path: Path) -> set[str]:
 
 def called(path: Path) -> set[str]:
     """Names of everything a module calls."""
-    return {ast.unparse(node.func) for node in nodes(path) if isinstance(node, ast.Call)}
+    return {ast.unparse(node.func) for node in everything(path) if isinstance(node, ast.Call)}
 
 
 def test_nothing_is_imported_that_builds_what_it_is_told_to():
@@ -59,7 +66,7 @@ def test_nothing_is_imported_that_builds_what_it_is_told_to():
 
 
 def test_nothing_runs_a_text_as_a_program_or_as_a_template():
-    found = {name(path): called(path) & RUNS for path in modules() if called(path) & RUNS}
+    found = {name(path): found for path in modules() if (found := called(path) & RUNS)}
     assert found == {"connectors/demo_mail.py": {"render_template_string"}}, (
         "the demo mailbox, whose page is a constant"
     )
@@ -69,7 +76,7 @@ def test_other_programs_are_started_in_three_places_and_never_by_a_shell():
     starting = {name(path): path for path in modules() if "subprocess" in imported(path)}
     assert starting.keys() == STARTS
     for path in modules():
-        for node in nodes(path):
+        for node in everything(path):
             assert not (isinstance(node, ast.keyword) and node.arg == "shell"), name(path)
 
 
