@@ -26,6 +26,7 @@ pages = Blueprint("imports", __name__, template_folder="templates")
 
 FILES_MOST = 20
 LINES_SHOWN = 200
+NUMBER = re.compile(r"[0-9]{1,15}")
 WORD = re.compile(r".[^._\- A-Z]{0,20}[._\- ]*", re.DOTALL)  # what of a file's name stays on one line
 
 
@@ -145,7 +146,7 @@ def decide_gifts(number: str) -> Response:
     vault, import_id = session.vault(), standing(session.vault(), _id(number)).import_id
     none = request.form.get("decide") == "none"
     chosen = request.form.getlist("shown" if none else "gift")
-    gifts.decide(vault, import_id, [int(each) for each in chosen if each.isdecimal()], accept=not none)
+    gifts.decide(vault, import_id, [int(each) for each in chosen if NUMBER.fullmatch(each)], accept=not none)
     return make_response(redirect(url_for("imports.detail", number=number, notice="decided"), 303))
 
 

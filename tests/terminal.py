@@ -14,8 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.houses import settings_in
 from vault.cli import main
-from vault.settings import for_process, in_directory
+from vault.settings import for_process
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 60.0
@@ -55,7 +56,7 @@ def started_anew(house: Path | None, *arguments: str, said: str = "", **settings
 
 def _environment(house: Path | None, settings: dict[str, str]) -> dict[str, str]:
     nowhere = {"PATH": os.defpath}
-    return {**(for_process(in_directory(house, "http://localhost:8400")) if house else nowhere), **settings}
+    return {**(for_process(settings_in(house, "http://localhost:8400")) if house else nowhere), **settings}
 
 
 def _runs(arguments: tuple[str, ...], environment: dict[str, str], at: Path, files: list[Path]) -> None:

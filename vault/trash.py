@@ -45,8 +45,13 @@ def count(session: Session, vault: OpenVault) -> int:
 
 def removed(session: Session, vault: OpenVault, *, most: int) -> list[Removed]:
     """The trash, what was removed last first."""
-    rows = _rows(session, vault)[:most]
-    return [Removed(number, _readable(session, vault, number), day + KEPT) for number, day in rows]
+    rows, today = _rows(session, vault)[:most], vault.server.now // DAY
+    return [Removed(number, _readable(session, vault, number), likely(day, today) + KEPT) for number, day in rows]
+
+
+def likely(day: int, today: int) -> int:
+    """Since when something is removed, where its row may have been tampered with: a day that has been."""
+    return max(0, min(day, today))
 
 
 def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:

@@ -12,14 +12,14 @@ import pytest
 from click import ClickException
 
 from tests.conftest import PASSPHRASE
+from tests.houses import copy_house
 from tests.terminal import started_anew, vrm
 
 
 @pytest.fixture
 def furnished_copy(furnished: tuple[Path, str, Any], tmp_path: Path) -> Path:
-    import shutil
 
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     return tmp_path / "house"
 
 

@@ -16,8 +16,8 @@ from tests.people import Clock, house_in
 from tests.terminal import vrm
 from vault import sessions
 from vault.dangers import RELEASED, Facts, File, Finding, Machine, Served, Store, judged
-from vault.db import BALLAST
 from vault.doctor import findings, refuse
+from vault.embedded import BALLAST
 from vault.errors import Unsafe
 from vault.facts import gathered
 from vault.keyring import Keyring

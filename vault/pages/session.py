@@ -139,10 +139,10 @@ def unlocked(view: Callable[P, R]) -> Callable[P, R | Response]:
 
 def safe_next(raw: str | None) -> str:
     """A path of this vault to go back to, or the home page. Never another site."""
-    if not raw or not raw.startswith("/") or raw.startswith(("//", "/\\")):
+    if not raw or not raw.startswith("/") or raw.startswith("//") or "\\" in raw or not raw.isprintable():
         return "/"
     parts = urlsplit(raw)
-    return raw if not parts.scheme and not parts.netloc and "\\" not in raw else "/"
+    return raw if not parts.scheme and not parts.netloc else "/"
 
 
 def day_in(days: int) -> str:

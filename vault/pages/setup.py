@@ -117,6 +117,7 @@ def _form(address: str, token: str, error: VaultError | None = None, found: Stre
         "setup.html",
         address=address,
         token=token,
+        mails=bool(server().settings.smtp_url),
         typed=request.form,
         error=error,
         wrong=wrong,
