@@ -19,7 +19,7 @@ from connectors.bench_grants import CLIENT, give_many, nothing
 from connectors.vendor_client.proofs import ASSERTION_TYPE, client_assertion, dpop_proof, new_key, public_jwks, s256
 from consent import clients, grant_locks, grants, views
 from consent.disclosing import sealed_set
-from vault import crypto, sessions, set_up, store
+from vault import choices, crypto, sessions, set_up, store
 from vault.app import build
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
@@ -60,7 +60,7 @@ class House:
             self.server, handle="bench", name="Bench", passphrase=self.passphrase, notice=None, first=True
         )
         vault = sessions.for_command(self.server, keyring)
-        set_up.write_settings(vault, {"name": "Bench", "handle": "bench"})
+        choices.keep(vault, {"recovery": None})
         self.session, self.vault = sessions.begin(self.server, keyring)
         with store.writing(self.vault, numbers=1) as turn:
             self.vendor = store.add(turn, self.vault, Vendor(called="Bench")).number

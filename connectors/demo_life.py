@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
-from vault import choices, sessions, set_up, store, unlock
+from vault import choices, languages, notice_address, sessions, set_up, store, unlock
 from vault.app import load_rooms
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
@@ -76,10 +76,12 @@ NOTE_ON_THE_GIFT = (
 def live(directory: Path, issuer: str, smtp_url: str, passphrase: str) -> str:
     """Furnish a new directory with Ada's vault; returns her recovery code."""
     server = start(in_directory(directory, issuer, smtp_url=smtp_url), load_rooms())
-    set_up.set_up(server, handle="ada", name="Ada", passphrase=passphrase, notice="ada@porthaven.example", first=True)
+    set_up.set_up(server, handle="ada", name="Ada", passphrase=passphrase, notice=None, first=True)
     vault = sessions.for_command(server, unlock.with_passphrase(server, "", passphrase, address="demo"))
     code = str(vault.settings["recovery"])
     choices.keep(vault, {"recovery": None, "guide": {"step": 1}})
+    with server.main.transaction() as session:
+        notice_address.keep(session, vault, "ada@porthaven.example", languages.SOURCE)
     numbers = _keep(vault, VENDORS)
     vendors = {vendor.called: number for vendor, number in zip(VENDORS, numbers, strict=True)}
     today = server.clock().date()

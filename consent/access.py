@@ -28,13 +28,15 @@ _NEXT = Statement(
     "INSERT INTO counters (owner_id, grant_id, number) VALUES (:owner, :grant, 1) "
     "ON CONFLICT (owner_id, grant_id) DO UPDATE SET number = counters.number + 1 RETURNING number"
 )
-# A look lasts ten minutes from its first call: pages, retries and other collections within them are the same look.
+# A look lasts ten minutes from its first call: pages, retries and other collections within them are the same look. One
+# that begins in more than a minute was begun by a clock that has been set back since, and is over.
 _LOOK = Statement(
-    "UPDATE counters SET looks = looks + CASE WHEN began_at > :recent THEN 0 ELSE 1 END, "
-    "looks_of_day = CASE WHEN began_at > :recent THEN looks_of_day WHEN day = :day THEN looks_of_day + 1 ELSE 1 END, "
-    "day = CASE WHEN began_at > :recent THEN day ELSE :day END, "
-    "began_at = CASE WHEN began_at > :recent THEN began_at ELSE :now END "
-    "WHERE owner_id = :owner AND grant_id = :grant AND (began_at > :recent OR ("
+    "UPDATE counters SET looks = looks + CASE WHEN began_at BETWEEN :since AND :latest THEN 0 ELSE 1 END, "
+    "looks_of_day = CASE WHEN began_at BETWEEN :since AND :latest THEN looks_of_day "
+    "WHEN day = :day THEN looks_of_day + 1 ELSE 1 END, "
+    "day = CASE WHEN began_at BETWEEN :since AND :latest THEN day ELSE :day END, "
+    "began_at = CASE WHEN began_at BETWEEN :since AND :latest THEN began_at ELSE :now END "
+    "WHERE owner_id = :owner AND grant_id = :grant AND (began_at BETWEEN :since AND :latest OR ("
     "looks < :most AND (day <> :day OR looks_of_day < :per_day))) RETURNING looks, began_at, looks_of_day"
 )
 _WRITE = Statement(
@@ -149,7 +151,12 @@ def _begin_look(line: Line, limit: Limit, now: int, **keys: bytes) -> tuple[bool
 
     Returns whether it is the last one, and how many there have been, in all and today. Raises OverLimit.
     """
-    values = {"now": now, "recent": now - limit.lasts if limit.lasts else UNLIMITED, "day": now // 86400}
+    values = {
+        "now": now,
+        "since": now - limit.lasts + 1 if limit.lasts else UNLIMITED,
+        "latest": now + 60,
+        "day": now // 86400,
+    }
     most, per_day = limit.most or UNLIMITED, limit.per_day or UNLIMITED
     row = _LOOK.on(line, **keys, **values, most=most, per_day=per_day).fetchone()
     if row is None:

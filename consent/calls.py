@@ -91,7 +91,7 @@ def subject(collection: str, items: Sequence[VaultData | VaultDeposit]) -> Subje
 def answer(server: Server, call: Call, work: Callable[[Line, Opening], T | Denied]) -> T | Denied:
     """Open the token and let `work` answer. Whatever is logged is committed before this returns."""
     for _attempt in range(5):
-        with server.main.line(begin="BEGIN") as line:
+        with server.main.line(snapshot=True) as line:
             try:
                 opening = _open(server, line, call.token)
                 return opening if isinstance(opening, Denied) else work(line, opening)

@@ -11,9 +11,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -100,7 +102,7 @@ def _called(
     said = {**headers, "Host": parts.netloc, "Accept-Encoding": "identity"}
     try:
         with (
-            httpx.Client(follow_redirects=False, timeout=SECONDS, trust_env=False) as client,
+            httpx.Client(verify=_tls(), follow_redirects=False, timeout=SECONDS, trust_env=False) as client,
             _Deadline(WHOLE) as deadline,
             client.stream(
                 method, target, headers=said, content=body, extensions={"sni_hostname": host, "trace": deadline.watch}
@@ -109,6 +111,12 @@ def _called(
             yield response
     except (httpx.HTTPError, httpx.InvalidURL):
         raise Unreachable("the address does not answer") from None
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the certificates of all authorities takes longer than the call."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class _Deadline:

@@ -50,11 +50,10 @@ def find(server: Server, string: str) -> Linked | None:
             return None
         try:
             grant_locks.open_found(found, standing.pepper)
-            label = grant_boxes.open_label(
-                server, found.string.owner_id, found.grant_id, found.version, found.label_box
-            )
         except crypto.Damaged:
             return None
+        box = found.label_box
+        label = grant_boxes.label_or_nothing(server, found.string.owner_id, found.grant_id, found.version, box)
         return Linked(found.string.owner_id, found.grant_id, label, standing.held)
     return None
 

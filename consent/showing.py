@@ -104,7 +104,7 @@ def show(server: Server, string: str, passphrase: str, *, address: str, request_
         return None
     key = _key(server, door, passphrase, address)
     for _attempt in range(5):
-        with server.main.line(begin="BEGIN") as line:
+        with server.main.line(snapshot=True) as line:
             try:
                 look = _look(server, line, string, key, request_id)
             except Moved:

@@ -33,11 +33,16 @@ def remember(vault: OpenVault, request_uri: str, asked: Asked, name: str) -> Non
     kept = vault.settings.get(ASKED, [])
     if any(each["request_uri"] == request_uri for each in kept):
         return
-    alive = [each._asdict() for each in waiting(vault)]
+    known, alive = ({each["request_uri"] for each in kept}, {each.request_uri for each in waiting(vault)})
+    over = {request_uri, *(known - alive)}
     now = {"request_uri": request_uri, "client_id": asked.client_id, "name": name, "at": vault.server.now}
-    noted: list[dict[str, Any]] = [{name: each[name] for name in now} for each in alive[: MOST - 1]]
+
+    def note(settings: dict[str, Any]) -> None:
+        others = [each for each in settings.get(ASKED, []) if each["request_uri"] not in over]
+        settings[ASKED] = [now, *others[: MOST - 1]]
+
     with vault.server.main.transaction() as session:
-        choices.change(session, vault, lambda settings: settings.update({ASKED: [now, *noted]}))
+        choices.change(session, vault, note)
 
 
 def waiting(vault: OpenVault) -> list[Waiting]:

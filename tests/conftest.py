@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from connectors.demo_mail import Mailbox
+from tests import kept
+from tests.houses import ON_A_SERVER, copy_house
 from tests.people import Ada, Bookshop, Clock, house_in
-from vault import sessions, set_up, unlock
+from vault import choices, notice_address, sessions, set_up, unlock
 from vault.keyring import Keyring
 from vault.server import Server
 
 PASSPHRASE = "a lamp, a kettle, a map"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a server, leave out what is about files."""
+    if ON_A_SERVER:
+        config.hook.pytest_deselected(items=[each for each in items if each.get_closest_marker("embedded")])
+        items[:] = [each for each in items if not each.get_closest_marker("embedded")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept() -> None:
+    """No test pays for what another has compiled."""
+    kept.keep()
 
 
 @pytest.fixture(scope="session")
@@ -22,11 +36,13 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Keyr
     """A directory with Ada's vault in it, its recovery code and its keys, made once; tests work on copies."""
     directory = tmp_path_factory.mktemp("furnished") / "house"
     server = house_in(directory, Clock())
-    set_up.set_up(server, handle="ada", name="Ada", passphrase=PASSPHRASE, notice="ada@home.test", first=True)
+    set_up.set_up(server, handle="ada", name="Ada", passphrase=PASSPHRASE, notice=None, first=True)
     keyring = unlock.with_passphrase(server, "", PASSPHRASE, address="set-up")
     vault = sessions.for_command(server, keyring)
     code = vault.settings["recovery"]
-    set_up.write_settings(vault, {"name": "Ada", "handle": "ada"})
+    choices.keep(vault, {"recovery": None})
+    with server.main.transaction() as session:
+        notice_address.keep(session, vault, "ada@home.test", "en")
     server.stop()
     return directory, code, keyring
 
@@ -40,7 +56,7 @@ def clock() -> Clock:
 @pytest.fixture
 def house(furnished: tuple[Path, str, Keyring], tmp_path: Path, clock: Clock) -> Iterator[Server]:
     """A running server on a copy of Ada's vault."""
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     server = house_in(tmp_path / "house", clock)
     yield server
     server.stop()

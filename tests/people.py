@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import shutil
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from joserfc.jws import JWSRegistry
 from connectors.demo_shop.serving import LoopbackServer
 from connectors.vendor_client import Client, Connection, Pending, Vault, discover, new_key, new_state, public_jwks
 from connectors.vendor_client.proofs import public_jwk, s256
+from tests.houses import copy_house, settings_in
 from vault import attached, attachments, jobs, sessions, store, unlock
 from vault.app import create_app, load_rooms
 from vault.collections.purchases import Purchase
@@ -36,7 +36,6 @@ from vault.keyring import Keyring
 from vault.opened import OpenVault
 from vault.record import Record
 from vault.server import Server, start
-from vault.settings import in_directory
 from vault.stored import Stored
 from vault.values import Money, When
 
@@ -113,7 +112,7 @@ class Clock:
 def house_in(directory: Path, clock: Clock | None = None, **settings: Any) -> Server:
     """A server with all rooms, in one directory."""
     extra = {"clock": clock} if clock else {}
-    return start(in_directory(directory, ISSUER, **settings), load_rooms(), **extra)
+    return start(settings_in(directory, ISSUER, **settings), load_rooms(), **extra)
 
 
 def calls_out(house: Server) -> int:
@@ -414,7 +413,7 @@ class Bookshop:
 @contextmanager
 def household(furnished: Path, directory: Path, passphrase: str, **settings: Any) -> Iterator[Bookshop]:
     """Ada at home and the Bookshop at her door, for a whole file of refusals that leave things as they were."""
-    shutil.copytree(furnished, directory)
+    copy_house(furnished, directory)
     house, shop = house_in(directory, Clock(), **settings), Bookshop("Bookshop", "shop")
     shop.open()
     shop.visits(Ada(house, passphrase))

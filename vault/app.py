@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, g
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter
 
 from vault.bodies import in_turn
 from vault.logs import configure, log
@@ -17,6 +18,12 @@ from vault.server import Server, start
 from vault.settings import Settings, from_environment
 
 ROOMS = ("vault", "consent", "connectors")
+
+
+class Number(IntegerConverter):
+    """A number in an address. One that no database could hold is the number of nothing."""
+
+    regex = "[0-9]{1,18}"
 
 
 def load_rooms() -> tuple[Room, ...]:
@@ -40,6 +47,7 @@ def create_app(server: Server) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=1 << 20, MAX_FORM_MEMORY_SIZE=1 << 20, MAX_FORM_PARTS=500)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.extensions["vrm"] = server
+    app.url_map.converters["int"] = Number
     app.jinja_options = {"extensions": ["jinja2.ext.i18n", "jinja2.ext.do"], "trim_blocks": True, "lstrip_blocks": True}
     language.install(app)
     for room in server.rooms:

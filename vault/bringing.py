@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import update
 
-from vault import crypto, store, trash
+from vault import crypto, files_along, store, trash
 from vault.arrived import Entry, Head, read_entry, read_head
 from vault.db import insert_many
 from vault.errors import N_, VaultError
@@ -72,6 +72,7 @@ def bring_back(vault: OpenVault, file: Readable, tell: Tell | None = None) -> Ca
     archive = Archive(file)
     archive.check()
     head, count = _checked(archive)
+    files_along.check(archive.files.values())
     done = _already_there(vault, archive, head)
     for batch in _batches(archive, after=done):
         _write(vault, head, batch, expected=done)
@@ -166,8 +167,8 @@ def _write(vault: OpenVault, head: Head, batch: _Batch, *, expected: int) -> Non
             earlier += [(vault.owner_id, each.number, each.revision, store.seal(vault, each)) for each in history]
         store.insert_rows(turn, rows, new)
         for entry in batch.entries:
-            if entry.removed_day is not None:
-                trash.lay(turn, entry.number, entry.removed_day)
+            if entry.removed_day is not None or entry.returns:
+                trash.lay(turn, entry.number, entry.removed_day, returns=entry.returns)
         insert_many(turn.session.connection(), "versions", ("owner_id", "number", "revision", "box"), earlier)
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from vault.keyring import Keyring
     from vault.server import Server
 
+CODE_MAILED = "A code was mailed to the address for notices. Type it on the page Settings within an hour."
+NO_MAILS = "This server sends no mails (VRM_SMTP_URL), so no address for notices was kept."
+
 
 class Command(click.Group):
     """`vrm`: its own commands and those of every room. An error is one sentence on stderr and exit code 1."""
@@ -98,7 +101,7 @@ def worker_command() -> None:
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input.")
 def init_command(name: str, handle: str, notice: str, language: str, passphrase_stdin: bool) -> None:
     """Set up a vault from the terminal and print its recovery code."""
-    from vault import sessions, set_up
+    from vault import choices, sessions, set_up
     from vault.kit import vault_number
     from vault.strength import strength
 
@@ -118,9 +121,12 @@ def init_command(name: str, handle: str, notice: str, language: str, passphrase_
         )
         vault = sessions.for_command(server, keyring)
         code = vault.settings["recovery"]
-        set_up.write_settings(vault, {key: value for key, value in vault.settings.items() if key != "recovery"})
+        choices.keep(vault, {"recovery": None})
+        mails = bool(server.settings.smtp_url)
     click.echo(f"Vault number   {vault_number(keyring.owner_id)}")
     click.echo(f"Recovery code  {code}")
+    if notice:
+        click.echo(CODE_MAILED if mails else NO_MAILS)
     click.echo("Write both down and keep them safe: the code is shown this once, and opens your vault by itself.")
 
 

@@ -1,15 +1,12 @@
-"""Engines and transactions. The only place where anything is committed.
+"""Databases and transactions. The only place where anything is committed.
 
-SQLite is set up so that what was acknowledged survives a power cut: WAL with `synchronous=FULL` (NORMAL revived revoked
-grants in 813 of 3,000 simulated cuts), `BEGIN IMMEDIATE` for every writing transaction, and one `flock` per file, so
-that writers of all processes take turns instead of polling SQLite's lock.
+What differs between the engines is in `embedded` (SQLite) and `postgresql`; everything else here and above is the same
+for both.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,41 +15,29 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Dialect, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
 
+from vault.embedded import Embedded
 from vault.errors import DiskFull
-from vault.settings import MEBIBYTE, file_of
+from vault.postgresql import Postgresql
+from vault.settings import is_embedded
 
-PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA secure_delete=ON",
-    "PRAGMA trusted_schema=OFF",
-    "PRAGMA busy_timeout=10000",
-    "PRAGMA cache_size=-32768",
-    f"PRAGMA mmap_size={256 * MEBIBYTE}",
-    f"PRAGMA journal_size_limit={4 * MEBIBYTE}",
-)
 _T = TypeVar("_T")
-_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 AT_ONCE = 500  # rows in one statement
-BALLAST = 8 * MEBIBYTE  # at least twice the write-ahead log, so that taking away works on a full disk
 
 
 class Database:
-    """One database file with its engine. `transaction()` writes, `reading()` reads one snapshot."""
+    """One database with its engine. `transaction()` writes, `reading()` reads one snapshot."""
 
     def __init__(self, url: str) -> None:
-        self.file = file_of(url)
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.kind = Embedded(url) if is_embedded(url) else Postgresql(url)
+        self.engine = self.kind.engine
         self._held = threading.local()
         self._lines: WeakSet[PoolProxiedConnection] = WeakSet()  # a thread that ends gives its own back
-        self.engine = _engine(url)
-        event.listen(self.engine, "connect", self._set_up)
+        event.listen(self.engine, "begin", self._begin)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -60,7 +45,7 @@ class Database:
 
         Nothing slow belongs inside, and no call to another database that could wait for this one.
         """
-        with _room(), self._turn(), Session(self.engine, expire_on_commit=False) as session:
+        with self._turn(), Session(self.engine, expire_on_commit=False) as session:
             session.connection(execution_options={"vrm_write": True})
             yield session
             session.commit()
@@ -74,17 +59,29 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Like `transaction`, without the unit of work: for statements on a hot path."""
-        with _room(), self._turn(), self.engine.connect().execution_options(vrm_write=True) as connection:
+        with self._turn(), self.engine.connect().execution_options(vrm_write=True) as connection:
             yield connection
             connection.commit()
 
     @contextmanager
-    def line(self, *, begin: str | None = None) -> Iterator[Line]:
-        """This thread's bare connection for hot statements: `BEGIN` for one snapshot, nothing for a single statement.
+    def line(self, *, snapshot: bool = False) -> Iterator[Line]:
+        """This thread's bare connection for hot statements: each on its own, or all of them in one snapshot.
 
         The thread keeps it, because borrowing one from the pool costs more than most statements. After a failure of
         any kind it is given back. Keep no cursor beyond the block: while one lives, SQLite keeps its snapshot.
         """
+        with self._line(self.kind.snapshot if snapshot else None) as line:
+            yield line
+
+    @contextmanager
+    def written_line(self) -> Iterator[Line]:
+        """A bare connection that writes: committed when the block ends."""
+        with self._turn(), self._line(self.kind.write) as line:
+            yield line
+            line.connection.commit()
+
+    @contextmanager
+    def _line(self, begin: str | None) -> Iterator[Line]:
         if getattr(self._held, "in_line", False):
             raise RuntimeError("a line inside another one would end its snapshot")
         held = self._held
@@ -112,13 +109,6 @@ class Database:
             self._lines.add(kept)
         return kept
 
-    @contextmanager
-    def written_line(self) -> Iterator[Line]:
-        """A bare connection that writes: committed when the block ends."""
-        with _room(), self._turn(), self.line(begin="BEGIN IMMEDIATE") as line:
-            yield line
-            line.connection.commit()
-
     @property
     def driver(self) -> Any:
         """The driver's module, for the errors that a bare connection raises."""
@@ -126,86 +116,51 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Wait for this file's turn. Held by one thread of one process at a time."""
-        if getattr(self._held, "busy", False):
-            raise RuntimeError("a writing transaction inside another one would wait for itself")
+        """Write when it is this thread's turn, and tell the failures that are to be expected from all others."""
         held = self._held
-        handle: _Handle | None = getattr(held, "handle", None)
-        if handle is None or handle.process != os.getpid():
-            held.handle = handle = _Handle(f"{self.file}.turn")
-        fcntl.flock(handle.number, fcntl.LOCK_EX)
-        held.busy = True
-        try:
-            yield
-        finally:
-            held.busy = False
-            fcntl.flock(handle.number, fcntl.LOCK_UN)
+        if getattr(held, "busy", False):
+            raise RuntimeError("a writing transaction inside another one would wait for itself")
+        with self.kind.turn():
+            held.busy = True
+            try:
+                yield
+            except (DBAPIError, self.driver.Error) as error:
+                known = self.kind.known(error.orig if isinstance(error, DBAPIError) and error.orig else error)
+                if known is None:
+                    raise
+                raise known from None
+            finally:
+                held.busy = False
+
+    def _begin(self, connection: Connection) -> None:
+        writes = connection.get_execution_options().get("vrm_write", False)
+        connection.exec_driver_sql(self.kind.write if writes else self.kind.snapshot)
 
     def checkpoint(self) -> None:
-        """Write the log into the file and truncate it, so that deleted keys are gone from both."""
-        with _room(), self._turn(), self.engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert raw is not None  # noqa: S101 - the pool always hands out a connection
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        """See to it that what was deleted is gone from the files too, where that is this program's business."""
+        with self._turn():
+            self.kind.checkpoint()
+
+    @property
+    def file(self) -> Path:
+        """The file of an embedded database; nobody asks for another's."""
+        return self.kind.file  # type: ignore[union-attr]
 
     @property
     def ballast(self) -> Path:
-        """The file that is given up when the disk is full."""
-        return self.file.parent / "ballast"
+        """The file of an embedded database's ballast; nobody asks for another's."""
+        return self.kind.ballast  # type: ignore[union-attr]
 
     def keep_ballast(self) -> None:
-        """Put the ballast file back where there is room for it, whole or what was lent of it."""
-        kept = self.ballast.stat().st_size if self.ballast.exists() else 0
-        if kept >= BALLAST:
-            return
-        handle = os.open(self.ballast, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(handle, 0, BALLAST)
-        except OSError:
-            os.truncate(handle, kept)
-            if not kept:
-                self.ballast.unlink()
-        finally:
-            os.close(handle)
-
-    def _set_up(self, connection: Any, _record: Any) -> None:
-        """Set up a new connection. The first makes files beside the database: on a full disk the ballast lends room."""
-        try:
-            _set_up(connection)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _NO_ROOM or not self.ballast.exists():
-                raise
-            os.truncate(self.ballast, max(0, self.ballast.stat().st_size - MEBIBYTE))
-            _set_up(connection)
+        """Keep room to spare, so that taking away works on a full disk."""
+        self.kind.keep_ballast()
 
     def dispose(self) -> None:
         """Close every connection."""
         self._held = threading.local()
         while self._lines:
             self._lines.pop().close()
-        self.engine.dispose()
-
-
-class _Handle:
-    """A thread's own handle of the file that writers take turns by. It closes with the thread."""
-
-    def __init__(self, path: str) -> None:
-        self.number, self.process = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), os.getpid()
-
-    def __del__(self) -> None:
-        os.close(self.number)
-
-
-@contextmanager
-def _room() -> Iterator[None]:
-    """Tell a full disk from other failures; SQLite has rolled back by then."""
-    try:
-        yield
-    except (OperationalError, sqlite3.OperationalError) as error:
-        known = error.orig if isinstance(error, OperationalError) else error
-        if getattr(known, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
-            raise DiskFull from None
-        raise
+        self.kind.forget()
 
 
 class Statement:
@@ -260,27 +215,5 @@ def taking_away(databases: tuple[Database, ...], work: Callable[[], _T]) -> _T:
         return work()
     except DiskFull:
         for database in databases:
-            database.ballast.unlink(missing_ok=True)
+            database.kind.drop_ballast()
         return work()
-
-
-def _engine(url: str) -> Engine:
-    engine = create_engine(
-        url,
-        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 10},
-        pool_size=16,
-        max_overflow=32,
-        hide_parameters=True,
-    )
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _set_up(connection: sqlite3.Connection) -> None:
-    for pragma in PRAGMAS:
-        connection.execute(pragma)
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("vrm_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

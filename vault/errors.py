@@ -76,6 +76,10 @@ class Busy(VaultError):
     sentence = N_("The vault is busy just now. Try again in a moment.")
 
 
+class Contended(Busy):
+    """Two transactions wanted the same rows, and this one gave way: nothing of it is left, so it may be done again."""
+
+
 class DiskFull(VaultError):
     """There is no room to write. What takes away gives up the ballast file first, and so still works."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import select
 
-from vault import crypto, mail, store
+from vault import crypto, mail, store, trash
 from vault.fingerprint import Fingerprint
 from vault.models import Owner, RecordRow, Version
 from vault.stored import Stored, to_bytes
@@ -56,8 +56,9 @@ class Walk:
         return self._running.text()
 
     def _rows(self, after: int) -> Sequence[Any]:
-        mine = select(RecordRow.number, RecordRow.revision, RecordRow.mark, RecordRow.removed_day, RecordRow.box)
-        mine = mine.where(RecordRow.owner_id == self._vault.owner_id, RecordRow.number > after)
+        row = RecordRow
+        mine = select(row.number, row.revision, row.mark, row.removed_day, row.returns, row.box)
+        mine = mine.where(row.owner_id == self._vault.owner_id, row.number > after)
         return self._session.execute(mine.order_by(RecordRow.number).limit(AT_ONCE)).all()
 
     def _history(self, first: int, last: int) -> dict[int, list[Any]]:
@@ -73,7 +74,7 @@ class Walk:
         if row.number in self.damaged:
             return None
         try:
-            now = _plain(store.unseal(self._vault, row.number, row.revision, row.box)) if row.box else _gone(row)
+            now = _plain(store.unseal(self._vault, row.number, row.revision, row.box)) if row.box else self._gone(row)
             history = [_plain(store.unseal(self._vault, *each)) for each in earlier]
         except crypto.Damaged:
             self.damaged.add(row.number)
@@ -81,6 +82,14 @@ class Walk:
         marked = {"mark": row.mark.hex()} if row.mark else {}
         told = {"history": history} if history else {}
         return {"number": row.number, **now, **marked, **told} if row.box or marked or told else None
+
+    def _gone(self, row: Any) -> dict[str, Any]:
+        gone: dict[str, Any] = {"removed": True}
+        if row.removed_day is not None:
+            gone["removed_day"] = trash.likely(row.removed_day, self._vault.server.now // trash.DAY)
+        if row.returns and row.mark:
+            gone["returns"] = True
+        return gone
 
 
 def export(vault: OpenVault, tell: Tell | None = None) -> Iterator[bytes]:
@@ -123,10 +132,6 @@ def _head(session: Session, vault: OpenVault) -> dict[str, Any]:
         "last_record": owner.last_record,
         "marks_key": vault.keyring["dedupe"].hex(),
     }
-
-
-def _gone(row: Any) -> dict[str, Any]:
-    return {"removed": True} | ({"removed_day": row.removed_day} if row.removed_day is not None else {})
 
 
 def _plain(stored: Stored) -> dict[str, Any]:

@@ -6,6 +6,7 @@ attachments/<record number>/<day>-<attachment id in hex>/<name>
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import TYPE_CHECKING
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from vault import attachments, crypto
-from vault.attached import Incoming, plain_name, sealed
+from vault.attached import LARGEST, Incoming, plain_name, sealed
 from vault.errors import NotFound
 from vault.models import AttachmentRow, RecordRow
 from vault.turn import her_turn
-from vault.unpacking import NotAnArchive
+from vault.unpacking import Listed, NotAnArchive
 
 if TYPE_CHECKING:
     from vault.opened import OpenVault
@@ -41,8 +42,24 @@ def files(vault: OpenVault) -> Iterator[File]:
                 yield path, [content]
 
 
+def check(listed: Iterable[Listed]) -> None:
+    """Nothing stands in the way of any of these files, before anything at all is taken. Raises NotAnArchive."""
+    having, known = Counter[int](), set[str]()
+    for found, size in ((PATH.fullmatch(each.path), each.size) for each in listed):
+        if found is None:
+            continue
+        _day(found[2])
+        having[int(found[1])] += 1
+        if not 1 <= size <= LARGEST or found[3] in known or having[int(found[1])] > attachments.MOST:
+            raise NotAnArchive
+        known.add(found[3])
+
+
 def bring(vault: OpenVault, path: str, pieces: Iterable[bytes]) -> bool:
-    """Attach one file again, unless it is there already. Raises NotAnArchive, and what is said of files not kept."""
+    """Attach one file again, unless it is there already. Raises what is said of files not kept.
+
+    One whose record has not come, because it was damaged where the archive was made, stays in the archive.
+    """
     found = PATH.fullmatch(path)
     if found is None:
         return False
@@ -57,7 +74,7 @@ def bring(vault: OpenVault, path: str, pieces: Iterable[bytes]) -> bool:
         with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
             attachments.keep(turn, vault, file)
     except NotFound:
-        raise NotAnArchive from None
+        return False
     return True
 
 

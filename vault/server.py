@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 
 from sqlalchemy import insert, select
 
@@ -83,23 +81,10 @@ def start(
     main, log, keys = (Database(url) for url in (settings.database_url, settings.log_url, settings.keystore_url))
     settings.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if migrate:
-        with _one_at_a_time(main.file.parent / "migrate.turn"):
+        with main.kind.starting():
             upgrade(main, log, keys)
             _marry(main, log, Keystore(keys))
     return Server(settings, main, log, Keystore(keys), tuple(rooms), clock, Catalogues(settings.catalogue_budget))
-
-
-class _one_at_a_time:  # noqa: N801 - reads as a verb where it is used
-    """A file lock around what several starting processes must not do at once."""
-
-    def __init__(self, file: Path) -> None:
-        self.handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def __enter__(self) -> None:
-        fcntl.flock(self.handle, fcntl.LOCK_EX)
-
-    def __exit__(self, *_error: object) -> None:
-        os.close(self.handle)
 
 
 def _marry(main: Database, log: Database, keystore: Keystore) -> None:

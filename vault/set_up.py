@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from vault import choices, crypto, deriving, inbox, languages, lock_rows, locks, sandbox, unlock
+from vault import choices, crypto, deriving, inbox, languages, lock_rows, locks, notice_address, sandbox, unlock
 from vault.errors import N_, Closed, Invalid, NotFound
-from vault.keyring import Keyring, hold, new_keys, opened_keys
+from vault.keyring import Keyring, new_keys, opened_keys
 from vault.kit import owner_of
-from vault.mail import seal_notice
 from vault.models import Handle, Instance, Owner
 from vault.opened import OpenVault, seal_settings
 
@@ -40,9 +39,9 @@ def set_up(
     language: str = languages.SOURCE,
 ) -> Keyring:
     """A new vault with two ways to unlock: passphrase and recovery code. `first` claims the one-time address.
-    Mails will be in `language`.
 
-    The code stays in her sealed settings until she has shown that she has it. Raises Invalid, Closed.
+    The code stays in her sealed settings until she has shown that she has it. So does an address for notices until she
+    types what was mailed to it, in `language`; a server that sends no mails keeps none. Raises Invalid, Closed.
     """
     owner, root = crypto.random_bytes(16), crypto.random_bytes()
     if owner == sandbox.OWNER:
@@ -54,18 +53,22 @@ def set_up(
     server.keystore.welcome(owner)
     keys = new_keys(owner, root)
     keyring = Keyring(owner, root, opened_keys(owner, root, keys))
-    settings = {"name": name, "handle": handle, "recovery": locks.write_recovery_code(code)}
+    asked = notice_address.asked_for(notice, language, server.now) if notice and server.settings.smtp_url else None
+    settings: dict[str, Any] = {"name": name, "handle": handle, "recovery": locks.write_recovery_code(code)}
+    settings |= {notice_address.WAITING: asked} if asked else {}
     with server.main.transaction() as session:
         _claim(session, server, handle, owner, first=first)
         session.execute(
             insert(Owner).values(
                 owner_id=owner,
-                notice_box=seal_notice(server, owner, notice, language),
+                notice_box=None,
                 settings_box=seal_settings(keyring, settings),
                 inbox_box=inbox.seal_public_half(server, owner, *keyring.keys["inbox"]),
             )
         )
         session.add_all(keys)
+        if asked:
+            notice_address.send_code(session, server, owner, asked)
         lock_rows.add(session, "passphrase", owner, passphrase_lock, secret, pepper, params, root)
         lock_rows.add(session, "recovery", owner, crypto.random_bytes(16), code, None, b"", root)
     return keyring
@@ -101,13 +104,3 @@ def _shown(settings: dict[str, Any]) -> None:
 def written_group(typed: str) -> str:
     """One group of the code as it is printed, however it was typed."""
     return "".join(typed.split()).upper().translate(locks.LOOKALIKES)
-
-
-def write_settings(vault: OpenVault, settings: dict[str, Any]) -> None:
-    """Replace her settings box."""
-    box = seal_settings(vault.keyring, settings)
-    with vault.server.main.transaction() as session:
-        hold(session, vault.keyring)
-        session.execute(update(Owner).where(Owner.owner_id == vault.owner_id).values(settings_box=box))
-    vault.settings.clear()
-    vault.settings.update(settings)

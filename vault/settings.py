@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from environs import Env, EnvError
 
@@ -21,12 +21,12 @@ MEBIBYTE = 1 << 20
 class Settings:
     """Where things are and who this server is. `issuer` has no trailing slash; sizes are bytes."""
 
-    database_url: str
-    keystore_url: str
-    log_url: str
+    database_url: str = field(repr=False)  # these may hold a password
+    keystore_url: str = field(repr=False)
+    log_url: str = field(repr=False)
     cache_dir: Path
     issuer: str
-    smtp_url: str | None = None
+    smtp_url: str | None = field(default=None, repr=False)
     mail_from: str = "vault@localhost"
     sign_up: SignUp = "closed"
     sandbox: bool = False
@@ -130,22 +130,28 @@ def checked(settings: Settings) -> Settings:
         raise Unsafe("VRM_ISSUER must begin with https://; plain http is for this machine (localhost) only.")
     if settings.sign_up not in {"closed", "open"}:
         raise Unsafe("VRM_SIGN_UP must be closed or open.")
-    for name, url in (
-        ("VRM_DATABASE_URL", settings.database_url),
-        ("VRM_KEYSTORE_URL", settings.keystore_url),
-        ("VRM_LOG_URL", settings.log_url),
-    ):
-        if not url.startswith("sqlite:///"):
-            raise Unsafe(f"{name} must begin with sqlite:/// and name a file.")
-    if len({settings.database_url, settings.keystore_url, settings.log_url}) < 3:
-        raise Unsafe("VRM_DATABASE_URL, VRM_KEYSTORE_URL and VRM_LOG_URL must name three different files.")
-    if file_of(settings.database_url).parent == file_of(settings.keystore_url).parent:
+    databases = {
+        "VRM_DATABASE_URL": settings.database_url,
+        "VRM_KEYSTORE_URL": settings.keystore_url,
+        "VRM_LOG_URL": settings.log_url,
+    }
+    for name, url in databases.items():
+        if not is_embedded(url):
+            _check_server(name, url)
+    if len({_place_of(url) for url in databases.values()}) < 3:
+        raise Unsafe("VRM_DATABASE_URL, VRM_KEYSTORE_URL and VRM_LOG_URL must name three different databases.")
+    if _together(settings.database_url, settings.keystore_url):
         raise Unsafe("VRM_KEYSTORE_URL must lie in another directory than VRM_DATABASE_URL.")
     if settings.smtp_url is not None:
         _check_mail(settings.smtp_url)
     if not 0 <= settings.proxies <= 5:
         raise Unsafe("VRM_PROXIES must be the number of proxies in front of this server, 0 to 5.")
     return settings
+
+
+def is_embedded(url: str) -> bool:
+    """Does a database's URL name a file of this machine?"""
+    return url.startswith("sqlite:///")
 
 
 def debugging() -> tuple[str, ...]:
@@ -165,3 +171,27 @@ def _check_mail(url: str) -> None:
 def file_of(url: str) -> Path:
     """The file of an embedded database."""
     return Path(url.removeprefix("sqlite:///"))
+
+
+def _together(database_url: str, keystore_url: str) -> bool:
+    """Would one copy of a directory hold both?"""
+    both = (database_url, keystore_url)
+    return all(map(is_embedded, both)) and len({file_of(url).parent for url in both}) == 1
+
+
+def _check_server(name: str, url: str) -> None:
+    """A database of a server: PostgreSQL, and nobody on the way may read along or stand in for it."""
+    parts = urlsplit(url)
+    if parts.scheme != "postgresql" or len(parts.path) < 2:
+        raise Unsafe(f"{name} must begin with sqlite:/// or postgresql:// and name a database.")
+    options = parse_qs(parts.query)
+    hosts = [parts.hostname, *(host for some in options.get("host", []) for host in some.split(","))]
+    near = all(host is None or host.startswith("/") or is_loopback(f"postgresql://{host}") for host in hosts)
+    if not near and options.get("sslmode") != ["verify-full"]:
+        raise Unsafe(f"{name} leaves this machine, so it must say sslmode=verify-full.")
+
+
+def _place_of(url: str) -> tuple[str, ...]:
+    """What tells one database from another: who asks, and how, does not."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.rpartition("@")[2], parts.path, *parse_qs(parts.query).get("host", [])

@@ -9,6 +9,8 @@ import threading
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+LOOKS_UP = 0.05  # seconds between two looks whether it is to stop
+
 
 def refuse_the_open_net(host: str) -> str:
     """Give back a loopback IP address, or ValueError. The demo knows made-up people, but no password of its own."""
@@ -47,12 +49,14 @@ class LoopbackServer:
     def serve(self) -> None:
         """Answer until interrupted."""
         try:
-            self._server.serve_forever()
+            self._server.serve_forever(LOOKS_UP)
         finally:
             self._server.server_close()
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._server.serve_forever, name=f"demo-{self.port}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(LOOKS_UP,), name=f"demo-{self.port}", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:

@@ -174,13 +174,13 @@ def pause(grant: str) -> Response:
 def resume(grant: str) -> Response:
     """Let it go on; after an old copy that is a new consent to what the page showed."""
     view = _mine(grant)
+    if any(item.sensitive for item in view.terms.items) and (asking_again := ask_again()) is not None:
+        return asking_again
     if view.held == "old copy":
         try:
             shown = bytes.fromhex(request.form.get("digest", ""))
         except ValueError:
             raise NotFound from None
-        if any(item.sensitive for item in view.terms.items) and (asking_again := ask_again()) is not None:
-            return asking_again
         narrowing.consent_again(vault(), view.grant_id, shown=shown)
     else:
         grants.resume(vault(), view.grant_id)

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.consent.racing import Returning, back
 from tests.consent.reference import ACCESS, BOOKS, PROFILE, TASTE, Reference
+from tests.houses import copy_house
 from tests.people import Ada, Bookshop, Clock, house_in
 from vault import sessions, store, trash
 from vault.collections.preferences import Preference
@@ -47,7 +48,7 @@ class Home(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = self.place()
-        shutil.copytree(self.furnished[0], self.folder / "house")
+        copy_house(self.furnished[0], self.folder / "house")
         self.clock = Clock()
         self.reference = Reference(self.clock.now)
         house = house_in(self.folder / "house", self.clock)

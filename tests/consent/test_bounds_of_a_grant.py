@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from consent import asking, grants, segments, sweeping, tokens, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, details
-from vault import sessions, set_up
+from vault import choices, sessions, set_up
 from vault.collections.preferences import Preference
 from vault.collections.vendors import Vendor
 from vault.turn import settle
@@ -84,7 +84,7 @@ def test_n82_numbers_and_ids_of_another_owner_lead_nowhere(ada: Ada, bookshop: B
     held = bookshop.tokens()
     words = "a kite, a kettle, a coat"
     keyring = set_up.set_up(ada.house, handle="bram", name="Bram", passphrase=words, notice=None, first=False)
-    set_up.write_settings(sessions.for_command(ada.house, keyring), {"name": "Bram", "handle": "bram"})
+    choices.keep(sessions.for_command(ada.house, keyring), {"recovery": None})
     bram, grant = Ada(ada.house, words, keyring), held["grant_id"]
     before = ada.looks_at(f"/sharing/{grant}")
     bram.looks_at(f"/sharing/{grant}", 404)

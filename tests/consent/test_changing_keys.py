@@ -21,7 +21,7 @@ from tests.house.tree import modules, name, nodes
 from tests.people import RECEIPTS, Ada, Bookshop, Clock, details, house_in
 from tests.sampled import thinned
 from tests.vault import reader
-from vault import crypto, lock_rows, locks, passkeys, rekeying, sessions, set_up, store, unlock
+from vault import choices, crypto, lock_rows, locks, passkeys, rekeying, sessions, store, unlock
 from vault.collections.notes import Note
 from vault.errors import Locked, WrongSecret
 from vault.models import Key, Lock, Log, Main, RecordRow
@@ -75,7 +75,7 @@ def put_in_place(house: Server, session: str, passphrase: str) -> tuple[str, Ope
     seat = sessions.Seat(house.now, "passphrase")
     known = unlock.Stretched(row.params, derived(passphrase, row.params), frozenset({row.lock_id}))
     string, opened = rekeying.replace_root(vault, known, seat)
-    set_up.write_settings(opened, {key: value for key, value in opened.settings.items() if key != "recovery"})
+    choices.keep(opened, {"recovery": None})
     return string, opened
 
 
@@ -186,7 +186,7 @@ def test_what_was_begun_under_the_old_keys_cannot_be_written_any_more(ada: Ada, 
     with pytest.raises(Locked), store.writing(stale) as turn:
         store.change(turn, stale, kept.number, {"rating": 4})
     with pytest.raises(Locked):
-        set_up.write_settings(stale, {"name": "Ada"})
+        choices.keep(stale, {"name": "Ada"})
     with pytest.raises(Locked), Arriving(stale, "orders.csv"):
         pass
     with pytest.raises(Locked):

@@ -27,6 +27,7 @@ from consent.models import Disclosure, Grant, GrantLock
 from tests import sampled
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import REFUSED, Returning, shown_now, sorted_rows, visits_again
+from tests.houses import copy_house
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, calls_out, house_in
 from vault import locks, sessions, set_up, store, unlock
 from vault.catalogues import Catalogues
@@ -221,7 +222,7 @@ def scene(
 ) -> Scene:
     """Ada shares her books and her taste with the Bookshop; one book is a gift."""
     directory = tmp_path_factory.mktemp("scene") / "house"
-    shutil.copytree(furnished[0], directory)
+    copy_house(furnished[0], directory)
     clock = Clock()
     ada = Ada(house_in(directory, clock), PASSPHRASE)
     ada.keeps(Vendor(called="Kettle Lane Coffee", domains=("coffee.localhost",)))

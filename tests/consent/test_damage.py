@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 import pytest
 from sqlalchemy import func, select, update
 
+from connectors.vendor_client import Refused
 from consent import revocation
 from consent.deposits import about_deposit
 from consent.models import Deposit, Grant, GrantLock
@@ -115,6 +117,21 @@ def test_a_damaged_label_keeps_no_link_that_stops_another_from_being_mailed(
     before = links(ada)
     revocation.mail_fresh_links(ada.house, ada.owner_id, "", address="192.0.2.1")
     assert links(ada) == before + 1
+
+
+@pytest.mark.parametrize("button", ["stop", "pause"])
+def test_a_damaged_label_leaves_every_link_that_stops_it_working(ada: Ada, bookshop: Bookshop, button: str) -> None:
+    ada.buys("The Salt Almanac")
+    grant = ada.lets(bookshop).grant_id
+    page = ada.presses(f"/sharing/{grant}/link", status=200).text
+    link = re.findall(r"/r/vrm_rv_[\w-]{91}", page)[0]
+    damages(ada, "grants", "label_box")
+    stranger = ada.app.test_client()
+    shown = stranger.get(link)
+    assert (shown.status_code, "Stop sharing" in shown.text) == (200, True)
+    assert stranger.post(link, data={"answer": button}).status_code == 200
+    with pytest.raises(Refused):
+        bookshop.reads()
 
 
 def links(ada: Ada) -> int:

@@ -22,11 +22,11 @@ from consent.api import described
 from consent.pages.developers import EXAMPLE
 from consent.problems import PROBLEMS
 from tests.conftest import PASSPHRASE
+from tests.houses import copy_house, settings_in
 from tests.people import BIRTHDAY, ISSUER, PURCHASES, RECEIPTS, TASTE, Ada
 from vault.app import create_app, load_rooms
 from vault.collections.preferences import Preference
 from vault.server import start
-from vault.settings import in_directory
 
 NODE, PACKAGES = shutil.which("node"), Path(__file__).parents[1] / "javascript" / "node_modules"
 PAGES = ("/developers", "/developers/reference", "/developers/preview", "/problems", "/problems/paused")
@@ -35,10 +35,10 @@ PAGES = ("/developers", "/developers/reference", "/developers/preview", "/proble
 @pytest.fixture
 def vault(furnished: tuple[Path, str], tmp_path: Path) -> Iterator[tuple[Ada, str]]:
     """Ada's vault on a port of its own, as a developer has it on her machine."""
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    house = start(in_directory(tmp_path / "house", f"http://localhost:{port}"), load_rooms())
+    house = start(settings_in(tmp_path / "house", f"http://localhost:{port}"), load_rooms())
     ada = Ada(house, PASSPHRASE)
     web = LoopbackServer(create_app(house), port)
     web.start()
@@ -119,7 +119,7 @@ def _allows(ada: Ada, address: str, where: str) -> None:
 def test_a_vault_that_is_no_demo_says_where_to_try_it(ada: Ada, tmp_path: Path) -> None:
     told = "calls vendors at public https addresses only"
     assert told not in ada.app.test_client().get("/developers").text
-    house = start(in_directory(tmp_path / "public", "https://vault.example"), load_rooms())
+    house = start(settings_in(tmp_path / "public", "https://vault.example"), load_rooms())
     page = unescape(create_app(house).test_client().get("/developers").text)
     house.stop()
     assert told in page

@@ -20,6 +20,7 @@ from connectors.vendor_client import Connection, NoLongerShared, Paused, TryLate
 from consent import grants
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, back, visits_again
+from tests.houses import copy_house
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
@@ -110,7 +111,7 @@ def ready(
 ) -> tuple[Path, Ada, str]:
     """The Bookshop may read two things of hers. Made once; tests work on copies."""
     directory = tmp_path_factory.mktemp("ready") / "house"
-    shutil.copytree(furnished[0], directory)
+    copy_house(furnished[0], directory)
     ada = Ada(house_in(directory, Clock()), PASSPHRASE)
     ada.buys("The Salt Almanac")
     ada.keeps(Preference(topic="maps", stance="like"))
@@ -123,7 +124,7 @@ def ready(
 @pytest.fixture
 def home(disk: Disk, ready: tuple[Path, Ada, str], shopfront: Bookshop) -> Iterator[Returning]:
     """Ada on that disk."""
-    shutil.copytree(ready[0], disk.place / "house")
+    copy_house(ready[0], disk.place / "house")
     house = house_in(disk.place / "house", Clock())
     for database in house.databases:
         database.keep_ballast()

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock
+from dataclasses import replace
+
+from consent import pushed, waiting
+from tests.conftest import PASSPHRASE
+from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, details, hidden_in, query
 from vault.collections.preferences import Preference
+from vault.collections.profile import Address, Birthday
+from vault.values import When
+
+STREET = {**BIRTHDAY, "fields": ["address.street", "address.city"], "optional": False}
 
 
 def test_a_request_she_has_opened_and_not_answered_waits_on_home_as_long_as_it_lives(
@@ -77,3 +85,30 @@ def test_help_is_there_for_somebody_who_cannot_unlock(ada: Ada):
     assert "I forgot my passphrase." in stranger.text
     assert "Ada" not in stranger.text
     assert 'href="/help"' in ada.app.test_client().get("/unlock").text
+
+
+def test_two_requests_opened_at_the_same_time_both_wait_on_home(ada: Ada, bookshop: Bookshop, coffee: Bookshop):
+    """What the one has noted is not known yet to the vault in which the other is opened."""
+    asked, before = [], ada.open
+    for shop in (bookshop, coffee):
+        vault = replace(before, settings=dict(before.settings))
+        address = query(shop.asks(PURCHASES).authorize_url)
+        found = pushed.find(ada.house, address["request_uri"], address["client_id"])
+        assert found
+        waiting.remember(vault, address["request_uri"], found, shop.name)
+        asked.append(shop.name)
+    assert {each.name for each in waiting.waiting(ada.open)} == set(asked)
+
+
+def test_letting_what_is_sensitive_go_on_asks_once_more_whether_it_is_she(ada: Ada, bookshop: Bookshop, clock: Clock):
+    ada.keeps(Birthday(born_on=When("1986-12-10")))
+    ada.keeps(Address(street="1 Quay Street", city="Porthaven"))
+    bookshop.tokens(authorization_details=details(STREET))
+    grant = ada.grant()
+    ada.presses(f"/sharing/{grant}/pause")
+    clock.passes(minutes=6)
+    asking = ada.presses(f"/sharing/{grant}/resume", 403).text
+    assert "Show once more that it is you." in asking
+    assert ada.house.keystore.alive(ada.owner_id, "grant")[bytes.fromhex(grant)].held == "paused"
+    ada.presses(f"/sharing/{grant}/resume", **hidden_in(asking), **{"confirm-passphrase": PASSPHRASE})
+    assert ada.house.keystore.alive(ada.owner_id, "grant")[bytes.fromhex(grant)].held is None

@@ -193,3 +193,15 @@ def test_what_a_vendor_holds_already_costs_it_a_look(bookshop: Bookshop, clock: 
         answer = bookshop.looks("/vendor/v1/purchases", fresh(bookshop, tokens), headers={"If-None-Match": tag})
         said.append((answer.status_code, answer.headers["RateLimit"].partition(";t")[0]))
     assert said == [(304, '"look-today";r=0'), (429, '"look-today";r=0')]
+
+
+@pytest.mark.usefixtures("almanac")
+def test_a_clock_that_is_set_back_keeps_no_look_open(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
+    clock.passes(days=2)
+    ada.unlocks()
+    tokens = bookshop.tokens(often="once")
+    assert codes(bookshop, tokens["access_token"]) == [200]
+    clock.passes(seconds=-50)
+    assert codes(bookshop, fresh(bookshop, tokens)) == [200], "two clocks of one server may be as far apart as that"
+    clock.passes(days=-1)
+    assert codes(bookshop, fresh(bookshop, tokens)) == [403]

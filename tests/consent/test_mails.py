@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy import select
 from connectors.demo_mail import Mailbox
 from consent import reminders
 from consent.models import Grant
+from tests.houses import copy_house
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
 from vault import worker
 from vault.models import Job, Owner
@@ -35,7 +35,7 @@ def mailbox() -> Iterator[Mailbox]:
 @pytest.fixture
 def house(furnished: tuple[Path, str, Any], tmp_path: Path, clock: Clock, mailbox: Mailbox) -> Iterator[Server]:
     """A running server that sends mails."""
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     server = house_in(tmp_path / "house", clock, smtp_url=mailbox.smtp_url)
     yield server
     server.stop()

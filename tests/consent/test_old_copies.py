@@ -19,6 +19,7 @@ from consent import grants, narrowing, revocation, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, Stage, back, client_of, visits_again
+from tests.houses import copy_house
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, hidden_in, house_in
 from vault import sessions, store, unlock
 from vault.collections.preferences import Preference
@@ -83,7 +84,7 @@ def ready(
 ) -> tuple[Path, Ada, str]:
     """The Bookshop may read two things of hers. Made once; tests work on copies."""
     directory = tmp_path_factory.mktemp("ready") / "house"
-    shutil.copytree(furnished[0], directory)
+    copy_house(furnished[0], directory)
     ada = Ada(house_in(directory, Clock()), PASSPHRASE)
     shopfront.visits(ada)
     ada.buys("The Salt Almanac")
@@ -111,7 +112,7 @@ def past(
     ready: tuple[Path, Ada, str], bookshop: Bookshop, coffee: Bookshop, tmp_path: Path, files: tuple[str, ...]
 ) -> Iterator[Past]:
     """Ada at home, both vendors, and a copy of this moment."""
-    shutil.copytree(ready[0], tmp_path / "house")
+    copy_house(ready[0], tmp_path / "house")
     ada = back(ready[1], house_in(tmp_path / "house", Clock()))
     vars(coffee).pop("connection", None)
     for shop in (bookshop, coffee):
@@ -527,7 +528,7 @@ STARTS = ("look", "page", "edit", "worker")
 @pytest.fixture
 def today(furnished: tuple[Path, str], shopfront: Bookshop, tmp_path: Path) -> Iterator[Past]:
     """Ada and the Bookshop in real time, for processes with clocks of their own."""
-    shutil.copytree(furnished[0], tmp_path / "today")
+    copy_house(furnished[0], tmp_path / "today")
     ada = Ada(house_in(tmp_path / "today"), PASSPHRASE)
     shopfront.visits(ada)
     ada.buys("The Salt Almanac")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import threading
 import time
@@ -32,6 +31,7 @@ from tests.consent.racing import (
     shown_now,
     sorted_rows,
 )
+from tests.houses import copy_house
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
 from vault import sessions, unlock
 from vault.collections.preferences import Preference
@@ -51,7 +51,7 @@ def stage() -> Iterator[Stage]:
 @pytest.fixture
 def today(furnished: tuple[Path, str], shopfront: Bookshop, tmp_path: Path) -> Iterator[Ada]:
     """Ada in real time, as processes with clocks of their own need her."""
-    shutil.copytree(furnished[0], tmp_path / "today")
+    copy_house(furnished[0], tmp_path / "today")
     ada = Ada(house_in(tmp_path / "today"), PASSPHRASE)
     shopfront.visits(ada)
     yield ada

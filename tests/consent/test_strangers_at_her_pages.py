@@ -12,7 +12,7 @@ from sqlalchemy import select
 from consent import inbox
 from consent.models import Receipt
 from tests.people import PURCHASES, RECEIPTS, Ada, Bookshop, details
-from vault import sessions, set_up
+from vault import choices, sessions, set_up
 
 LEFT = {"item": "The Weathervane", "bought_on": "2026-11-20"}
 
@@ -30,7 +30,7 @@ def bram(ada: Ada) -> Ada:
     """Another owner, unlocked."""
     words = "a bridge, a heron, a bell"
     keyring = set_up.set_up(ada.house, handle="bram", name="Bram", passphrase=words, notice=None, first=False)
-    set_up.write_settings(sessions.for_command(ada.house, keyring), {"name": "Bram", "handle": "bram"})
+    choices.keep(sessions.for_command(ada.house, keyring), {"recovery": None})
     return Ada(ada.house, words, keyring)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,10 +28,10 @@ from requests_oauth2client import (
 
 from connectors.demo_shop.serving import LoopbackServer
 from tests.conftest import PASSPHRASE
+from tests.houses import copy_house, settings_in
 from tests.people import PURCHASES, Ada
 from vault.app import create_app, load_rooms
 from vault.server import start
-from vault.settings import in_directory
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,11 @@ class World:
 def world(furnished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Everything up and running."""
     directory = tmp_path_factory.mktemp("third") / "house"
-    shutil.copytree(furnished[0], directory)
+    copy_house(furnished[0], directory)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     issuer = f"http://localhost:{port}"
-    house = start(in_directory(directory, issuer), load_rooms())
+    house = start(settings_in(directory, issuer), load_rooms())
     ada = Ada(house, PASSPHRASE)
     ada.buys("The Salt Almanac")
     vault = LoopbackServer(create_app(house), port)

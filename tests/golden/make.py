@@ -17,7 +17,7 @@ from consent.signing import key_set
 from tests.conftest import PASSPHRASE
 from tests.golden.listing import DATABASES, GOLDEN, listing, shown
 from tests.people import PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, details, house_in
-from vault import backup, sealed_file, sessions, set_up, unlock
+from vault import backup, choices, notice_address, sealed_file, sessions, set_up, unlock
 from vault.archive import archive
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
@@ -112,10 +112,12 @@ def main(release: str) -> None:
     clock = Clock()
     with tempfile.TemporaryDirectory() as temporary:
         house = house_in(Path(temporary) / "house", clock)
-        set_up.set_up(house, handle="ada", name="Ada", passphrase=PASSPHRASE, notice="ada@home.test", first=True)
+        set_up.set_up(house, handle="ada", name="Ada", passphrase=PASSPHRASE, notice=None, first=True)
         vault = sessions.for_command(house, unlock.with_passphrase(house, "", PASSPHRASE, address="set-up"))
         code = vault.settings["recovery"]
-        set_up.write_settings(vault, {"name": "Ada", "handle": "ada"})
+        choices.keep(vault, {"recovery": None})
+        with house.main.transaction() as session:
+            notice_address.keep(session, vault, "ada@home.test", "en")
         write(house, GOLDEN / release, clock, code)
         house.stop()
         (GOLDEN / release / "databases.zip").write_bytes(databases(Path(temporary) / "house"))

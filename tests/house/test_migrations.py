@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from tests.houses import embedded_only, url_in
 from vault.app import load_rooms
 from vault.db import Database
 from vault.migrations import up_to_date, upgrade
@@ -17,11 +19,13 @@ SERVER_TABLES = {"instance", "handles", "attempts", "clients", "requests", "seen
 
 
 @pytest.fixture
-def databases(tmp_path: Path) -> dict[str, Database]:
+def databases(tmp_path: Path) -> Iterator[dict[str, Database]]:
     load_rooms()
-    made = {name: Database(f"sqlite:///{tmp_path / name}.db") for name in ("main", "log", "keys")}
+    made = {name: Database(url_in(tmp_path, name)) for name in ("main", "log", "keys")}
     upgrade(**made)
-    return made
+    yield made
+    for database in made.values():
+        database.dispose()
 
 
 @pytest.mark.parametrize(("name", "base"), [("main", Main), ("log", Log), ("keys", Keys)])
@@ -46,6 +50,7 @@ def test_every_key_of_an_owners_table_begins_with_the_owner(base: type) -> None:
             assert not columns or columns[0] == "owner_id", constraint
 
 
+@embedded_only
 def test_running_them_again_changes_nothing(databases: dict[str, Database]) -> None:
     before = {name: database.file.read_bytes() for name, database in databases.items()}
     upgrade(**databases)

@@ -16,7 +16,7 @@ from sqlalchemy import func, insert, select, update
 from tests.conftest import PASSPHRASE
 from tests.people import Ada, Bookshop, Clock
 from tests.vault.test_canaries import Planted, files_of, finds
-from vault import attachments, crypto, set_up, store, unlock
+from vault import attachments, choices, crypto, set_up, store, unlock
 from vault.attached import LARGEST, Incoming, plain_name, sealed
 from vault.attachments import MOST
 from vault.jobs import run_due
@@ -137,7 +137,7 @@ def test_nobody_else_opens_it(ada: Ada):
     bea = Ada.__new__(Ada)
     bea.house, bea.app, bea.passphrase = ada.house, ada.app, PASSPHRASE + " 2"
     bea._begins(_keyring_of(ada, "bea"))
-    set_up.write_settings(bea.vault, {"name": "Bea", "handle": "bea"})
+    choices.keep(bea.vault, {"recovery": None})
     bea.looks_at(where, 404)
     for act in ("remove", "back"):
         bea.presses(f"{where}/{act}", 404)

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from tests.conftest import PASSPHRASE
+from tests.houses import settings_in
 from tests.people import PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, details, house_in
 from vault import backup, sealed_file, set_up, store, unlock, worker
 from vault.app import load_rooms
@@ -26,7 +27,7 @@ from vault.kit import vault_number
 from vault.models import AttachmentRow
 from vault.recovering import recover
 from vault.server import Server, start
-from vault.settings import in_directory, to_environment
+from vault.settings import to_environment
 
 FOR_BACKUPS = "walnut harbour trombone lattice"
 
@@ -41,7 +42,7 @@ def said(whole: bytes) -> list[Any]:
 
 def bare(directory: Path) -> Server:
     """The server of a directory as a command has it that must not touch what is there."""
-    return start(in_directory(directory, "http://localhost:8400"), load_rooms(), migrate=False)
+    return start(settings_in(directory, "http://localhost:8400"), load_rooms(), migrate=False)
 
 
 Rebuild = Callable[..., Ada]

@@ -25,7 +25,7 @@ from tests import sampled
 from tests.hearing import Heard, listening
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
-from vault import locks, set_up, store, unlock
+from vault import locks, notice_address, set_up, store, unlock
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday, Email, Name, Phone, Size
@@ -209,7 +209,9 @@ def wilhelmina(tmp_path: Path) -> Iterator[Ada]:
         notice="wilhelmina@thistlewood.test",
         first=True,
     )
-    yield Ada(house, PASSPHRASE)
+    her = Ada(house, PASSPHRASE)
+    assert notice_address.confirm(her.vault, her.vault.settings["notice_next"]["code"])
+    yield her
     house.stop()
 
 

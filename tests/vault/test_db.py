@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from vault.db import Database
+from tests.houses import url_in
+from vault.db import Database, insert_many
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """A database with one table of numbers."""
-    made = Database(f"sqlite:///{tmp_path}/numbers.db")
-    with made.written_line() as line:
-        line.connection.execute("CREATE TABLE numbers (number INTEGER)")
-        line.connection.executemany("INSERT INTO numbers VALUES (?)", [(at,) for at in range(2000)])
+    made = Database(url_in(tmp_path, "database"))
+    with made.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE numbers (number INTEGER)")
+        insert_many(connection, "numbers", ["number"], [(at,) for at in range(2000)])
     yield made
     made.dispose()
 
 
-def highest(database: Database, begin: str | None) -> int:
+def highest(database: Database, *, snapshot: bool) -> int:
     """By the line of this thread, which leaves its statement half read."""
-    with database.line(begin=begin) as line:
+    with database.line(snapshot=snapshot) as line:
         return int(line.connection.execute("SELECT number FROM numbers ORDER BY number DESC").fetchone()[0])
 
 
-@pytest.mark.parametrize("begin", [None, "BEGIN"])
-def test_what_others_commit_is_seen_by_the_next_line(database: Database, begin: str | None) -> None:
-    assert highest(database, begin) == 1999
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_what_others_commit_is_seen_by_the_next_line(database: Database, snapshot: bool) -> None:
+    assert highest(database, snapshot=snapshot) == 1999
     with database.transaction() as session:
         session.connection().exec_driver_sql("INSERT INTO numbers VALUES (5000)")
-    assert highest(database, begin) == 5000
+    assert highest(database, snapshot=snapshot) == 5000
 
 
 def test_a_line_inside_another_is_refused(database: Database) -> None:
-    with database.line(begin="BEGIN") as line:
+    with database.line(snapshot=True) as line:
+        line.connection.execute("SELECT number FROM numbers").fetchone()
         with pytest.raises(RuntimeError), database.line():
             pass
-        assert line.connection.in_transaction
-    assert highest(database, "BEGIN") == 1999
+        with database.writing() as connection:
+            connection.exec_driver_sql("INSERT INTO numbers VALUES (5000)")
+        assert line.connection.execute("SELECT max(number) FROM numbers").fetchone()[0] == 1999, "still that snapshot"
+    assert highest(database, snapshot=True) == 5000
 
 
 def test_after_a_failure_the_connection_is_given_back_and_the_next_line_works(database: Database) -> None:
@@ -53,9 +56,9 @@ def test_after_a_failure_the_connection_is_given_back_and_the_next_line_works(da
             line.connection.execute("no statement")
 
     for _ in range(60):
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(database.driver.Error):
             fails()
-    assert highest(database, None) == 1999
+    assert highest(database, snapshot=False) == 1999
 
 
 def test_a_thread_that_ends_leaves_nothing_open(database: Database) -> None:
@@ -80,6 +83,6 @@ def test_closing_beside_a_line_shows_what_went_wrong_with_it(database: Database)
             database.dispose()
             line.connection.execute("SELECT 1")
 
-    with pytest.raises(sqlite3.ProgrammingError):
+    with pytest.raises(database.driver.Error):
         is_closed_upon()
-    assert highest(database, None) == 1999
+    assert highest(database, snapshot=False) == 1999

@@ -13,6 +13,7 @@ from connectors.vendor_client import NoLongerShared
 from consent import segments
 from tests.conftest import PASSPHRASE
 from tests.consent.test_crashes import Power, PowerCut, fragile
+from tests.houses import copy_house
 from tests.people import PURCHASES, RECEIPTS, Ada, Bookshop, Clock, house_in
 from tests.vault import reader
 from tests.vault.test_cli import vrm
@@ -166,7 +167,7 @@ def test_vendors_and_she_are_told_also_after_she_is_gone(
     furnished: tuple[Path, str, Keyring], tmp_path: Path, shopfront: Bookshop
 ) -> None:
     clock = Clock()
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     house = house_in(tmp_path / "house", clock, smtp_url="smtp://127.0.0.1:9")
     ada = Ada(house, PASSPHRASE, furnished[2])
     shopfront.visits(ada)

@@ -8,7 +8,6 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from vault.opened import OpenVault
 from vault.unpacking import NotAnArchive
 
 BEGIN = 167  # where the pieces of an encrypted archive begin
+DEARER = ((1 << 20, 32, 4), (1 << 20, 3, 16), (1 << 20, 4, 4), (65536, 32, 1), (65536, 3, 16))  # than any we write
 Files = dict[str, bytes]
 Change = Callable[[Files], None]
 
@@ -247,12 +247,28 @@ def test_a_file_attached_on_a_day_that_no_page_can_write_is_refused(ada: Ada, be
     kettle = ada.buys("A Kettle")
     ada.attaches(kettle, b"One kettle, paid.")
     files = unpacked(zipped(ada.open))
-    for day in ("2026-99-99", "0000-01-01", "٢٠٢٦-١١-٢٢"):
-        there = moves_in(bees.server)
-        moved = {each.replace("2026-11-22", day): raw for each, raw in files.items()}
+    (path,) = (each for each in files if each.startswith("attachments/"))
+    for wrong in ("2026-99-99", "0000-01-01"):
+        refused(bees, packed({each.replace("2026-11-22", wrong): raw for each, raw in files.items()}))
+    other_day = path.replace("2026-11-22", "2026-11-21")
+    refused(bees, packed({**files, other_day: b"One of them is not what it says."}))
+    refused(bees, packed({**files, path: b""}))
+    number = f"attachments/{kettle.number}/"
+    many = {f"{number}2026-11-22-{each:032x}/receipt.txt": b"One kettle, paid." for each in range(attachments.MOST)}
+    refused(bees, packed({**files, **many}))
+
+
+def test_a_file_on_no_day_at_all_or_of_a_record_that_did_not_come_stays_in_the_archive(
+    ada: Ada, bees: OpenVault
+) -> None:
+    kettle = ada.buys("A Kettle")
+    ada.attaches(kettle, b"One kettle, paid.")
+    files = unpacked(zipped(ada.open))
+    moves = {"2026-11-22": "٢٠٢٦-١١-٢٢", f"attachments/{kettle.number}/": "attachments/999/"}
+    for old, new in moves.items():
+        there, moved = moves_in(bees.server), {each.replace(old, new): raw for each, raw in files.items()}
         assert moved.keys() - files.keys()
-        with suppress(NotAnArchive):
-            bring_back(there, io.BytesIO(packed(moved)))
+        assert bring_back(there, io.BytesIO(packed(moved))).records
         with there.server.main.reading() as session:
             assert not attachments.of_record(session, there, kettle.number)
 
@@ -305,7 +321,8 @@ def test_a_head_that_would_cost_too_much_is_refused_before_it_is_paid(ada: Ada) 
     raw = b"".join(exported(ada.open, "sealed", CHOSEN))
     dear = raw[:30] + (1 << 31).to_bytes(4, "big") + raw[34:]
     cheap = raw[:30] + (8).to_bytes(4, "big") + raw[34:]
-    for wrong in (dear, cheap, raw[:100], b"vrm/1/archive\n"):
+    dearer = [raw[:30] + crypto.Cost(*each).to_bytes() + raw[42:] for each in DEARER]
+    for wrong in (dear, cheap, *dearer, raw[:100], b"vrm/1/archive\n"):
         with pytest.raises(NotAnArchive):
             open_archive(io.BytesIO(wrong), CHOSEN)
     with pytest.raises(WrongSecret):

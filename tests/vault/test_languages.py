@@ -8,11 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.people import ISSUER, PURCHASES, Ada, Bookshop
-from vault import languages, mail
+from vault import choices, languages, mail
 from vault.cli import main
 from vault.models import Owner
 from vault.pages import shown
-from vault.set_up import write_settings
 
 
 @pytest.fixture
@@ -100,14 +99,14 @@ def test_every_language_has_the_right_word_for_one_a_few_and_many():
 def test_her_own_setting_decides_while_her_vault_is_open_and_is_remembered_when_it_is_not(ada: Ada):
     chooses(ada.browser, "cs")
     assert speaks(ada.browser, "/purchases") == "cs"
-    write_settings(ada.open, {**ada.open.settings, "language": "ro"})
+    choices.keep(ada.open, {"language": "ro"})
     assert speaks(ada.browser, "/purchases", accept="pl") == "ro"
     ada.locks()
     assert speaks(ada.browser, accept="pl") == "ro"
 
 
 def test_a_setting_that_is_no_language_here_changes_nothing(ada: Ada):
-    write_settings(ada.open, {**ada.open.settings, "language": "xx"})
+    choices.keep(ada.open, {"language": "xx"})
     assert speaks(ada.browser, "/purchases", accept="pl") == "pl"
 
 

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from tests.conftest import PASSPHRASE
+from tests.houses import copy_house, settings_in
 from tests.people import ISSUER, Ada, Bookshop, Clock, house_in
 from tests.sampled import some
 from tests.vault import reader
@@ -42,7 +42,7 @@ from vault.models import Owner
 from vault.opened import OpenVault, seal_settings
 from vault.pieces import Spool, TooLarge
 from vault.server import Server
-from vault.settings import in_directory, to_environment
+from vault.settings import to_environment
 from vault.tables import inert
 from vault.values import Money, When
 from vault.viewer import POLICY, STYLE
@@ -355,7 +355,7 @@ def test_an_archive_is_brought_back_on_the_page_of_an_empty_vault(
     raw = ada.presses("/export", status=200, form="sealed", passphrase=CHOSEN).data
     ada.buys("A Teapot")
     assert "only taken into an empty one" in _sends(ada, raw, CHOSEN, status=409)
-    shutil.copytree(furnished[0], tmp_path / "other")
+    copy_house(furnished[0], tmp_path / "other")
     house = house_in(tmp_path / "other", Clock())
     other = Newcomer(house, furnished[2])
     assert "not an archive" in _sends(other, raw[:100], CHOSEN, status=422)
@@ -374,7 +374,7 @@ def _sends(ada: Ada, raw: bytes, passphrase: str, *, status: int = 200) -> str:
 
 def says(directory: Path, *arguments: str, said: str) -> str:
     """What a command answers; in this process, because starting another takes longer than all it does."""
-    variables = to_environment(in_directory(directory, ISSUER))
+    variables = to_environment(settings_in(directory, ISSUER))
     done = CliRunner(env=variables).invoke(main, [*arguments, "--passphrase-stdin"], input=said)
     assert done.exit_code == 0, done.output
     return done.output
@@ -385,7 +385,7 @@ def test_the_commands_take_everything_along_and_bring_it_back(
 ) -> None:
     ada.buys("A Kettle")
     file, plain = str(tmp_path / "all.vault"), tmp_path / "all.zip"
-    shutil.copytree(furnished[0], tmp_path / "other")
+    copy_house(furnished[0], tmp_path / "other")
     both = f"{PASSPHRASE}\n{CHOSEN}\n"
     says(ada.house.main.file.parents[1], "export", "--as", "sealed", "--output", file, said=both)
     assert export.fingerprint(ada.open) in says(tmp_path / "other", "bring-back", file, said=both)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
-from tests.people import PURCHASES, Ada, Bookshop
+from tests.conftest import PASSPHRASE
+from tests.people import PURCHASES, Ada, Bookshop, Clock, hidden_in
 from tests.vault.test_trash import in_trash, undone
 from vault import store
 from vault.collections.notes import Note
@@ -22,6 +23,12 @@ def another(ada: Ada, **more) -> int:
     return ada.keeps(Vendor(called="Book Shop Ltd", domains=("books.example",), note="Slow.", **more)).number
 
 
+def merges(ada: Ada, kept: int, going: int, status: int = 303) -> Any:
+    """She looks at what would become of two vendors, and presses the button."""
+    page = f"/vendors/{kept}/merge"
+    return ada.presses(page, status, **hidden_in(ada.looks_at(f"{page}?other={going}")))
+
+
 def test_everything_of_the_one_becomes_the_others(ada: Ada):
     other = another(
         ada, also_called=("The Book Shop", "bookshop"), contact="desk@books.example", alias="ada.1@alias.example"
@@ -33,7 +40,7 @@ def test_everything_of_the_one_becomes_the_others(ada: Ada):
     page = ada.looks_at(f"/vendors/{ada.bookshop_number}/merge?other={other}")
     for words in ("Book Shop Ltd becomes Bookshop", "1 goes to Bookshop", "3 go to Bookshop", "books.example"):
         assert words in page, words
-    ada.presses(f"/vendors/{ada.bookshop_number}/merge", other=str(other))
+    merges(ada, ada.bookshop_number, other)
     kept = cast(Vendor, stands(ada, ada.bookshop_number))
     assert kept.domains == ("shop.localhost", "books.example")
     assert kept.also_called == ("Book Shop Ltd", "The Book Shop")
@@ -48,7 +55,7 @@ def test_everything_of_the_one_becomes_the_others(ada: Ada):
 def test_one_button_takes_a_merge_back(ada: Ada):
     other = another(ada)
     bought = [ada.buys(item, vendor=other) for item in ("Atlas", "Globe")]
-    answer = ada.presses(f"/vendors/{ada.bookshop_number}/merge", other=str(other))
+    answer = merges(ada, ada.bookshop_number, other)
     undone(ada, answer)
     assert cast(Vendor, stands(ada, other)).called == "Book Shop Ltd"
     assert cast(Vendor, stands(ada, ada.bookshop_number)).also_called == ()
@@ -65,11 +72,11 @@ def test_who_sees_more_or_less_after_a_merge_is_said_before_it(ada: Ada, booksho
     assert "It will also see what you bought from Book Shop Ltd." in widened
     lost = ada.looks_at(f"/vendors/{other}/merge?other={ada.bookshop_number}")
     assert "Bookshop sees what you bought from Bookshop, and no longer will." in lost
-    answer = ada.presses(f"/vendors/{other}/merge", other=str(ada.bookshop_number))
+    answer = merges(ada, other, ada.bookshop_number)
     assert bookshop.reads() == []
     undone(ada, answer)
     assert [row["item"] for row in bookshop.reads()] == ["Globe"]
-    ada.presses(f"/vendors/{ada.bookshop_number}/merge", other=str(other))
+    merges(ada, ada.bookshop_number, other)
     assert sorted(row["item"] for row in bookshop.reads()) == ["Atlas", "Globe"]
 
 
@@ -85,3 +92,32 @@ def test_a_vendor_is_merged_with_another_vendor_of_hers_and_nothing_else(ada: Ad
     ada.presses(f"/vendors/{bought.number}/merge", 404, other=str(mine))
     assert not in_trash(ada)
     assert cast(Purchase, stands(ada, bought.number)).vendor == mine
+
+
+def test_a_merge_that_was_not_looked_at_or_has_changed_since_is_shown_again_first(ada: Ada, bookshop: Bookshop):
+    other, mine = another(ada), ada.bookshop_number
+    ada.buys("Atlas", vendor=other)
+    ada.presses(f"/vendors/{mine}/merge", 409, other=str(other))
+    looked = hidden_in(ada.looks_at(f"/vendors/{mine}/merge?other={other}"))
+    ada.lets(bookshop, PURCHASES)
+    page = ada.presses(f"/vendors/{mine}/merge", 409, **looked).text
+    assert "Look again: nothing was merged yet." in page
+    assert "It will also see what you bought from Book Shop Ltd." in page
+    looked = hidden_in(page)
+    ada.buys("Globe", vendor=other)
+    page = ada.presses(f"/vendors/{mine}/merge", 409, **looked).text
+    assert "2 go to Bookshop" in page
+    assert bookshop.reads() == []
+    ada.presses(f"/vendors/{mine}/merge", **hidden_in(page))
+    assert len(bookshop.reads()) == 2
+
+
+def test_whoever_finds_her_browser_open_merges_nothing(ada: Ada, clock: Clock):
+    other, mine = another(ada), ada.bookshop_number
+    looked = hidden_in(ada.looks_at(f"/vendors/{mine}/merge?other={other}"))
+    clock.passes(minutes=6)
+    asking = ada.presses(f"/vendors/{mine}/merge", 403, **looked).text
+    assert "Show once more that it is you." in asking
+    assert not in_trash(ada)
+    ada.presses(f"/vendors/{mine}/merge", **hidden_in(asking), **{"confirm-passphrase": PASSPHRASE})
+    assert in_trash(ada) == [other]

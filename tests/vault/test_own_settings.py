@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,11 @@ from typing import Any
 import pytest
 
 from connectors.demo_mail import Mail, Mailbox
+from tests.conftest import PASSPHRASE
+from tests.houses import copy_house
 from tests.people import Ada, Clock, house_in
-from vault import choices, notice_address, worker
+from vault import choices, mail, notice_address, sessions, set_up, worker
+from vault.app import create_app
 from vault.server import Server
 
 USUAL = {"name": "Ada", "language": "", "zone": "", "currency": "", "amounts": "", "theme": ""}
@@ -21,7 +23,7 @@ USUAL = {"name": "Ada", "language": "", "zone": "", "currency": "", "amounts": "
 @pytest.fixture
 def mailing(furnished: tuple[Path, str, Any], tmp_path: Path, clock: Clock, mailbox: Mailbox) -> Iterator[Ada]:
     """Ada on a server that sends mails."""
-    shutil.copytree(furnished[0], tmp_path / "mailing")
+    copy_house(furnished[0], tmp_path / "mailing")
     server = house_in(tmp_path / "mailing", clock, smtp_url=mailbox.smtp_url)
     yield Ada(server, "a lamp, a kettle, a map", furnished[2])
     server.stop()
@@ -167,3 +169,36 @@ def test_of_two_changes_at_once_none_is_lost(ada: Ada):
     choices.keep(one, {"language": "ro"})
     choices.keep(other, {"zone": "Europe/Prague"})
     assert (ada.open.settings["language"], ada.open.settings["zone"]) == ("ro", "Europe/Prague")
+
+
+def test_the_first_address_too_holds_only_with_the_code_that_was_mailed_to_it(
+    tmp_path: Path, clock: Clock, mailbox: Mailbox
+):
+    """A slip of the finger at set-up would send every link that stops sharing to a stranger."""
+    house = house_in(tmp_path / "new", clock, smtp_url=mailbox.smtp_url)
+    words = {"handle": "bea", "name": "Bea", "passphrase": PASSPHRASE, "notice": "bea@porthaven.test"}
+    keyring = set_up.set_up(house, **words, first=True, language="pl")
+    bea = Ada(house, PASSPHRASE, keyring)
+    choices.keep(bea.vault, {"recovery": None})
+    (first,) = mailed(house, mailbox)
+    assert first.to == "bea@porthaven.test"
+    assert "Wpisz" in first.text or "kod" in first.text, "in the language of the page"
+    assert notice_address.present(bea.open) is None
+    assert "A code was mailed to you" in bea.looks_at("/")
+    with house.main.transaction() as session:
+        mail.queue(session, house, bea.owner_id, "Links", "A link that stops it.")
+    assert mailed(house, mailbox) == [], "nothing else goes there before"
+    bea.presses("/settings/notice/code", code=code_in(first))
+    assert notice_address.present(bea.open) == "bea@porthaven.test"
+    house.stop()
+
+
+def test_a_server_that_sends_no_mails_asks_for_no_address_and_keeps_none(tmp_path: Path, clock: Clock):
+    house = house_in(tmp_path / "new", clock)
+    browser = create_app(house).test_client()
+    assert 'name="notice"' not in browser.get(set_up.set_up_address(house) or "").text
+    words = {"handle": "bea", "name": "Bea", "passphrase": PASSPHRASE, "notice": "bea@porthaven.test"}
+    bea = sessions.for_command(house, set_up.set_up(house, **words, first=True))
+    assert not notice_address.waiting(bea)
+    assert notice_address.present(bea) is None
+    house.stop()

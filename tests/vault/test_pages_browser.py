@@ -15,6 +15,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from tests import sampled
+from tests.houses import settings_in
 from tests.sampled import some
 from tests.vault.test_attachments import PNG as PICTURE
 from vault import attached, attachments, sessions, set_up, store
@@ -26,7 +27,6 @@ from vault.collections.profile import Address, Name
 from vault.collections.purchases import Order, Purchase
 from vault.collections.vendors import Vendor
 from vault.server import Server, start
-from vault.settings import in_directory
 from vault.values import Money, When
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -57,7 +57,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, s
     web = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
     address = f"http://localhost:{web.server_port}"
     noon = datetime.now(UTC).replace(hour=12)
-    house = start(in_directory(tmp_path_factory.mktemp("house"), address), load_rooms(), clock=lambda: noon)
+    house = start(settings_in(tmp_path_factory.mktemp("house"), address), load_rooms(), clock=lambda: noon)
     web.app = create_app(house)
     thread = threading.Thread(target=web.serve_forever)
     thread.start()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from sqlalchemy import delete
 
 from tests.conftest import PASSPHRASE
 from tests.people import BIRTHDAY, Ada, Bookshop, Clock, hidden_in
 from vault import sessions, unlock
 from vault.collections.profile import Address, Birthday
 from vault.errors import Locked, TooManyTries, WrongSecret
+from vault.models import Lock
 from vault.values import When
 from vault.worker import tick
 
@@ -210,3 +212,41 @@ def test_the_worker_ends_what_ran_out_although_nobody_came_back(ada: Ada, clock:
     clock.passes(minutes=16)
     tick(ada.house, sweep=True)
     assert not ada.house.keystore.alive(ada.owner_id, "session")
+
+
+def test_showing_that_it_is_she_while_her_keys_are_changed_elsewhere_ends_in_a_closed_vault(ada: Ada, clock: Clock):
+    """Her lock's row is gone, its pepper not yet: where changing her keys stands between its two steps."""
+    clock.passes(minutes=6)
+    vault = ada.open
+    with ada.house.main.transaction() as session:
+        session.execute(delete(Lock).where(Lock.lock_id == vault.session_id))
+    with pytest.raises(Locked):
+        sessions.prove(vault, ada.session)
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_fresh(ada: Ada, clock: Clock):
+    clock.passes(days=1)
+    ada.unlocks()
+    clock.passes(hours=-23)
+    assert ASKED in ada.presses("/security/quiet", 403).text
+
+
+@pytest.mark.parametrize("digits", ["9223372036854775808", "9" * 18, "9" * 5000])
+def test_a_number_that_no_record_can_have_is_the_number_of_nothing(ada: Ada, digits: str):
+    """2⁶³ and more: no database could hold it, and some digits are more than Python reads."""
+    rules = [rule for rule in ada.app.url_map.iter_rules() if "<int:" in rule.rule]
+    assert len(rules) > 10
+    for rule in rules:
+        path = re.sub(r"<int:\w+>", digits, rule.rule).replace("<any(", "").partition("):collection>")
+        address = f"/{path[0].strip('/').split(',')[0]}{path[2]}" if path[1] else path[0]
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            answer = ada.browser.open(address, method=method, headers={"Sec-Fetch-Site": "same-origin"})
+            assert answer.status_code in (404, 422), (method, address[:60], answer.status_code)
+    for query in (
+        "purchases?after=2026_",
+        "search?q=a&after=0_",
+        "activity?after=",
+        "notes/new?about=",
+        "insights?product=",
+    ):
+        assert ada.browser.get(f"/{query}{digits}").status_code == 200

@@ -13,12 +13,12 @@ import pytest
 from werkzeug.serving import make_server
 
 from tests.conftest import PASSPHRASE
+from tests.houses import copy_house, settings_in
 from tests.people import Clock
 from vault import sessions
 from vault.app import create_app, load_rooms
 from vault.keyring import Keyring
 from vault.server import Server, start
-from vault.settings import in_directory
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
@@ -39,10 +39,10 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture
 def served(furnished: tuple[Path, str, Any], tmp_path: Path, clock: Clock) -> Iterator[tuple[Server, str]]:
     """Ada's vault, served on a port of its own."""
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     web = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
     address = f"http://localhost:{web.server_port}"
-    house = start(in_directory(tmp_path / "house", address), load_rooms(), clock=clock)
+    house = start(settings_in(tmp_path / "house", address), load_rooms(), clock=clock)
     web.app = create_app(house)
     thread = threading.Thread(target=web.serve_forever)
     thread.start()

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
+import pytest
 from sqlalchemy import insert, select, update
 
-from tests.people import PURCHASES, Ada, Bookshop, Clock
+from tests.people import PURCHASES, Ada, Bookshop, Clock, house_in
+from tests.sampled import some
+from tests.vault.test_leaving import moves_in, zipped
 from vault import store, trash, worker
+from vault.bringing import bring_back
 from vault.collections.notes import Note
 from vault.models import RecordRow, Version
 from vault.server import Server
@@ -181,3 +188,28 @@ def test_a_removed_vendor_comes_back_to_its_purchases(ada: Ada):
     assert "a vendor you removed" in ada.looks_at(f"/purchases/{stored.number}")
     ada.presses(f"/trash/{ada.bookshop_number}/restore")
     assert "a vendor you removed" not in ada.looks_at(f"/purchases/{stored.number}")
+
+
+def test_where_undo_leads_back_to_is_a_path_of_the_vault_or_home(ada: Ada):
+    for path in (
+        "/purchases\r\nSet-Cookie: vault=x",
+        "/\t/evil.example",
+        "/a\x00b",
+        "//evil.example",
+        "/\\evil.example",
+    ):
+        assert ada.presses("/undo", change="1", next=path).headers["Location"] == "/?notice=too-late"
+
+
+@pytest.mark.parametrize("day", some([(1 << 63) - 1, -(1 << 62), -1, 1 << 40]))
+def test_a_day_that_was_tampered_with_closes_neither_the_trash_nor_an_archive(ada: Ada, tmp_path: Path, day: int):
+    note = ada.keeps(Note(heading="Parcel arrived wet", text="Two photographs."))
+    ada.removes(note)
+    with ada.house.main.transaction() as session:
+        session.execute(update(RecordRow).where(RecordRow.number == note.number).values(removed_day=day))
+    assert "Parcel arrived wet" in ada.looks_at("/trash")
+    there = house_in(tmp_path / "there", ada.house.clock)  # type: ignore[arg-type]
+    assert bring_back(moves_in(there), io.BytesIO(zipped(ada.open))).records
+    there.stop()
+    ada.presses(f"/trash/{note.number}/restore")
+    assert "Parcel arrived wet" in ada.looks_at("/notes")

@@ -43,7 +43,7 @@ ALWAYS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 UNLESS_SAID = (("Content-Security-Policy", POLICY), ("Cache-Control", "no-store"))
-SECURE = ("Strict-Transport-Security", "max-age=63072000")
+SECURE = ("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 
 
 def form_may_lead_to(response: Response, origin: str) -> Response:

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from vault.dangers import RELEASED, SLACK
-from vault.db import BALLAST, Database
+from vault.db import Database
+from vault.embedded import BALLAST
 from vault.errors import DiskFull
 from vault.migrations import up_to_date
 from vault.models import Instance, KeystoreInstance, LogInstance

@@ -32,8 +32,9 @@ def home() -> str:
     has_any = any(catalogue.entries(where, limit=1) for where in (BOUGHT, "collection = 'vendors'", "damaged"))
     first = NOTICES["welcome"]
     welcome = {"notice": gettext(first)} if "welcome" in request.args else {}
+    code_sent = bool(notice_address.waiting(vault))
     if not has_any and not vault.lost:
-        return render_template("empty.html", **welcome)
+        return render_template("empty.html", code_sent=code_sent, **welcome)
     return render_template(
         "home.html",
         greeting=_greeting(vault.name),
@@ -46,6 +47,7 @@ def home() -> str:
         vendors=catalogue.count("collection = 'vendors'"),
         sessions=len(sessions.living(vault)),
         notices=_has_notices(vault),
+        code_sent=code_sent,
         **welcome,
     )
 

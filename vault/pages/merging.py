@@ -1,19 +1,60 @@
-"""The page that makes two vendors one."""
+"""The page that makes two vendors one. It may change what others see, so she shows that it is she, and what she saw."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
 
-from vault import merging, store
+from vault import crypto, merging, store
 from vault.collections.vendors import Vendor
-from vault.errors import NotFound
+from vault.errors import N_, NotFound
 from vault.opened import OpenVault
-from vault.pages import session
+from vault.pages import guard, session
 from vault.pages.vendors import BOUGHT, NO_SUCH_VENDOR, options
 from vault.stored import Stored
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from sqlalchemy.orm import Session
+
 pages = Blueprint("merging", __name__)
+
+CHANGED = N_("Something has changed since you opened this page. Look again: nothing was merged yet.")
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What becomes of two vendors: which stays and which goes, how much moves, and what that means for others."""
+
+    kept: Stored
+    going: Stored
+    united: Stored
+    moving: int
+    bought: int
+    others: tuple[Markup, ...]
+
+    @classmethod
+    def of(cls, reading: Session, vault: OpenVault, number: int, other: int) -> Preview:
+        """As it stands. Raises NotFound."""
+        kept, going = (_vendor(store.read(reading, vault, each)) for each in (number, other))
+        panels = [room.panel("vendor.merge", vault, (kept, going)) for room in vault.server.rooms if room.panel]
+        return cls(
+            kept,
+            going,
+            kept.edited(merging.united(kept, going)),
+            len(merging.belonging(vault, going.number)),
+            vault.catalogue.count(f"{BOUGHT} AND vendor = ?", going.number),
+            tuple(each for each in panels if each),
+        )
+
+    @property
+    def digest(self) -> str:
+        """Of all that she is shown."""
+        known = [part for each in (self.kept, self.going) for part in (each.number, each.revision)]
+        return crypto.digest(*known, self.moving, self.bought, *self.others).hex()
 
 
 @pages.get("/vendors/<int:number>/merge")
@@ -25,13 +66,19 @@ def choose(number: int) -> Response:
 
 @pages.post("/vendors/<int:number>/merge")
 @session.unlocked
+@guard.confirmed
 def merge(number: int) -> Response:
-    """Merge the other one into this one."""
+    """Merge the other one into this one, if what she saw is still what comes of it."""
     vault, other = session.vault(), request.form.get("other", "")
     if not _is_another(vault, number, other):
         return _page(vault, number, other)
     with store.writing(vault) as turn:
-        merging.merge(turn, vault, number, int(other))
+        shown = Preview.of(turn.session, vault, number, int(other)).digest
+        agreed = crypto.same(shown.encode(), request.form.get("digest", "").encode())
+        if agreed:
+            merging.merge(turn, vault, number, int(other))
+    if not agreed:
+        return _page(vault, number, other, changed=True)
     there = url_for("collection.detail", collection="vendors", number=number, notice="merged", undo=turn.revision)
     return make_response(redirect(there, 303))
 
@@ -40,28 +87,23 @@ def _is_another(vault: OpenVault, number: int, other: str) -> bool:
     return any(str(each) == other for each, _ in options(vault) if each != number)
 
 
-def _page(vault: OpenVault, number: int, other: str) -> Response:
-    known, wrong = _is_another(vault, number, other), {}
+def _page(vault: OpenVault, number: int, other: str, *, changed: bool = False) -> Response:
+    known, wrong = _is_another(vault, number, other), dict[str, Any]()
     if other and not known:
         wrong = {"other": gettext(NO_SUCH_VENDOR)}
     with vault.server.main.reading() as reading:
         kept = _vendor(store.read(reading, vault, number))
-        going = store.read(reading, vault, int(other)) if known else None
-        united = kept.edited(merging.united(kept, going)) if going else None
-    moving = len(merging.belonging(vault, going.number)) if going else 0
-    bought = vault.catalogue.count(f"{BOUGHT} AND vendor = ?", going.number) if going else 0
+        preview = Preview.of(reading, vault, number, int(other)) if known else None
     page = render_template(
         "merge.html",
         kept=kept,
-        going=going,
-        united=united.record if united else None,
-        moving=moving,
-        bought=bought,
+        preview=preview,
+        changed=gettext(CHANGED) if changed else "",
         others=[(each, name) for each, name in options(vault) if each != number],
         wrong=wrong,
         here="collection.vendors",
     )
-    return make_response(page, 422 if wrong else 200)
+    return make_response(page, 422 if wrong else 409 if changed else 200)
 
 
 def _vendor(stored: Stored) -> Stored:

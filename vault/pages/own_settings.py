@@ -11,7 +11,7 @@ from flask_babel import gettext
 from vault import choices, crypto, languages, mail, notice_address
 from vault.errors import N_
 from vault.opened import OpenVault
-from vault.pages import guard, session, shown
+from vault.pages import guard, language, session, shown
 from vault.pages.setup import LABELS, MAIL, NAME_NEEDED, NOT_AN_ADDRESS
 
 pages = Blueprint("settings", __name__)
@@ -79,11 +79,11 @@ def notice() -> Response:
     vault = session.vault()
     address = request.form.get("notice", "").strip()
     if "remove" in request.form:
-        notice_address.remove(vault, gettext)
+        notice_address.remove(vault, language.chosen())
         return _to("notice-gone")
     if len(address) > 254 or not MAIL.fullmatch(address) or not session.server().settings.smtp_url:
         return _page(vault, {"notice": address}, {"notice": NOT_AN_ADDRESS})
-    notice_address.ask(vault, address, gettext)
+    notice_address.ask(vault, address, language.chosen())
     return _to("code-sent", anchor="notices")
 
 
@@ -92,7 +92,7 @@ def notice() -> Response:
 def code() -> Response:
     """The code from the mail sets the new address."""
     vault = session.vault()
-    if notice_address.confirm(vault, request.form.get("code", ""), gettext):
+    if notice_address.confirm(vault, request.form.get("code", "")):
         return _to("notice-set")
     return _page(vault, wrong={"code": WRONG_CODE})
 

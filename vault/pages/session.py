@@ -38,9 +38,9 @@ def install(app: Flask) -> None:
     app.teardown_request(_note)
 
 
-def cookie_name() -> str:
+def cookie_name(of: str = "vault") -> str:
     """`__Host-` wherever TLS is; browsers refuse that prefix on plain http, which is for this machine only."""
-    return "__Host-vault" if server().settings.secure else "vault"
+    return f"__Host-{of}" if server().settings.secure else of
 
 
 def keep(response: Response, string: str) -> Response:
@@ -139,10 +139,10 @@ def unlocked(view: Callable[P, R]) -> Callable[P, R | Response]:
 
 def safe_next(raw: str | None) -> str:
     """A path of this vault to go back to, or the home page. Never another site."""
-    if not raw or not raw.startswith("/") or raw.startswith(("//", "/\\")):
+    if not raw or not raw.startswith("/") or raw.startswith("//") or "\\" in raw or not raw.isprintable():
         return "/"
     parts = urlsplit(raw)
-    return raw if not parts.scheme and not parts.netloc and "\\" not in raw else "/"
+    return raw if not parts.scheme and not parts.netloc else "/"
 
 
 def day_in(days: int) -> str:
@@ -188,7 +188,7 @@ def _same_origin() -> None:
 
 def _settle(response: Response) -> Response:
     """She is answered only after the floors cover what she is shown."""
-    found = g.get("vault")
+    found, g.status = g.get("vault"), response.status_code
     if found is not None:
         settle(server(), found.owner_id)
     return response
@@ -196,7 +196,8 @@ def _settle(response: Response) -> Response:
 
 def _note(error: BaseException | None) -> None:
     route = request.url_rule.rule if request.url_rule else "-"
-    answered(request.method, route, g.get("began", time.perf_counter()), g.get("request_id", ""), error)
+    began = g.get("began", time.perf_counter())
+    answered(request.method, route, g.get("status", 500), began, g.get("request_id", ""), error)
 
 
 def step_back(default: str) -> Any:

@@ -1,0 +1,68 @@
+"""PostgreSQL, for when one machine's file is not enough. The same statements, the same transactions.
+
+A writing transaction is READ COMMITTED: what must not be decided twice is one conditional UPDATE, and her turn begins
+by taking her row (design §3), so that what is read after it is newest. A reading one is a snapshot. Everything is said
+at BEGIN and nothing per session, and nothing is prepared, so that a pool which lends connections by transaction
+(pgbouncer) may stand between. Only the primary is asked: a standby would show what has been revoked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from sqlalchemy import create_engine, make_url
+
+from vault.errors import Busy, Contended, DiskFull, VaultError
+
+STARTING = 0x56524D  # the lock that starting processes take, on whichever machine; nothing else uses one of these
+_EXPECTED: dict[str, type[VaultError]] = {"53100": DiskFull, "55P03": Busy, "40001": Contended, "40P01": Contended}
+
+
+class Postgresql:
+    """One database of a server."""
+
+    snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    write = (
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+        "SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
+    )
+
+    def __init__(self, url: str) -> None:
+        self.engine = create_engine(
+            make_url(url).set(drivername="postgresql+psycopg"),
+            connect_args={"autocommit": True, "prepare_threshold": None, "connect_timeout": 10},
+            pool_size=16,
+            max_overflow=32,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Writers wait for the rows they write, and for nothing else."""
+        return nullcontext()
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """One starting process at a time."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (STARTING,))
+            yield
+
+    def known(self, error: Exception) -> VaultError | None:
+        """What a driver's error means to her, if it is one that is to be expected. The server has rolled back."""
+        expected = _EXPECTED.get(getattr(error, "sqlstate", None) or "")
+        return expected() if expected else None
+
+    def checkpoint(self) -> None:
+        """Left to the server: what is deleted stays in its log anyhow (docs/threats.md), and opens nothing."""
+
+    def keep_ballast(self) -> None:
+        """Room to spare is its administrator's (docs/operating.md)."""
+
+    def drop_ballast(self) -> None:
+        """As above."""
+
+    def forget(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
