@@ -11,7 +11,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, Literal, TypeVar
+
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import get_input_stream
 
 from vault.errors import Busy
 
@@ -90,3 +93,12 @@ def in_turn(inner: WSGIApplication) -> WSGIApplication:
         return inner(environ, start_response)
 
     return application
+
+
+def taken(environ: WSGIEnvironment, most: int) -> bytes | Literal["busy", "too_large"]:
+    """A whole body of up to so many bytes, or why there is none."""
+    try:
+        content = get_input_stream(environ).read(most + 1)
+    except (Busy, ClientDisconnected):
+        return "busy"
+    return content if len(content) <= most else "too_large"
