@@ -123,7 +123,8 @@ def examine(place: Place, ledger: Ledger, shop: Bookshop) -> None:
     """Start the real product on these files, look, let the worker work, and look again. Raises Lost or Revived."""
     house, app = place.begins(ledger.now)
     try:
-        _holds(not list(dangers(house)), "the files are sound")
+        found = list(dangers(house))
+        _holds(not found, f"the files are sound: {found}")
         if "gone" in ledger.may["vault"]:
             _goes(house, ledger)
             return

@@ -52,7 +52,9 @@ class Scene:
 
     def ledger(self) -> Ledger:
         """Before anybody was told anything."""
-        return Ledger.begun(self.owner.hex(), self.number, PASSPHRASE, self.code)
+        ledger = Ledger.begun(self.owner.hex(), self.number, PASSPHRASE, self.code)
+        ledger.now = int(datetime.fromisoformat(self.time).timestamp())
+        return ledger
 
 
 def furnish(furnished: tuple[Path, str, Keyring], shop: Bookshop, directory: Path, clock: Clock | None) -> Scene:
