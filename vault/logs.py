@@ -101,9 +101,14 @@ class apart:  # noqa: N801 - reads as a word where it is used
         return True
 
 
-def answered(method: str, route: str, began: float, request_id: str, error: BaseException | None = None) -> None:
-    """One line per request: the route's pattern, never its path. `began` is what time.perf_counter() said."""
+def answered(
+    method: str, route: str, status: int, began: float, request_id: str, error: BaseException | None = None
+) -> None:
+    """One line per request: the route's pattern, never its path. `began` is what time.perf_counter() said.
+
+    By route and status it tells every try to unlock, to authenticate as a client or to look, and what came of it.
+    """
     taken = round((time.perf_counter() - began) * 1000, 1)
-    log.info("request", method=method, route=route, ms=taken, request_id=request_id)
+    log.info("request", method=method, route=route, status=status, ms=taken, request_id=request_id)
     if error is not None:
         log.error("request_failed", request_id=request_id, **told(error))
