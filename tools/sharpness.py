@@ -56,28 +56,43 @@ def main() -> None:
     """Say how sharp the tests are."""
 
 
+def _chosen(_context: click.Context, _option: click.Parameter, wanted: tuple[str, ...]) -> dict[str, list[str]]:
+    """The modules of the table that are meant, with their test files."""
+    tests: dict[str, list[str]] = table()["tests"]
+    chosen = {name: files for name, files in tests.items() if not wanted or any(each in name for each in wanted)}
+    if not chosen:
+        raise click.BadParameter("no module of tools/sharpness.toml has such a name")
+    return chosen
+
+
+of_modules = click.option(
+    "--module",
+    "tests",
+    multiple=True,
+    callback=_chosen,
+    help="Modules with this in their name; all of them without.",
+)
+
+
 @main.command()
-@click.option("--module", "wanted", multiple=True, help="Modules with this in their name; all of them without.")
+@of_modules
 @click.option("--sample", type=int, help="So many mutants of each module instead of all.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Which of them are drawn.")
 @click.option("--longest", type=float, default=20.0, show_default=True, help="Seconds of tests a mutant is given.")
-def mutation(wanted: tuple[str, ...], sample: int | None, seed: int, longest: float) -> None:
+def mutation(tests: dict[str, list[str]], sample: int | None, seed: int, longest: float) -> None:
     """Try the tests on mutants of the core."""
-    chosen = [name for name in table()["tests"] if not wanted or any(each in name for each in wanted)]
-    if not chosen:
-        raise click.UsageError("no module of tools/sharpness.toml has such a name")
     unexplained = 0
     with tempfile.TemporaryDirectory(prefix="vrm-mutants-") as directory:
         tree = copied(Path(directory))
-        for module in chosen:
+        for module in tests:
             unexplained += _tried(tree, module, sample, random.Random(seed), longest)  # noqa: S311 - not a secret
     sys.exit(1 if unexplained else 0)
 
 
 @main.command("coverage")
-def _coverage() -> None:
+@of_modules
+def _coverage(tests: dict[str, list[str]]) -> None:
     """Say which lines and branches of the core no test reaches."""
-    tests: dict[str, list[str]] = table()["tests"]
     files = list(dict.fromkeys(file for each in tests.values() for file in each))
     missing = set()
     with tempfile.TemporaryDirectory(prefix="vrm-coverage-") as directory:
@@ -88,7 +103,8 @@ def _coverage() -> None:
             click.echo(f"{module}: {lines} of {of_lines} lines, {branches} of {of_branches} branches")
             source = (tree / module).read_text(encoding="utf-8").splitlines()
             missing |= {(module, source[number - 1].strip()) for number in found.missing}
-    explained = {(said["module"], said["line"]) for said in table().get("unreached", ())}
+    said = table().get("unreached", ())
+    explained = {(each["module"], each["line"]) for each in said if each["module"] in tests}
     for module, line in sorted(missing - explained):
         click.echo(f"   not reached, or one way from it never taken: {module}: {line}")
     for module, line in sorted(explained - missing):

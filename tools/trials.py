@@ -31,29 +31,35 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("vault", "consent", "connectors", "tests", "docs", "pyproject.toml", "Makefile", "README.md")
+# What runs besides a test: at import, in fixtures of several tests, and in the one that every trial is handed made.
+AT_IMPORT, FOR_SEVERAL, FOR_ALL = "", "for several", "for all"
 OURS = {"vault", "consent", "connectors", "tests"}
 ARGUMENTS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:logging", "--tb=line", "--no-header")
 
 
 @dataclass
 class Baseline:
-    """What the tests do on the source as it stands: how long each takes, and which of them touch which lines."""
+    """What the tests do on the source as it stands: which of them touch which lines, and how long each takes.
+
+    Seconds are those of the processor: on a machine that does much else they are the same.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     touched: dict[str, dict[int, set[str]]] = field(default_factory=dict)  # module, line, tests
 
     def tests(self, module: str, first: int, last: int) -> list[str]:
-        """The tests that touch these lines, the quickest first; all of them where the lines run at import."""
+        """The tests that touch these lines, the quickest first; all of them where that is done for several."""
         chosen = self._touching(module, first, last)
-        return sorted(set(self.seconds) if "" in chosen else chosen, key=lambda test: (self.seconds[test], test))
+        everything = chosen & {AT_IMPORT, FOR_SEVERAL}
+        return sorted(set(self.seconds) if everything else chosen, key=lambda test: (self.seconds[test], test))
 
     def at_import(self, module: str, first: int, last: int) -> bool:
         """Is anything of these lines run while the module is loaded?"""
-        return "" in self._touching(module, first, last)
+        return AT_IMPORT in self._touching(module, first, last)
 
     def _touching(self, module: str, first: int, last: int) -> set[str]:
         lines = self.touched.get(module, {})
-        return set().union(*(lines.get(line, set()) for line in range(first, last + 1)))
+        return set().union(*(lines.get(line, set()) for line in range(first, last + 1))) - {FOR_ALL}
 
 
 def copied(to: Path) -> Path:
@@ -171,17 +177,24 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool, bool]:
-        self.coverage.switch_context(item.nodeid)
-        began = time.perf_counter()
+        self.now = item.nodeid
+        self.coverage.switch_context(self.now)
+        began = time.process_time()
         try:
             return (yield)
         finally:
-            self.seconds[item.nodeid] = time.perf_counter() - began
-            self.coverage.switch_context("")
+            self.seconds[item.nodeid] = time.process_time() - began
+            self.coverage.switch_context(AT_IMPORT)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
-        made = yield
+        if fixturedef.scope == "function":
+            return (yield)
+        self.coverage.switch_context(FOR_ALL if fixturedef.argname == "furnished" else FOR_SEVERAL)
+        try:
+            made = yield
+        finally:
+            self.coverage.switch_context(self.now)
         if fixturedef.argname == "furnished":
             self.house = made
         return made

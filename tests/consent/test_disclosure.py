@@ -109,9 +109,9 @@ def test_a_delay_of_no_days_hides_nothing_that_is_to_come() -> None:
 
 
 def test_kinds_of_things_are_whole_words_in_any_case_and_what_has_none_is_not_among_them() -> None:
-    books = replace(ITEM, categories=("Books", "MAPS"))
-    seen = {kind: shown(books, bought(category=kind)) is not None for kind in ("books", "maps", "book", "xxxx", None)}
-    assert seen == {"books": True, "maps": True, "book": False, "xxxx": False, None: False}
+    books = replace(ITEM, categories=("Books", "MAPS", "x"))
+    seen = {kind: shown(books, bought(category=kind)) is not None for kind in ("books", "maps", "book", None)}
+    assert seen == {"books": True, "maps": True, "book": False, None: False}
 
 
 @pytest.mark.parametrize(

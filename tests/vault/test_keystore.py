@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
+from tests.houses import embedded_only, url_in
 from tests.people import house_in
 from vault import crypto
-from vault.keystore import OPENING, SIGNING, Keystore
-from vault.models import ServerKey
+from vault.db import Database
+from vault.keystore import Keystore
+from vault.models import Keys
 from vault.server import Server
 
 
@@ -73,6 +75,7 @@ def test_taking_takes_the_peppers_that_are_named_and_no_other(keystore: Keystore
     assert len(keystore.alive(bram, "grant")) == 4
 
 
+@embedded_only
 @pytest.mark.parametrize("how", ["take", "take_all", "stop_grants", "renew"])
 def test_what_was_taken_stands_in_no_file_any_more(keystore: Keystore, how: str) -> None:
     """The log that SQLite writes ahead keeps old pages until it is cut."""
@@ -193,7 +196,7 @@ def test_her_floor_only_rises_and_only_hers(keystore: Keystore) -> None:
 
 
 def test_leaving_is_taken_back_until_the_day_and_begins_on_it(keystore: Keystore) -> None:
-    ada, bram = somebody(keystore), somebody(keystore)
+    ada, bram, cleo = somebody(keystore), somebody(keystore), somebody(keystore)
     assert keystore.leaves_on(ada) is None
     assert keystore.stay(ada, today=1) is False
     keystore.leave(ada, 20)
@@ -206,8 +209,9 @@ def test_leaving_is_taken_back_until_the_day_and_begins_on_it(keystore: Keystore
     keystore.leave(ada, 20)
     keystore.leave(bram, 25)
     assert [each for each in keystore.leavers() if each[0] in {ada, bram}] == sorted([(ada, 20), (bram, 25)])
+    keystore.leave(cleo, 20)
     assert keystore.begin_leaving(ada, today=20) is True
-    assert (keystore.leaves_on(ada), keystore.leaves_on(bram)) == (0, 25)
+    assert [keystore.leaves_on(owner) for owner in (ada, bram, cleo)] == [0, 25, 20]
     assert keystore.stay(ada, today=19) is False
     assert keystore.begin_leaving(ada, today=21) is True  # a crash in between: it is gone on with
 
@@ -231,23 +235,32 @@ def test_the_head_of_her_log_goes_on_from_where_it_was_seen(keystore: Keystore) 
     assert keystore.log_head(ada) == (2, b"c" * 32)
 
 
-def test_a_keystore_is_set_up_once_with_all_its_keys(server: Server, keystore: Keystore) -> None:
-    mine = keystore.instance()
-    assert mine is not None
-    assert len(mine) == 16
-    assert keystore.set_up(b"another instance") == mine == keystore.instance()
+def test_a_keystore_is_set_up_once_with_all_its_keys(tmp_path: Path) -> None:
+    database = Database(url_in(tmp_path, "keystore"))
+    Keys.metadata.create_all(database.engine)
+    keystore = Keystore(database)
+    assert keystore.instance() is None
+    assert keystore.set_up(b"an instance of 1") == keystore.instance() == b"an instance of 1"
+    assert keystore.set_up(b"an instance of 2") == keystore.instance() == b"an instance of 1"
     keys = keystore.keys
-    assert {len(getattr(keys, purpose)) for purpose in OPENING} == {32}
+    assert {len(key) for key in (keys.seal, keys.tag, keys.route)} == {32}
     assert len({keys.seal, keys.tag, keys.route}) == 3
-    assert Keystore(keystore.database).keys == keys
     assert "b'" not in repr(keys)
-    before = [keystore.signing("notice"), keystore.signing("receipt")]
+    assert keystore.signing("notice") == keystore.signing("receipt") == ()
     keystore.complete()
-    assert [keystore.signing("notice"), keystore.signing("receipt")] == before
-    assert all(before)
-    with server.keystore.database.engine.connect() as connection:
-        purposes = set(connection.scalars(select(ServerKey.purpose)))
-    assert purposes == {"seal", "tag", "route", "notice", "receipt"} == {*OPENING, *SIGNING}
+    signing = [keystore.signing("notice"), keystore.signing("receipt")]
+    assert [len(seed) for (seed,) in signing] == [32, 32]
+    keystore.complete()
+    assert [keystore.signing("notice"), keystore.signing("receipt")] == signing
+    assert Keystore(database).keys == keys
+    database.dispose()
+
+
+def test_the_instance_of_a_new_keystore_is_drawn(keystore: Keystore) -> None:
+    drawn = keystore.instance()
+    assert drawn is not None
+    assert len(drawn) == 16
+    assert drawn != bytes(16)
 
 
 def test_renewing_a_key_that_signs_leaves_the_one_before_and_no_older_one(keystore: Keystore) -> None:
