@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vault import attachments, departure, files_along, rekeying, trash
+from vault import attachments, departure, files_along, rekeying, sandbox, trash
 from vault.attached import about_content, about_known
 from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
+from vault.logs import apart
 from vault.mail import deliver
 from vault.models import AttachmentRow, Owner, RecordRow, Version
 from vault.opened import about_settings
@@ -45,9 +46,9 @@ def _on_unlock(vault: OpenVault) -> None:
 
 
 def _sweep(server: Server) -> None:
-    sweep_locks(server)
-    departure.sweep(server)
-    trash.sweep(server)
+    for sweep in (sweep_locks, departure.sweep, trash.sweep, sandbox.sweep):
+        with apart("sweep_failed"):
+            sweep(server)
 
 
 ROOM = Room(
@@ -72,6 +73,7 @@ ROOM = Room(
         "mail": deliver,
         "unmake_lock": unmake_lock,
         "farewell": departure.farewell,
+        "leftovers": departure.leftovers,
         attachments.JOB: attachments.erase,
     },
     sweep=_sweep,

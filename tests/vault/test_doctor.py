@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from tests.houses import copy_house, embedded_only
 from tests.people import Clock, house_in
+from tests.terminal import vrm
 from vault import sessions
 from vault.dangers import RELEASED, Facts, File, Finding, Machine, Served, Store, judged
 from vault.doctor import findings, refuse
@@ -22,7 +21,7 @@ from vault.embedded import BALLAST
 from vault.errors import Unsafe
 from vault.facts import gathered
 from vault.keyring import Keyring
-from vault.settings import Settings, checked, for_process, in_directory
+from vault.settings import Settings, checked, in_directory
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path("/srv/vault")
@@ -174,7 +173,7 @@ def test_settings_that_are_unsafe_by_themselves_stop_every_command(change: dict[
 @pytest.fixture
 def directory(furnished: tuple[Path, str, Keyring], tmp_path: Path) -> Path:
     """Ada's vault as `vrm serve` leaves it."""
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     house = house_in(tmp_path / "house")
     for database in house.databases:
         database.keep_ballast()
@@ -244,6 +243,7 @@ def test_a_newer_or_older_database_is_told_from_one_that_fits(directory: Path) -
     house.stop()
 
 
+@embedded_only
 def test_serving_is_refused_for_what_is_fatal_and_for_nothing_less(directory: Path) -> None:
     house = house_in(directory)
     house.main.ballast.unlink()
@@ -255,14 +255,6 @@ def test_serving_is_refused_for_what_is_fatal_and_for_nothing_less(directory: Pa
 
 
 # The command.
-
-
-def vrm(directory: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {**for_process(in_directory(directory, "http://localhost:8400")), **settings}
-    command = [sys.executable, "-m", "vault", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, input="", capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 def test_the_doctor_says_it_in_words_and_in_json_by_exit_code(directory: Path) -> None:
