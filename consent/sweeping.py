@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, select
 
-from consent import grant_boxes, grants, receipt_rows, sandbox, stopping
+from consent import access, grant_boxes, grants, receipt_rows, sandbox, stopping
 from consent.models import Grant, GrantLock, Receipt
 from consent.terms import DAY
 from vault.errors import DiskFull, NotFound
@@ -58,6 +58,7 @@ def sweep(server: Server) -> None:
 
     What has ended without a receipt, on a full disk or before there were any, gets one.
     """
+    access.write_refusals(server)
     sandbox.close(server)
     with server.main.reading() as session:
         rows = session.execute(
