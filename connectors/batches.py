@@ -6,7 +6,7 @@ A batch is compared, numbered and sealed for her next revision before her turn b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from connectors.connector import Found, VendorHint
 from connectors.course import ReportLine
-from vault import crypto, store
+from vault import crypto, store, trash
 from vault.collections.vendors import Vendor
 from vault.errors import N_, Invalid
 from vault.models import RecordRow
@@ -113,13 +113,17 @@ def opened(vault: OpenVault, number: int, revision: int, box: bytes) -> Stored |
 
 @dataclass
 class Plan:
-    """What a batch writes after `before`, and what it does not. `made` holds new vendors, then new records."""
+    """What a batch writes after `before`, and what it does not. `made` holds new vendors, then new records.
+
+    `renewed` is what the undoing of an import had put away: as it was (None if that is gone for good), and is now.
+    """
 
     before: Position
     now: int
     made: list[tuple[Stored, bytes]] = field(default_factory=list)
     rows: list[store.Row] = field(default_factory=list)
     changed: list[tuple[Stored, Stored]] = field(default_factory=list)
+    renewed: list[tuple[Stored | None, Stored]] = field(default_factory=list)
     new_units: int = 0
     changed_units: int = 0
     same: int = 0
@@ -130,14 +134,20 @@ class Plan:
 
     @property
     def written(self) -> int:
-        """Rows it writes: a changed record writes its earlier version too."""
-        return len(self.made) + 2 * len(self.changed)
+        """Rows it writes: a changed record writes its earlier version too, one that returns takes it away."""
+        return len(self.made) + 2 * (len(self.changed) + len(self.renewed))
 
     def make(self, kind: type[Record], source: dict[str, Any], origin: dict[str, Any], mark: bytes) -> int:
         """One more new record; returns its number."""
         number = self.before.last_record + len(self.made) + 1
         self.made.append((Stored(number, self.before.revision + 1, kind, source, {}, origin, self.now), mark))
         return number
+
+    def renew(self, number: int, last: Stored | None, kind: type[Record], source: dict[str, Any], origin: Any) -> None:
+        """One that was put away with the import that had brought it stands again, with her own words on it."""
+        edits = last.edits if last else {}
+        now = Stored(number, self.before.revision + 1, kind, source, edits, origin, self.now)
+        self.renewed.append((last, now))
 
 
 @dataclass
@@ -156,14 +166,19 @@ class Writing:
         planned = Plan(begun, self.vault.server.now)
         self.vendors.catch_up(session, planned.before.revision)
         known = store.by_marks(session, self.vault, [each.mark for each in batch])
-        new, replaced = self._sort(planned, batch, known)
-        self._name_vendors(session, planned, {each.found.vendor for each in (*new, *(each for _, each in replaced))})
+        new, replaced, renewed = self._sort(planned, batch, known, self._put_away(session, known.values()))
+        others = [each for _, each in replaced] + [each for _, _, each in renewed]
+        self._name_vendors(session, planned, {each.found.vendor for each in (*new, *others)})
+        for number, last, each in renewed:
+            source, origin = _source(each, self._vendor(planned, each)), self._origin(each, last)
+            planned.renew(number, last, each.kind, source, origin)
+            planned.new_units += each.found.units
         for each in new:
             planned.make(each.kind, _source(each, self._vendor(planned, each)), self._origin(each), each.mark)
             planned.new_units += each.found.units
         for before, each in replaced:
             source = _source(each, before.source.get(each.kind.vendor_field, 0) or self._vendor(planned, each))
-            origin = self._origin(each, decided=not before.proposes)
+            origin = self._origin(each, before)
             planned.changed.append((before, replace(before, source=source, origin=origin)))
             planned.changed_units += each.found.units
         planned.rows = store.sealed_rows(self.vault, planned.made, import_id=self.import_id)
@@ -177,31 +192,56 @@ class Writing:
                 self.vendors.learn(stored)
         for before, after in planned.changed:
             store.put(turn, self.vault, before, after)
+        trash.renew(turn, self.vault, planned.renewed, self.import_id)
+        for _, stored in planned.renewed:
+            if stored.kind is Vendor:
+                self.vendors.learn(stored)
+
+    def _put_away(self, session: Session, known: Iterable[store.Known]) -> dict[int, Stored | None]:
+        """What lies in the trash because an import was undone."""
+        return trash.last_versions(session, self.vault, [row.number for row in known if row.returns])
 
     def _sort(
-        self, planned: Plan, batch: Sequence[Ready], known: Mapping[bytes, tuple[int, int, bytes | None]]
-    ) -> tuple[list[Ready], list[tuple[Stored, Ready]]]:
-        """What is new, and what she has otherwise; the rest is counted."""
+        self,
+        planned: Plan,
+        batch: Sequence[Ready],
+        known: Mapping[bytes, store.Known],
+        put_away: Mapping[int, Stored | None],
+    ) -> tuple[list[Ready], list[tuple[Stored, Ready]], list[tuple[int, Stored | None, Ready]]]:
+        """What is new, what she has otherwise, and what returns; the rest is counted."""
         new: list[Ready] = []
         replaced: list[tuple[Stored, Ready]] = []
+        renewed: list[tuple[int, Stored | None, Ready]] = []
         for each in batch:
-            if (row := known.get(each.mark)) is None:
+            row = known.get(each.mark)
+            if row is None:
                 new.append(each)
-                continue
-            number, revision, box = row
-            if box is None:
+            elif row.box is None and not row.returns:
                 planned.removed += each.found.units
                 planned.same += each.found.units
+            elif row.box is None and row.number not in put_away:  # gone for good, but here is the file again
+                renewed.append((row.number, None, each))
+            elif (before := self._before(planned, each, row, put_away)) is None:
                 continue
-            before = opened(self.vault, number, revision, box)
-            if before is None or before.kind is not each.kind:
-                planned.refused += each.found.units
-                planned.lines.append(ReportLine(each.place, DAMAGED if before is None else NOT_A_RECORD, refused=True))
+            elif row.box is None:
+                renewed.append((row.number, before, each))
             elif _source(each, before.source.get(each.kind.vendor_field, 0)) == before.source:
                 planned.same += each.found.units
             else:
                 replaced.append((before, each))
-        return new, replaced
+        return new, replaced, renewed
+
+    def _before(
+        self, planned: Plan, each: Ready, row: store.Known, put_away: Mapping[int, Stored | None]
+    ) -> Stored | None:
+        """What she has of it; None, and said so, where that is damaged or something else."""
+        number, revision, box, _ = row
+        before = put_away[number] if box is None else opened(self.vault, number, revision, box)
+        if before is not None and before.kind is each.kind:
+            return before
+        planned.refused += each.found.units
+        planned.lines.append(ReportLine(each.place, DAMAGED if before is None else NOT_A_RECORD, refused=True))
+        return None
 
     def _name_vendors(self, session: Session, planned: Plan, hints: set[VendorHint | None]) -> None:
         """The number of every vendor that is named; those she does not have are made, once for all their spellings."""
@@ -210,33 +250,38 @@ class Writing:
             if hint is None or not (hint.domain or hint.name):
                 continue
             mark = vendor_mark(self.vault, hint)
-            number = made.get(mark) or self.vendors.number(hint) or _once_made(session, self.vault, mark)
+            number = made.get(mark) or self.vendors.number(hint)
             if not number:
-                source: dict[str, Any] = {"called": hint.name or hint.domain}
-                if hint.domain:
-                    source["domains"] = [hint.domain]
-                number = made[mark] = planned.make(Vendor, source, self._brought, mark)
+                number = made[mark] = self._once_made(session, planned, hint, mark)
             planned.vendors[hint] = number
+
+    def _once_made(self, session: Session, planned: Plan, hint: VendorHint, mark: bytes) -> int:
+        """A vendor that an import made before, and that she renamed or removed since, stays what she made of it."""
+        row = store.by_marks(session, self.vault, [mark]).get(mark)
+        if row is not None and not row.returns:
+            return row.number
+        source: dict[str, Any] = {"called": hint.name or hint.domain}
+        if hint.domain:
+            source["domains"] = [hint.domain]
+        if row is None:
+            return planned.make(Vendor, source, self._brought, mark)
+        last = self._put_away(session, [row]).get(row.number)
+        planned.renew(row.number, last, Vendor, source, self._brought)
+        return row.number
 
     def _vendor(self, planned: Plan, each: Ready) -> int:
         return planned.vendors.get(each.found.vendor, 0) if each.found.vendor and each.kind.vendor_field else 0
 
-    def _origin(self, each: Ready, *, decided: bool = False) -> dict[str, Any]:
+    def _origin(self, each: Ready, before: Stored | None = None) -> dict[str, Any]:
         """Where it came from. What she has decided once is not proposed again."""
         origin = {**self._brought, "place": each.place}
-        if each.found.proposes and not decided:
+        if each.found.proposes and (before is None or before.proposes):
             origin["proposes"] = each.found.proposes
         return origin
 
     @property
     def _brought(self) -> dict[str, Any]:
         return {"connector": self.connector, "import": self.import_id.hex(), "at": self.at}
-
-
-def _once_made(session: Session, vault: OpenVault, mark: bytes) -> int:
-    """A vendor that an import made before, and that she renamed or removed since: it stays what she made of it."""
-    row = store.by_marks(session, vault, [mark]).get(mark)
-    return row[0] if row else 0
 
 
 def _source(each: Ready, vendor: int) -> dict[str, Any]:

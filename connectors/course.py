@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -22,7 +22,26 @@ if TYPE_CHECKING:
 REPORT_LINES = 200  # of one box
 REASONS_MOST = 50
 OTHER_REASONS = N_("For other reasons.")
+ENDED = N_("You ended this import before the end of the file. What was read before is listed.")
 DAMAGED = N_("What was known of this import is damaged and does not open.")
+
+
+@dataclass
+class Undo:
+    """How far the undoing of an import has come, or the bringing back of what that put away.
+
+    `phase` is things, changed, vendors, and over; within it the record number `cursor` was the last. `gone`, `sources`
+    and `vendors` count what was put away (or came back), `kept` what stays, by its reason.
+    """
+
+    everything: bool = False
+    phase: str = "things"
+    cursor: int = 0
+    of: int = 0
+    gone: int = 0
+    sources: int = 0
+    vendors: int = 0
+    kept: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -30,7 +49,8 @@ class Course:
     """How one import goes. `begun` is seconds since 1970; `size`, `bytes_done` are bytes; the counts are units.
 
     `units = new + same + changed + left_out + refused`; `removed` are those of `same` that she removed before.
-    `cursor` counts outcomes that are committed, `reports` boxes of the report. `sentence` is for her.
+    `cursor` counts outcomes that are committed, `reports` boxes of the report. `sentence` is for her. `undo` is
+    there once she has undone it.
     """
 
     name: str
@@ -52,6 +72,7 @@ class Course:
     reasons: dict[str, int] = field(default_factory=dict)
     sentence: str = ""
     stopped: bool = False
+    undo: Undo | None = None
 
     def leave_out(self, reason: str) -> None:
         """Count one unit that was left out, by its reason."""
@@ -104,7 +125,8 @@ def open_course(vault: OpenVault, import_id: bytes, box: bytes) -> Course:
     about = about_import(vault.owner_id, import_id)
     said = orjson.loads(vault.keyring.open("files", about, box))
     known = {each.name for each in dataclasses.fields(Course)}
-    return Course(**{name: value for name, value in said.items() if name in known})
+    course = Course(**{name: value for name, value in said.items() if name in known})
+    return replace(course, undo=Undo(**said["undo"])) if said.get("undo") else course
 
 
 def standing(vault: OpenVault, import_id: bytes) -> Standing:

@@ -9,7 +9,9 @@ from vault.models import Id, Main
 
 
 class Import(Main):
-    """One file and how far it has come. `state` is arriving, waiting, running, done, refused or undone.
+    """One file and how far it has come.
+
+    `state` is arriving, waiting, running, done or refused; undoing, undone, and returning until it is done again.
 
     `started_day` counts days since 1970, `lease_until` seconds. The box says the rest (connectors/uploads.py: Course).
     """

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext
 from markupsafe import Markup
 
-from connectors import gifts, resuming
+from connectors import gifts, putting_away, resuming, undoing
 from connectors.course import Standing, report, standing, standings
 from connectors.sources import sources
 from connectors.uploads import Arriving
@@ -86,14 +86,15 @@ def detail(number: str) -> str:
     """One import: how far it is, what came of it, what has to be decided."""
     vault = session.vault()
     found = standing(vault, _id(number))
-    if _goes_on(found):
+    if resuming.goes_on(found):
         resuming.resume(vault)
-    lines = [] if _goes_on(found) else report(vault, found.import_id)
+    lines = [] if resuming.goes_on(found) else report(vault, found.import_id)
     refused = [line for line in lines if line.refused]
-    looks = [] if _goes_on(found) else gifts.proposals(vault, found.import_id)
+    looks = [] if resuming.goes_on(found) else gifts.proposals(vault, found.import_id)
     return render_template(
         "imports_one.html",
         **_shown(found),
+        lying=undoing.lying(vault, found.import_id) if found.state == "undone" else 0,
         refused=refused[:LINES_SHOWN],
         more_refused=len(refused) - LINES_SHOWN,
         left_out=sorted(found.course.reasons.items(), key=lambda each: -each[1]),
@@ -108,8 +109,9 @@ def detail(number: str) -> str:
 def progress(number: str) -> Response:
     """The part of that page which changes while the file is read; at the end the whole page is asked for again."""
     found = standing(session.vault(), _id(number))
-    response = make_response(render_template("imports_progress.html", **_shown(found)))
-    if not _goes_on(found):
+    template = "imports_undoing.html" if found.state in undoing.STATES else "imports_progress.html"
+    response = make_response(render_template(template, **_shown(found)))
+    if not resuming.goes_on(found):
         response.headers["HX-Refresh"] = "true"
     return response
 
@@ -139,6 +141,35 @@ def act(number: str, act: str) -> Response:
     return make_response(redirect(url_for("imports.detail", number=number), 303))
 
 
+@pages.get("/imports/<string(length=32):number>/undo")
+@session.unlocked
+def undo(number: str) -> str:
+    """What undoing this import would take away and what would stay, before she does it."""
+    vault = session.vault()
+    found = standing(vault, _id(number))
+    if found.state in (*undoing.STATES, "refused"):
+        raise NotFound
+    return render_template("imports_undo.html", **_shown(found), would=putting_away.preview(vault, found.import_id))
+
+
+@pages.post("/imports/<string(length=32):number>/undo")
+@session.unlocked
+def undo_it(number: str) -> Response:
+    """Undo it."""
+    vault, import_id = session.vault(), standing(session.vault(), _id(number)).import_id
+    resuming.undo(vault, import_id, everything="everything" in request.form)
+    return make_response(redirect(url_for("imports.detail", number=number), 303))
+
+
+@pages.post("/imports/<string(length=32):number>/return")
+@session.unlocked
+def bring_back(number: str) -> Response:
+    """Undo the undoing."""
+    vault, import_id = session.vault(), standing(session.vault(), _id(number)).import_id
+    resuming.bring_back(vault, import_id)
+    return make_response(redirect(url_for("imports.detail", number=number), 303))
+
+
 @pages.post("/imports/<string(length=32):number>/gifts")
 @session.unlocked
 def decide_gifts(number: str) -> Response:
@@ -157,9 +188,5 @@ def _id(number: str) -> bytes:
         raise NotFound from None
 
 
-def _goes_on(found: Standing) -> bool:
-    return found.state in resuming.UNDER_WAY and not found.course.stopped
-
-
 def _shown(found: Standing) -> dict[str, Any]:
-    return {"at": found, "course": found.course, "number": found.import_id.hex(), "goes_on": _goes_on(found)}
+    return {"at": found, "course": found.course, "number": found.import_id.hex(), "goes_on": resuming.goes_on(found)}

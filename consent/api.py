@@ -11,7 +11,6 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -178,14 +177,12 @@ def before(server: Server, inner: WSGIApplication) -> WSGIApplication:
         request = Request(server, environ, path, name, crypto.random_bytes(8).hex())
         routes = _routes(path, place, name)
         route = routes.get("GET" if method == "HEAD" else method) if routes else NOWHERE
-        say = partial(answered, method, route.rule if route else "-", time.perf_counter(), request.request_id)
+        began, error = time.perf_counter(), None
         try:
             answer = route.view(request) if route else _wrong_method(request, routes)
-        except Exception as error:  # noqa: BLE001 - the last resort: told by its id, and logged without its words
-            say(error)
-            answer = problem(request, "failed")
-        else:
-            say()
+        except Exception as failed:  # noqa: BLE001 - the last resort: told by its id, and logged without its words
+            answer, error = problem(request, "failed"), failed
+        answered(method, route.rule if route else "-", answer.status, began, request.request_id, error)
         size = ("Content-Length", str(len(answer.body)))
         status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
         kind = (("Content-Type", answer.kind), size) if answer.status != HTTPStatus.NOT_MODIFIED else ()

@@ -17,7 +17,7 @@ from vault.unpacking import NotAnArchive
 
 VERSION = {"collection", "part", "version", "source", "edits", "origin", "at"}  # the members of a record's box
 ENTRY = {*VERSION, "number", "mark", "history"}
-REMOVED = {"number", "removed", "removed_day", "mark", "history"}
+REMOVED = {"number", "removed", "removed_day", "returns", "mark", "history"}
 MARK, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[a-z_]{1,40}")
 MOST_NUMBERS = 1 << 40
@@ -51,6 +51,11 @@ class Entry:
     def removed_day(self) -> int | None:
         """Since when it lies in the trash (days since 1970), if it does."""
         return self.said.get("removed_day")
+
+    @property
+    def returns(self) -> bool:
+        """Was it put away with a whole import, so that an import may bring it back?"""
+        return "returns" in self.said
 
     def stored(self, revision: int) -> Stored | None:
         """The record as it stands, for a revision of this vault; None if it was removed."""
@@ -93,6 +98,8 @@ def _check(entry: Entry) -> None:
     if ("mark" in said and not MARK.fullmatch(said["mark"])) or (removed and said["removed"] is not True):
         raise NotAnArchive
     if "removed_day" in said and not (_whole(said["removed_day"], 0, LATEST_DAY) and "history" in said):
+        raise NotAnArchive
+    if "returns" in said and (said["returns"] is not True or "mark" not in said):
         raise NotAnArchive
     if "history" in said and (type(said["history"]) is not list or not said["history"]):
         raise NotAnArchive

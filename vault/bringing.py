@@ -167,8 +167,8 @@ def _write(vault: OpenVault, head: Head, batch: _Batch, *, expected: int) -> Non
             earlier += [(vault.owner_id, each.number, each.revision, store.seal(vault, each)) for each in history]
         store.insert_rows(turn, rows, new)
         for entry in batch.entries:
-            if entry.removed_day is not None:
-                trash.lay(turn, entry.number, entry.removed_day)
+            if entry.removed_day is not None or entry.returns:
+                trash.lay(turn, entry.number, entry.removed_day, returns=entry.returns)
         insert_many(turn.session.connection(), "versions", ("owner_id", "number", "revision", "box"), earlier)
 
 

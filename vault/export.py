@@ -56,8 +56,9 @@ class Walk:
         return self._running.text()
 
     def _rows(self, after: int) -> Sequence[Any]:
-        mine = select(RecordRow.number, RecordRow.revision, RecordRow.mark, RecordRow.removed_day, RecordRow.box)
-        mine = mine.where(RecordRow.owner_id == self._vault.owner_id, RecordRow.number > after)
+        row = RecordRow
+        mine = select(row.number, row.revision, row.mark, row.removed_day, row.returns, row.box)
+        mine = mine.where(row.owner_id == self._vault.owner_id, row.number > after)
         return self._session.execute(mine.order_by(RecordRow.number).limit(AT_ONCE)).all()
 
     def _history(self, first: int, last: int) -> dict[int, list[Any]]:
@@ -83,9 +84,12 @@ class Walk:
         return {"number": row.number, **now, **marked, **told} if row.box or marked or told else None
 
     def _gone(self, row: Any) -> dict[str, Any]:
-        if row.removed_day is None:
-            return {"removed": True}
-        return {"removed": True, "removed_day": trash.likely(row.removed_day, self._vault.server.now // trash.DAY)}
+        gone: dict[str, Any] = {"removed": True}
+        if row.removed_day is not None:
+            gone["removed_day"] = trash.likely(row.removed_day, self._vault.server.now // trash.DAY)
+        if row.returns and row.mark:
+            gone["returns"] = True
+        return gone
 
 
 def export(vault: OpenVault, tell: Tell | None = None) -> Iterator[bytes]:

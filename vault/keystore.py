@@ -66,7 +66,7 @@ class Keystore:
         secret = crypto.random_bytes()
         row = {"owner_id": owner, "subject_id": subject, "kind": kind, "secret": secret, "version": version}
         with self.database.writing() as connection:
-            connection.execute(insert(Pepper).values(**row, held=None, epoch=_EPOCH), {"owner": owner})
+            connection.execute(insert(Pepper).values(**row, epoch=_EPOCH), {"owner": owner})
         return secret
 
     def pepper(self, owner: bytes, subject: bytes) -> bytes | None:

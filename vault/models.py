@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Id = LargeBinary(16)
@@ -101,7 +101,8 @@ class Key(Main):
 class RecordRow(Main):
     """One record as it stands. `box` is NULL once it has been removed; `mark` stays, so it is not imported again.
 
-    `removed_day` counts days since 1970, and is there as long as what was removed lies in the trash.
+    `removed_day` counts days since 1970, and is there as long as what was removed lies in the trash. `returns`: it was
+    put away with a whole import, so an import may bring it back; it is never true of a record that stands.
     """
 
     __tablename__ = "records"
@@ -112,6 +113,7 @@ class RecordRow(Main):
     import_id: Mapped[bytes | None] = mapped_column(Id)
     box: Mapped[bytes | None]
     removed_day: Mapped[int | None]
+    returns: Mapped[bool] = mapped_column(server_default=false())
     __table_args__ = (
         ForeignKeyConstraint(["owner_id"], ["owners.owner_id"], name="records_owner"),
         UniqueConstraint("owner_id", "mark", name="records_mark"),

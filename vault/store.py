@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
@@ -107,12 +107,17 @@ def put_all(turn: Turn, vault: OpenVault, pairs: Iterable[tuple[Stored, Stored]]
 
 def remove(turn: Turn, vault: OpenVault, number: int) -> None:
     """Put a record in the trash: its last version goes to its history. Its mark keeps imports from bringing it back."""
-    before = read(turn.session, vault, number)
-    _keep_versions(turn, vault, [number])
-    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number)
-    gone = {"revision": turn.revision, "box": None, "removed_day": vault.server.now // 86400}
+    remove_all(turn, vault, [read(turn.session, vault, number)])
+
+
+def remove_all(turn: Turn, vault: OpenVault, standing: Sequence[Stored], *, returns: bool = False) -> None:
+    """The same for many, at most 500 at a time; if it `returns`, an import may bring it back."""
+    numbers = [each.number for each in standing]
+    _keep_versions(turn, vault, numbers)
+    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number.in_(numbers))
+    gone = {"revision": turn.revision, "box": None, "removed_day": vault.server.now // 86400, "returns": returns}
     turn.session.execute(update(RecordRow).where(*mine).values(**gone))
-    turn.changes.append(Change(number, before, None))
+    turn.changes += [Change(each.number, each, None) for each in standing]
 
 
 def read(session: Session, vault: OpenVault, number: int) -> Stored:
@@ -149,8 +154,17 @@ def readable(session: Session, vault: OpenVault, numbers: Sequence[int]) -> list
         return [*readable(session, vault, numbers[:middle]), *readable(session, vault, numbers[middle:])]
 
 
-def by_marks(session: Session, vault: OpenVault, marks: Sequence[bytes]) -> dict[bytes, tuple[int, int, bytes | None]]:
-    """Number, revision and box of the records that carry one of these marks; no box for those she removed.
+class Known(NamedTuple):
+    """A row found by its mark. No box: it was removed; by the undoing of an import if it `returns`."""
+
+    number: int
+    revision: int
+    box: bytes | None
+    returns: bool
+
+
+def by_marks(session: Session, vault: OpenVault, marks: Sequence[bytes]) -> dict[bytes, Known]:
+    """The records that carry one of these marks, also those that were removed.
 
     A join to a list of values: for `mark IN (…)` the planner of SQLite would walk through all her records.
     """
@@ -160,11 +174,11 @@ def by_marks(session: Session, vault: OpenVault, marks: Sequence[bytes]) -> dict
     hole = hole_of(connection)
     statement = (
         f"WITH wanted (mark) AS (VALUES {', '.join([f'({hole})'] * len(marks))}) "  # noqa: S608 - holes alone
-        "SELECT records.mark, records.number, records.revision, records.box FROM wanted "
+        "SELECT records.mark, records.number, records.revision, records.box, records.returns FROM wanted "
         f"JOIN records ON records.owner_id = {hole} AND records.mark = wanted.mark"
     )
     rows = connection.exec_driver_sql(statement, (*marks, vault.owner_id))
-    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+    return {row[0]: Known(row[1], row[2], row[3], bool(row[4])) for row in rows}
 
 
 def history(session: Session, vault: OpenVault, number: int) -> list[Stored]:

@@ -6,16 +6,17 @@ removed it. What she could still want is its last version, which lies in its his
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, true, update
 
 from vault import attachments, crypto, store
 from vault.db import taking_away
 from vault.errors import DiskFull, NotFound
+from vault.logs import apart
 from vault.models import RecordRow, Version
 from vault.stored import Stored
 from vault.turn import Change, Turn, her_turn
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 KEPT = 30  # days
 DAY = 86400  # seconds
+Last = tuple[int, int, bytes]  # number, revision and box of an earlier version
 
 
 class Removed(NamedTuple):
@@ -40,13 +42,22 @@ class Removed(NamedTuple):
 
 def count(session: Session, vault: OpenVault) -> int:
     """How many things are in the trash."""
-    return len(_rows(session, vault))
+    lying = select(func.count()).select_from(RecordRow)
+    return session.scalar(lying.where(RecordRow.owner_id == vault.owner_id, _in_trash())) or 0
 
 
 def removed(session: Session, vault: OpenVault, *, most: int) -> list[Removed]:
     """The trash, what was removed last first."""
-    rows, today = _rows(session, vault)[:most], vault.server.now // DAY
-    return [Removed(number, _readable(session, vault, number), likely(day, today) + KEPT) for number, day in rows]
+    rows = session.execute(
+        select(RecordRow.number, RecordRow.removed_day)
+        .where(RecordRow.owner_id == vault.owner_id, _in_trash())
+        .order_by(RecordRow.revision.desc(), RecordRow.number)
+        .limit(most)
+    )
+    lying = [(number, day) for number, day in rows if day is not None]
+    last = last_versions(session, vault, [number for number, _ in lying])
+    today = vault.server.now // DAY
+    return [Removed(number, last.get(number), likely(day, today) + KEPT) for number, day in lying]
 
 
 def likely(day: int, today: int) -> int:
@@ -66,33 +77,58 @@ def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:
     ).all()
     last = _last_versions(turn.session, vault, [row.number for row in rows])
     known = [row for row in rows if row.number in last]
-    back = [_put_back(turn, vault, last[row.number]) for row in known if row.box is None]
+    back = _put_back(turn, vault, [last[row.number] for row in known if row.box is None])
     pairs = [(store.unseal(vault, *row), last[row.number]) for row in known if row.box is not None]
     return [*back, *store.put_all(turn, vault, pairs)]
 
 
 def restore(turn: Turn, vault: OpenVault, number: int) -> Stored:
     """Take a record out of the trash. Raises NotFound, crypto.Damaged."""
-    last = _last_versions(turn.session, vault, [number])
+    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number, _in_trash())
+    last = _last_versions(turn.session, vault, turn.session.scalars(select(RecordRow.number).where(*mine)).all())
     if not last:
         raise NotFound
-    return _put_back(turn, vault, last[number])
+    return _put_back(turn, vault, [last[number]])[0]
 
 
-def lay(turn: Turn, number: int, day: int) -> None:
-    """A record that was brought back from elsewhere lies in the trash since that day."""
+def put_back(turn: Turn, vault: OpenVault, numbers: Sequence[int]) -> list[Stored]:
+    """Take many out of the trash, of which it is known that they lie there. What does not open stays."""
+    found = last_versions(turn.session, vault, numbers).values()
+    return _put_back(turn, vault, [each for each in found if each is not None])
+
+
+def last_versions(session: Session, vault: OpenVault, numbers: Sequence[int]) -> dict[int, Stored | None]:
+    """What was removed as it was, by number; None where that is damaged. What is gone for good is not there."""
+    return {row[0]: _if_it_opens(vault, row) for row in _last_boxes(session, vault, numbers)}
+
+
+def renew(turn: Turn, vault: OpenVault, pairs: Sequence[tuple[Stored | None, Stored]], import_id: bytes) -> None:
+    """An import brings back what the undoing of one had put away: as it was, if that is still known, and as it is now.
+
+    Where both say the same, what it was is no earlier version. The caller has seen that no row of these has a box.
+    """
+    same = [last for last, now in pairs if last and (last.source, last.edits) == (now.source, now.edits)]
+    _forget_versions(turn, same)
+    _stand(turn, vault, [now for _, now in pairs], import_id=import_id)
+
+
+def lay(turn: Turn, number: int, day: int | None, *, returns: bool) -> None:
+    """A record that was brought back from elsewhere lies in the trash since that day, or is gone; it may return."""
     mine = (RecordRow.owner_id == turn.owner_id, RecordRow.number == number, RecordRow.box.is_(None))
-    turn.session.execute(update(RecordRow).where(*mine).values(removed_day=day))
+    turn.session.execute(update(RecordRow).where(*mine).values(removed_day=day, returns=returns))
 
 
 def forget(server: Server, owner: bytes, number: int) -> None:
     """Remove for good what is in the trash, with its whole history. Its mark stays, so no import brings it back."""
-    if not _forget(server, owner, RecordRow.number == number):
+    if not _forget(server, owner, RecordRow.number == number, returns=False):
         raise NotFound
 
 
 def empty(server: Server, owner: bytes) -> int:
-    """Remove for good everything that is in the trash. Returns how much it was."""
+    """Remove for good everything that is in the trash. Returns how much it was.
+
+    What lay there because an import was undone comes back with its file: she said nothing about each of those things.
+    """
     return _forget(server, owner, true())
 
 
@@ -104,7 +140,8 @@ def sweep(server: Server) -> None:
             select(RecordRow.owner_id).where(RecordRow.removed_day <= last, RecordRow.box.is_(None)).distinct()
         ).all()
     for owner in owners:
-        with suppress(NotFound, DiskFull):  # erased meanwhile; or the next round comes, and this one has more to do
+        # Erased meanwhile; or there is no room, the next round comes, and this one has more to do.
+        with apart("sweep_failed"), suppress(NotFound, DiskFull):
             _forget(server, owner, RecordRow.removed_day <= last)
 
 
@@ -117,25 +154,19 @@ def _there_or_in_trash() -> ColumnElement[bool]:
     return or_(RecordRow.box.is_not(None), RecordRow.removed_day.is_not(None))
 
 
-def _rows(session: Session, vault: OpenVault) -> list[tuple[int, int]]:
-    rows = session.execute(
-        select(RecordRow.number, RecordRow.removed_day)
-        .where(RecordRow.owner_id == vault.owner_id, _in_trash())
-        .order_by(RecordRow.revision.desc(), RecordRow.number)
-    )
-    return [(number, day) for number, day in rows if day is not None]
+def _last_versions(session: Session, vault: OpenVault, numbers: Sequence[int]) -> dict[int, Stored]:
+    """The newest of the earlier versions of records, by number. Raises crypto.Damaged."""
+    return {row[0]: store.unseal(vault, *row) for row in _last_boxes(session, vault, numbers)}
 
 
-def _readable(session: Session, vault: OpenVault, number: int) -> Stored | None:
+def _if_it_opens(vault: OpenVault, row: Last) -> Stored | None:
     try:
-        return _last_versions(session, vault, [number]).get(number)
+        return store.unseal(vault, *row)
     except crypto.Damaged:
         return None
 
 
-def _last_versions(session: Session, vault: OpenVault, numbers: Sequence[int]) -> dict[int, Stored]:
-    """The newest of the earlier versions of records, by number. Raises crypto.Damaged."""
-    found: dict[int, Stored] = {}
+def _last_boxes(session: Session, vault: OpenVault, numbers: Sequence[int]) -> Iterator[Last]:
     newest = select(func.max(Version.revision)).where(
         Version.owner_id == vault.owner_id, Version.number == RecordRow.number
     )
@@ -149,24 +180,36 @@ def _last_versions(session: Session, vault: OpenVault, numbers: Sequence[int]) -
                 Version.revision == newest.correlate(RecordRow).scalar_subquery(),
             )
         )
-        found.update((row[0], store.unseal(vault, *row)) for row in rows)
-    return found
+        yield from ((row.number, row.revision, row.box) for row in rows)
 
 
-def _put_back(turn: Turn, vault: OpenVault, last: Stored) -> Stored:
-    after = replace(last, revision=turn.revision)
-    values = {"revision": turn.revision, "box": store.seal(vault, after), "removed_day": None}
-    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == after.number, _in_trash())
-    moved = turn.session.execute(update(RecordRow).where(*mine).values(**values))
-    if moved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
-        raise NotFound
-    again = (Version.owner_id == vault.owner_id, Version.number == last.number, Version.revision == last.revision)
-    turn.session.execute(delete(Version).where(*again))
-    turn.changes.append(Change(after.number, None, after))
-    return after
+def _put_back(turn: Turn, vault: OpenVault, last: Sequence[Stored]) -> list[Stored]:
+    """Each as it was. The caller has seen in this turn that they lie in the trash."""
+    _forget_versions(turn, last)
+    return _stand(turn, vault, last)
 
 
-def _forget(server: Server, owner: bytes, which: ColumnElement[bool]) -> int:
+def _stand(turn: Turn, vault: OpenVault, records: Sequence[Stored], **values: Any) -> list[Stored]:
+    """What had no box has one again."""
+    standing = [replace(each, revision=turn.revision) for each in records]
+    if standing:
+        mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == bindparam("which"))
+        again = {"revision": turn.revision, "removed_day": None, "returns": False, "box": bindparam("sealed"), **values}
+        boxes = [{"which": each.number, "sealed": store.seal(vault, each)} for each in standing]
+        statement = update(RecordRow.__table__).where(*mine).values(**again)  # type: ignore[arg-type]  # it is a table
+        turn.session.connection().execute(statement, boxes)
+        turn.changes += [Change(each.number, None, each) for each in standing]
+    return standing
+
+
+def _forget_versions(turn: Turn, versions: Sequence[Stored]) -> None:
+    if versions:
+        this = (Version.number == bindparam("which"), Version.revision == bindparam("at"))
+        statement = delete(Version.__table__).where(Version.owner_id == turn.owner_id, *this)  # type: ignore[arg-type]
+        turn.session.connection().execute(statement, [{"which": each.number, "at": each.revision} for each in versions])
+
+
+def _forget(server: Server, owner: bytes, which: ColumnElement[bool], **values: bool) -> int:
     """In her turn; on a full disk the ballast is given up for it, since this makes room."""
 
     def work() -> int:
@@ -174,7 +217,7 @@ def _forget(server: Server, owner: bytes, which: ColumnElement[bool]) -> int:
             mine = (RecordRow.owner_id == owner, _in_trash(), which)
             numbers = turn.session.scalars(select(RecordRow.number).where(*mine)).all()
             for at in range(0, len(numbers), 500):
-                _take_away(turn, numbers[at : at + 500])
+                _take_away(turn, numbers[at : at + 500], **values)
             return len(numbers)
 
     found = taking_away((server.main, server.keystore.database), work)
@@ -182,8 +225,8 @@ def _forget(server: Server, owner: bytes, which: ColumnElement[bool]) -> int:
     return found
 
 
-def _take_away(turn: Turn, numbers: Sequence[int]) -> None:
+def _take_away(turn: Turn, numbers: Sequence[int], **values: bool) -> None:
     turn.session.execute(delete(Version).where(Version.owner_id == turn.owner_id, Version.number.in_(numbers)))
     rows = (RecordRow.owner_id == turn.owner_id, RecordRow.number.in_(numbers))
-    turn.session.execute(update(RecordRow).where(*rows).values(removed_day=None))
+    turn.session.execute(update(RecordRow).where(*rows).values(removed_day=None, **values))
     attachments.erase_of(turn.session, turn.owner_id, numbers)

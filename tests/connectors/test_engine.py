@@ -23,7 +23,7 @@ from sqlalchemy import func, select, text
 from connectors import batches, engine, resuming
 from connectors.child import UNKNOWN
 from connectors.connector import Found, VendorHint
-from connectors.course import Course, Standing, report, standing, standings
+from connectors.course import ENDED, Course, Standing, report, standing, standings
 from connectors.engine import Lost, run
 from connectors.models import Import, ImportChunk
 from connectors.uploads import Arriving, SealedUpload, TooLarge, tidy
@@ -330,12 +330,29 @@ def test_she_stops_it_goes_on_and_ends_it(ada: Ada, monkeypatch: pytest.MonkeyPa
     assert standing(ada.vault, import_id).state == "waiting"
     resuming.end(ada.vault, import_id)
     at = standing(ada.vault, import_id)
-    assert (at.state, at.course.sentence, chunks(ada.house)) == ("done", resuming.ENDED, 0)
+    assert (at.state, at.course.sentence, chunks(ada.house)) == ("done", ENDED, 0)
     other = sealed(ada.vault, a_history(500))
     resuming.stop(ada.vault, other)
     resuming.go_on(ada.vault, other)
     until(lambda: standing(ada.vault, other).state == "done")
     assert standing(ada.vault, other).course.same == 50
+
+
+def test_who_goes_on_while_it_is_just_stopping_is_heard(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_id, fetching, asked = sealed(ada.vault, a_history(50)), ada.house.catalogues.of, threading.Event()
+    resuming.stop(ada.vault, import_id)
+
+    def she_is_quick(vault: OpenVault) -> Any:
+        if threading.current_thread().name == "import" and not asked.is_set():
+            asked.set()
+            resuming.go_on(ada.vault, import_id)
+        return fetching(vault)
+
+    monkeypatch.setattr(ada.house.catalogues, "of", she_is_quick)
+    resuming.begin(ada.vault, import_id)
+    until(lambda: standing(ada.vault, import_id).state == "done")
+    assert asked.is_set()
+    assert len(purchases(ada.vault)) == 50
 
 
 def chunks(house: Server) -> int:

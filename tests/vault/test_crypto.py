@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from vault import bearer, crypto, locks
@@ -16,6 +17,9 @@ from vault import bearer, crypto, locks
 VECTORS = Path(__file__).parents[1] / "vectors"
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 ABOUT = crypto.identity("vrm/1/record", b"o" * 16, 1, 1)
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+# Points of X25519 with which every private key comes to the same (RFC 7748 §6.1), and one beyond the field.
+NO_SECRET = [bytes(32), b"\x01" + bytes(31), b"\xff" * 32]
 parts = some.lists(some.one_of(some.binary(max_size=40), some.text(max_size=20)), max_size=6)
 
 
@@ -133,6 +137,107 @@ def test_padding_adds_spaces_only_and_at_most_an_eighth(length: int) -> None:
     assert len(made) <= max(64, length * 1.125)
 
 
+@pytest.mark.parametrize("length", [0, 1, 16_383, 16_384, 16_385, 32_767, 32_768, 40_000])
+def test_the_length_of_a_box_tells_that_of_its_text_and_the_other_way_round(length: int) -> None:
+    made = len(crypto.seal(KEY, ABOUT, bytes(length)))
+    assert crypto.sealed_length(length) == made
+    assert crypto.opened_length(made) == length
+
+
+@settings(deadline=None)
+@given(some.integers(0, 100_000))
+def test_a_length_that_no_box_has_is_refused(length: int) -> None:
+    try:
+        opened = crypto.opened_length(length)
+    except crypto.Damaged:
+        assert all(crypto.sealed_length(max(length - more, 0)) != length for more in range(62, 220, 16))
+    else:
+        assert opened >= 0
+        assert crypto.sealed_length(opened) == length
+
+
+@pytest.mark.parametrize("length", [0, 60, 61, 76, 77 + 16_383 + 1, 77 + 16_383 + 16])
+def test_a_box_between_two_lengths_is_none(length: int) -> None:
+    with pytest.raises(crypto.Damaged):
+        crypto.opened_length(length)
+
+
+def test_a_box_names_the_key_that_it_is_sealed_with() -> None:
+    for key_id in (0, 1, 0x01020304, 0xFFFFFFFF):
+        private = bytes(range(32))
+        boxes = [
+            crypto.seal(KEY, ABOUT, b"", key_id=key_id),
+            crypto.RowKey(KEY, key_id=key_id).seal(ABOUT, b""),
+            crypto.seal_to(crypto.public_key(private), ABOUT, b"", key_id=key_id),
+        ]
+        assert [crypto.key_id_of(box) for box in boxes] == [key_id] * 3
+        assert [box[0] for box in boxes] == [1, 2, 3]
+        assert crypto.open_left(private, ABOUT, boxes[2]) == b""
+    assert crypto.key_id_of(crypto.seal(KEY, ABOUT, b"")) == crypto.key_id_of(crypto.RowKey(KEY).seal(ABOUT, b"")) == 0
+
+
+@pytest.mark.parametrize("text", [b"", b"x", b"gift for Bram" * 100])
+def test_whatever_is_sealed_opens_again(text: bytes) -> None:
+    rows = crypto.RowKey(KEY, key_id=3)
+    assert rows.open(ABOUT, rows.seal(ABOUT, text)) == text
+    assert crypto.open_box(KEY, ABOUT, crypto.seal(KEY, ABOUT, text, key_id=3)) == text
+
+
+def test_what_was_left_opens_to_its_owner_alone() -> None:
+    private, public = KEY, crypto.public_key(KEY)
+    box = crypto.seal_to(public, ABOUT, b"a receipt", key_id=5)
+    assert crypto.open_left(private, ABOUT, box) == b"a receipt"
+    tries: list[tuple[bytes, bytes, bytes | None]] = [
+        (OTHER, ABOUT, box),
+        (private, ABOUT + b"\0", box),
+        (private, ABOUT, box[:1] + b"\0\0\0\x06" + box[5:]),
+        (private, ABOUT, b"\x01" + box[1:]),
+        (private, ABOUT, box + b"\0"),
+        (private, ABOUT, b""),
+        (private, ABOUT, None),
+        *((private, ABOUT, box[:5] + point + bytes(40)) for point in NO_SECRET),
+        *((private, ABOUT, box[:cut]) for cut in range(len(box))),
+    ]
+    for wrong in tries:
+        with pytest.raises(crypto.Damaged) as failure:
+            crypto.open_left(*wrong)
+        assert failure.value.__context__ is None or failure.value.__suppress_context__
+
+
+def test_a_signature_is_of_one_key_and_one_message() -> None:
+    public, signature = crypto.public_half(KEY), crypto.sign(KEY, b"a receipt")
+    assert crypto.is_signed(public, b"a receipt", signature) is True
+    assert crypto.is_signed(public, b"another", signature) is False
+    assert crypto.is_signed(crypto.public_half(OTHER), b"a receipt", signature) is False
+    assert crypto.is_signed(public[:-1], b"a receipt", signature) is False
+    assert crypto.is_signed(public, b"a receipt", signature[:-1]) is False
+
+
+def test_a_route_can_be_turned_back_and_is_the_cipher_of_its_standard() -> None:
+    """FIPS 197, appendix C.3."""
+    routed = crypto.route(bytes(range(32)), bytes.fromhex("00112233445566778899aabbccddeeff"))
+    assert routed.hex() == "8ea2b7ca516745bfeafc49904b496089"
+    assert crypto.route(bytes(range(32)), routed, back=True).hex() == "00112233445566778899aabbccddeeff"
+
+
+def test_a_digest_tells_its_parts_apart_and_takes_them_one_by_one() -> None:
+    assert crypto.digest("a", 1, b"b") == hashlib.sha256(crypto.identity("vrm/1/digest", "a", 1, b"b")).digest()
+    assert crypto.digest_of(iter(["a", 1, b"b"])) == crypto.digest("a", 1, b"b") != crypto.digest("a", 1, b"", b"b")
+
+
+def test_two_secrets_are_the_same_or_not() -> None:
+    assert crypto.same(b"one", b"one") is True
+    assert crypto.same(b"one", b"two") is False
+
+
+def test_random_bytes_are_a_key_long_unless_it_is_said() -> None:
+    assert [len(crypto.random_bytes()), len(crypto.random_bytes(16)), len(crypto.derive(KEY, None, b""))] == [
+        32,
+        16,
+        32,
+    ]
+
+
 def test_two_boxes_of_one_text_have_nothing_in_common() -> None:
     assert crypto.seal(KEY, ABOUT, b"the same")[5:] != crypto.seal(KEY, ABOUT, b"the same")[5:]
     rows = crypto.RowKey(KEY)
@@ -171,6 +276,7 @@ def test_there_is_one_failure_for_every_reason() -> None:
         lambda: crypto.RowKey(OTHER).open(ABOUT, row),
         lambda: crypto.RowKey(KEY, key_id=9).open(ABOUT, row),
         lambda: crypto.RowKey(KEY).open(ABOUT + b"\0", row),
+        lambda: crypto.RowKey(KEY).open(ABOUT, row[:1] + b"\0\0\0\x09" + row[5:]),
         lambda: crypto.RowKey(KEY).open(ABOUT, precious),
         lambda: crypto.RowKey(KEY).open(ABOUT, None),
     ]
@@ -230,6 +336,19 @@ def test_every_slip_in_a_string_is_noticed() -> None:
         assert bearer.parse(wrong, "link", KEY) is None
 
 
+def test_a_string_is_read_back_only_as_it_was_written() -> None:
+    """Its last letter has two bits to spare, which no check sum sees."""
+    string = bearer.mint("link", b"o" * 16, b"l" * 16).text(KEY)
+    read = [letter for letter in LETTERS if bearer.parse(string[:-1] + letter, "link", KEY)]
+    assert read == [string[-1]]
+
+
+def test_a_new_string_says_whose_lock_it_is_for_and_has_a_secret_of_its_own() -> None:
+    one, other = (bearer.mint("link", b"o" * 16, b"l" * 16) for _ in range(2))
+    assert (one.kind, one.owner_id, one.lock_id, len(one.secret)) == ("link", b"o" * 16, b"l" * 16, 32)
+    assert one.secret != other.secret
+
+
 def test_two_strings_for_one_owner_cannot_be_joined() -> None:
     routes = {bearer.mint("access", b"o" * 16, crypto.random_bytes(16)).text(KEY)[7:28] for _ in range(200)}
     assert len(routes) == 200
@@ -248,3 +367,59 @@ def test_every_slip_in_a_recovery_code_is_noticed() -> None:
 def test_an_identity_of_many_parts_takes_time_in_proportion_to_them() -> None:
     parts = [number if number % 2 else b"x" * 100 for number in range(200_000)]
     assert len(crypto.identity("k", *parts)) == 5 + 100_000 * (12 + 104)
+
+
+def test_a_lock_opens_to_its_own_credential_and_to_no_other() -> None:
+    said: dict[str, Any] = {
+        "kind": "passkey",
+        "owner": b"o" * 16,
+        "lock": b"l" * 16,
+        "secret": b"s" * 32,
+        "pepper": b"p" * 32,
+        "params": b"what stands beside it",
+    }
+    box = locks.make(**said, payload=b"the key it wraps")
+    assert locks.open_lock(**said, box=box) == b"the key it wraps"
+    wrong = {name: "session" if name == "kind" else value[:-1] + b"?" for name, value in said.items()}
+    for name in said:
+        with pytest.raises(crypto.Damaged):
+            locks.open_lock(**{**said, name: wrong[name]}, box=box)
+    with pytest.raises(crypto.Damaged):
+        locks.open_lock(**{**said, "pepper": None}, box=box)
+    with pytest.raises(crypto.Damaged):
+        locks.open_lock(**{**said, "owner": said["lock"], "lock": said["owner"]}, box=box)
+
+
+def test_what_stands_beside_a_passphrases_lock_is_its_cost_and_a_salt_of_its_own() -> None:
+    one, other = (locks.passphrase_params(crypto.FLOOR) for _ in range(2))
+    assert one[:12] == other[:12] == crypto.FLOOR.to_bytes() == bytes.fromhex("00010000 00000003 00000001")
+    assert len(one) == len(other) == 28
+    assert one[12:] != other[12:]
+    for wrong in (one[:-1], one + b"\0", one[:12], b""):
+        with pytest.raises(crypto.Damaged):
+            locks.passphrase_secret("a lamp, a kettle, a map", wrong)
+
+
+@pytest.mark.parametrize("length", [0, 1, 64, 300])
+def test_what_stands_beside_a_passkeys_lock_is_read_as_it_was_written(length: int) -> None:
+    credential, public = bytes(range(100, 200)) * 3, b"the public key"
+    written = locks.passkey_params(credential[:length], public)
+    assert written == length.to_bytes(2, "big") + credential[:length] + public
+    assert locks.read_passkey_params(written) == (credential[:length], public)
+
+
+def test_a_recovery_code_has_160_random_bits() -> None:
+    codes = {locks.new_recovery_code() for _ in range(100)}
+    assert len(codes) == 100
+    assert {len(code) for code in codes} == {20}
+
+
+def test_each_rung_of_the_ladder_costs_more_than_the_one_before_and_the_last_is_the_ceiling() -> None:
+    rungs = [(cost.memory // 1024, cost.passes, cost.lanes) for cost in crypto.LADDER]
+    assert rungs == [(64, 3, 1), (128, 3, 2), (256, 3, 2), (512, 3, 2), (1024, 3, 4)]
+    assert crypto.LADDER[0] == crypto.FLOOR
+    for cost in crypto.LADDER:
+        assert crypto.Cost.from_bytes(cost.to_bytes()) == cost
+    for raw in (b"", crypto.FLOOR.to_bytes()[:-1], crypto.FLOOR.to_bytes() + b"\0"):
+        with pytest.raises(crypto.Damaged):
+            crypto.Cost.from_bytes(raw)

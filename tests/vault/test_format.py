@@ -343,7 +343,8 @@ def test_the_export_is_as_the_page_says(ada: Ada, tmp_path: Path) -> None:
     root = vault.root_by_passphrase(ada.passphrase)
     assert document["marks_key"] == vault.keys(root)["dedupe"].hex()
     said = {"number", "collection", "part", "version", "source", "edits", "origin", "at"}
-    assert all(set(each) <= {*said, "mark", "history", "removed", "removed_day"} for each in document["records"])
+    gone = {"removed", "removed_day", "returns"}
+    assert all(set(each) <= {*said, *gone, "mark", "history"} for each in document["records"])
     records = {
         each["number"]: {name: each[name] for name in (said - {"number"}) & each.keys()} for each in document["records"]
     }

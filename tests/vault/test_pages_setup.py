@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from tests.conftest import PASSPHRASE
@@ -16,6 +17,7 @@ from tests.people import Ada, Clock, house_in
 from vault import kit, set_up, unlock
 from vault.app import create_app
 from vault.errors import Invalid
+from vault.models import Owner
 from vault.server import Server
 
 GOOD = {"name": "Ada", "handle": "ada", "passphrase": "violet kettle under the stairs", "notice": ""}
@@ -146,7 +148,32 @@ def test_the_code_is_shown_nowhere_once_she_has_it(empty_house, browser):
     assert groups[0] not in browser.get("/security").text
 
 
-@pytest.mark.parametrize("written", [kit.vault_number, lambda owner: kit.vault_number(owner).replace("-", "").lower()])
+def number_with(between: str, *, every: int = 4) -> Callable[[bytes], str]:
+    """A way to write the number of a vault."""
+
+    def written(owner: bytes) -> str:
+        letters = kit.vault_number(owner).replace("-", "")
+        return between.join(letters[at : at + every] for at in range(0, len(letters), every)).lower()
+
+    return written
+
+
+WRITTEN = [kit.vault_number, number_with(""), number_with(" ", every=5), number_with("\u2011"), number_with(". ")]
+
+
+def test_the_number_of_a_vault_is_written_one_way_wherever_it_stands(empty_house, browser):
+    post(browser, address(empty_house), **GOOD)
+    with empty_house.main.reading() as session:
+        number = kit.vault_number(session.scalars(select(Owner.owner_id)).one())
+    groups, asked = groups_and_asked(browser.get("/setup/kit").text)
+    for page in ("/setup/kit", "/setup/kit/recovery-kit.txt"):
+        assert number in browser.get(page).text
+    post(browser, "/setup/kit", **{f"group-{at}": groups[at - 1] for at in asked})
+    assert number in browser.get("/security").text
+    assert len(number.split("-")[0]) == 4
+
+
+@pytest.mark.parametrize("written", WRITTEN)
 def test_nobody_takes_the_number_of_a_vault_for_a_name(ada: Ada, written: Callable[[bytes], str]):
     """Or who unlocks with what her kit says would come to a stranger's door, and her code would open nothing."""
     number = written(ada.owner_id)

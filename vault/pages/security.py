@@ -10,9 +10,9 @@ from flask_babel import gettext
 
 from vault import choices, passkeys, sessions, unlock
 from vault.errors import N_, Busy, NotFound, TooManyTries, VaultError, WrongSecret
+from vault.kit import vault_number
 from vault.pages import guard, session
 from vault.pages.errors import wait_for
-from vault.pages.setup import vault_number
 from vault.strength import Strength, strength
 
 pages = Blueprint("security", __name__)
@@ -138,7 +138,7 @@ def page(
         wrong=[(name, gettext(LABELS[name]), sentence) for name, sentence in told.items()],
         errors=told,
         found=found,
-        number=vault_number(vault),
+        number=vault_number(vault.owner_id),
         handle=vault.settings.get("handle", ""),
     )
     response = make_response(page, error.status if error else status)

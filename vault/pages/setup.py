@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 
@@ -12,6 +11,7 @@ from werkzeug.exceptions import NotFound
 
 from vault import crypto, sessions, set_up
 from vault.errors import N_, Busy, Invalid, VaultError
+from vault.kit import vault_number
 from vault.locks import GROUPS, LOOKALIKES
 from vault.opened import OpenVault
 from vault.pages import language, session
@@ -155,7 +155,7 @@ def _kit(vault: OpenVault, asked: tuple[int, int], *, refused: bool = False) -> 
 def _printed(vault: OpenVault) -> dict[str, str]:
     return {
         "address": server().settings.issuer,
-        "number": vault_number(vault),
+        "number": vault_number(vault.owner_id),
         "handle": str(vault.settings.get("handle", "")),
     }
 
@@ -171,12 +171,6 @@ def kit_file() -> Response:
     response.headers["Content-Type"] = "text/plain; charset=utf-8"
     response.headers["Content-Disposition"] = 'attachment; filename="recovery-kit.txt"'
     return response
-
-
-def vault_number(vault: OpenVault) -> str:
-    """Her owner id in base32 (RFC 4648 §6) without padding, in groups of five or fewer."""
-    letters = base64.b32encode(vault.owner_id).decode().rstrip("=")
-    return " ".join(letters[at : at + 5] for at in range(0, len(letters), 5))
 
 
 def asked_groups(vault: OpenVault) -> tuple[int, int]:

@@ -1,0 +1,126 @@
+"""Grants as rows: what is written when one is given, what is left when it ends, and that no other one is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from consent import grant_locks, grants
+from consent.grants import Given, NewGrant, rounded
+from consent.models import Disclosure, Grant, GrantLock
+from tests.people import PURCHASES, Ada, Bookshop, details
+from vault import crypto, worker
+from vault.db import line_of
+from vault.models import Job
+
+
+def row(ada: Ada, grant: str) -> dict[str, Any]:
+    with ada.house.main.reading() as session:
+        mine = (Grant.owner_id == ada.owner_id, Grant.grant_id == bytes.fromhex(grant))
+        return dict(session.execute(select(Grant.__table__).where(*mine)).one()._mapping)
+
+
+def held(ada: Ada, grant: str) -> tuple[list[tuple[str, int]], int]:
+    """The locks of a grant with their ends, and how many disclosures it has."""
+    with ada.house.main.reading() as session:
+        ends = select(GrantLock.kind, GrantLock.expires_at).where(GrantLock.grant_id == bytes.fromhex(grant))
+        shown = select(Disclosure.ref).where(Disclosure.grant_id == bytes.fromhex(grant))
+        return sorted((kind, at) for kind, at in session.execute(ends)), len(session.scalars(shown).all())
+
+
+def jobs(ada: Ada) -> list[tuple[str, int]]:
+    """What is to be done, and when."""
+    with ada.house.main.reading() as session:
+        return sorted((kind, at) for kind, at in session.execute(select(Job.kind, Job.due_at)))
+
+
+def test_a_grant_is_written_as_it_begins(ada: Ada, bookshop: Bookshop) -> None:
+    ada.buys("Atlas")
+    before = jobs(ada)
+    bookshop.code()
+    now, grant = ada.house.now, ada.grant()
+    until = now + 30 * 86400
+    written = row(ada, grant)
+    assert (written["state"], written["cause"], written["version"], written["ended_day"]) == ("live", None, 1, None)
+    assert written["changed_day"] == now // 86400
+    assert held(ada, grant) == ([("code", now + 60), ("link", rounded(until))], 1)
+    assert ("expire", rounded(until)) in jobs(ada)
+    assert "replace" not in {kind for kind, _ in jobs(ada)}
+    assert {kind for kind, _ in jobs(ada)} - {kind for kind, _ in before} >= {"expire", "notice"}
+
+
+def test_what_ends_leaves_its_name_day_and_cause_and_nothing_that_opens(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop
+) -> None:
+    ada.buys("Atlas")
+    ending = bookshop.tokens()["grant_id"]
+    going_on = coffee.tokens(authorization_details=details(PURCHASES))["grant_id"]
+    kept, open_still = row(ada, going_on), held(ada, going_on)
+    before = row(ada, ending)
+    grants.end(ada.house, ada.owner_id, bytes.fromhex(ending), "revoked")
+    left = row(ada, ending)
+    today = ada.house.now // 86400
+    assert (left["state"], left["cause"], left["ended_day"]) == ("ended", "revoked", today)
+    assert (left["terms_box"], left["copy_box"]) == (None, None)
+    assert (left["memory_box"], left["label_box"]) == (before["memory_box"], before["label_box"])
+    assert held(ada, ending) == ([], 0)
+    assert (row(ada, going_on), held(ada, going_on)) == (kept, open_still)
+    said = jobs(ada)
+    grants.end(ada.house, ada.owner_id, bytes.fromhex(ending), "expired")
+    assert row(ada, ending) == left
+    assert jobs(ada) == said, "what has ended is not told again"
+
+
+def test_a_new_grant_to_a_client_replaces_its_earlier_one_and_nobody_elses(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop
+) -> None:
+    first, other = bookshop.tokens()["grant_id"], coffee.tokens(authorization_details=details(PURCHASES))["grant_id"]
+    second = bookshop.tokens()["grant_id"]
+    assert [kind for kind, _ in jobs(ada)].count("replace") == 1
+    while worker.tick(ada.house, sweep=False):
+        pass
+    states = {each: (row(ada, each)["state"], row(ada, each)["cause"]) for each in (first, other, second)}
+    assert states == {first: ("ended", "replaced"), other: ("live", None), second: ("live", None)}
+    third = bookshop.tokens()["grant_id"]
+    assert [kind for kind, _ in jobs(ada)].count("replace") == 1, "of the two before, one lives"
+    assert row(ada, third)["vendor_tag"] == row(ada, first)["vendor_tag"] != row(ada, other)["vendor_tag"]
+
+
+def test_access_tokens_that_have_run_out_are_dropped_and_nothing_else_is(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop
+) -> None:
+    mine, theirs = bookshop.tokens()["grant_id"], coffee.tokens(authorization_details=details(PURCHASES))["grant_id"]
+    before = held(ada, theirs)
+
+    def dropped(at: int) -> list[str]:
+        with ada.house.main.transaction() as session:
+            grant_locks.drop_expired(line_of(session), ada.owner_id, bytes.fromhex(mine), at)
+        return [kind for kind, _ in held(ada, mine)[0]]
+
+    over = ada.house.now + grant_locks.ACCESS_LIFE
+    assert dropped(over - 1) == ["access", "code", "link", "refresh"]
+    assert dropped(over) == ["code", "link", "refresh"]
+    assert dropped(over + 10**9) == ["code", "link", "refresh"]
+    assert held(ada, theirs) == before
+
+
+def test_a_client_has_another_tag_with_every_owner(ada: Ada) -> None:
+    tags = {grants.vendor_tag(ada.house, owner, client) for owner in (b"a" * 16, b"b" * 16) for client in ("x", "y")}
+    assert len(tags) == 4
+    expected = crypto.tag(ada.house.keys.tag, "vendor", b"a" * 16, "x")
+    assert expected in tags
+    assert grants.link_address(ada.house, "vrm_rv_x") == "http://localhost:8400/r/vrm_rv_x"
+
+
+@pytest.mark.parametrize(
+    ("at", "up"), [(0, 0), (1, 300), (299, 300), (300, 300), (301, 600), (1_790_000_000, 1_790_000_100)]
+)
+def test_times_in_clear_are_rounded_up_to_five_minutes(at: int, up: int) -> None:
+    assert rounded(at) == up
+
+
+def test_neither_keys_nor_strings_stand_in_a_repr() -> None:
+    assert repr(NewGrant(b"\x01\x02", b"key", b"pepper")) == "NewGrant(0102)"
+    assert repr(Given(b"g", "vrm_ac_code", "vrm_rv_link")) == "Given(grant_id=b'g')"

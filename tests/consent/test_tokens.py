@@ -1,0 +1,187 @@
+"""Codes into tokens and tokens into tokens, without a request around them: who wins, what is bound, what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from consent import tokens
+from consent.grant_locks import ACCESS_LIFE
+from consent.models import Grant, GrantLock
+from consent.tokens import Credential
+from tests.conftest import PASSPHRASE
+from tests.people import Bookshop, household
+
+Rows = list[tuple[str, int, int | None]]
+
+
+@pytest.fixture(scope="module")
+def shop(furnished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bookshop]:
+    """The Bookshop at Ada's door."""
+    with household(furnished[0], tmp_path_factory.mktemp("tokens") / "house", PASSPHRASE) as found:
+        found.ada.buys("The Salt Almanac")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def bystander(shop: Bookshop) -> Iterator[bytes]:
+    """The grant of another client of hers, which nothing here may touch; it was given first."""
+    other = Bookshop("Kettle Lane Coffee", "coffee")
+    other.open()
+    other.visits(shop.ada)
+    grant = bytes.fromhex(other.tokens()["grant_id"])
+    before = locks(shop, grant)
+    yield grant
+    assert locks(shop, grant) == before
+    other.close()
+
+
+@pytest.fixture(autouse=True)
+def at_the_same_hour(shop: Bookshop) -> Iterator[None]:
+    """However much time passes in a test, the next one begins when this one did."""
+    clock: Any = shop.ada.house.clock
+    began = clock.now
+    yield
+    clock.now = began
+
+
+@pytest.fixture
+def code(shop: Bookshop, bystander: bytes) -> Credential:
+    """A fresh code, opened."""
+    opened = tokens.open_credential(shop.ada.house, shop.code(), "code")
+    assert opened is not None
+    return opened
+
+
+def locks(shop: Bookshop, grant: bytes) -> Rows:
+    """The locks of a grant: kind, end, and when it was used."""
+    with shop.ada.house.main.reading() as session:
+        chosen = select(GrantLock.kind, GrantLock.expires_at, GrantLock.used_at).where(GrantLock.grant_id == grant)
+        return sorted((row[0], row[1], row[2]) for row in session.execute(chosen))
+
+
+def kinds(shop: Bookshop, grant: bytes) -> list[str]:
+    return [kind for kind, *_ in locks(shop, grant)]
+
+
+def exchanged(shop: Bookshop, code: Credential) -> dict[str, Any]:
+    answer = tokens.exchange(shop.ada.house, code, jkt="thumbprint")
+    assert answer is not None
+    return answer
+
+
+def opened(shop: Bookshop, string: str, kind: Any = "refresh") -> Credential:
+    found = tokens.open_credential(shop.ada.house, string, kind)
+    assert found is not None
+    return found
+
+
+def state(shop: Bookshop, grant: bytes) -> tuple[str, str | None]:
+    with shop.ada.house.main.reading() as session:
+        row = session.execute(select(Grant.state, Grant.cause).where(Grant.grant_id == grant)).one()
+        return row[0], row[1]
+
+
+def test_a_code_becomes_tokens_bound_to_client_and_key(shop: Bookshop, code: Credential) -> None:
+    now, grant = shop.ada.house.now, code.found.grant_id
+    until = now + 30 * 86400
+    answer = exchanged(shop, code)
+    assert {name: value for name, value in answer.items() if "token" not in name} == {
+        "expires_in": ACCESS_LIFE,
+        "authorization_details": answer["authorization_details"],
+        "grant_id": grant.hex(),
+    }
+    assert answer["token_type"] == "DPoP"
+    assert [each["collection"] for each in answer["authorization_details"]] == ["purchases"]
+    assert [row for row in locks(shop, grant) if row[0] != "link"] == [
+        ("access", now + ACCESS_LIFE, None),
+        ("code", now + ACCESS_LIFE, now),
+        ("refresh", until, None),
+    ]
+    access = opened(shop, answer["access_token"], "access")
+    assert access.opened.bound == {"client": shop.client_id, "jkt": "thumbprint"}
+    refresh = opened(shop, answer["refresh_token"])
+    assert refresh.opened.bound == {"client": shop.client_id}
+    assert access.opened.key == refresh.opened.key == code.opened.key
+    assert access.client_id == refresh.client_id == code.client_id == shop.client_id
+    assert (code.spent, access.spent) == (False, False)
+    assert repr(code.pepper) not in repr(code)
+
+
+def test_a_code_is_spent_once_and_twice_is_a_theft(shop: Bookshop, code: Credential) -> None:
+    string = code.found.string.text(shop.ada.house.keys.route)
+    exchanged(shop, code)
+    again = opened(shop, string, "code")
+    assert (again.spent, again.client_id) == (True, "")
+    assert tokens.exchange(shop.ada.house, code, jkt="thumbprint") is None
+    assert state(shop, code.found.grant_id) == ("ended", "replay")
+    assert kinds(shop, code.found.grant_id) == []
+    assert tokens.open_credential(shop.ada.house, string, "code") is None
+
+
+def test_of_a_grant_that_ended_meanwhile_no_code_and_no_token_is_exchanged(shop: Bookshop, code: Credential) -> None:
+    answer = exchanged(shop, code)
+    refresh = opened(shop, answer["refresh_token"])
+    with shop.ada.house.main.transaction() as session:
+        session.execute(update(Grant).where(Grant.grant_id == code.found.grant_id).values(state="ended"))
+        session.execute(update(GrantLock).where(GrantLock.grant_id == code.found.grant_id).values(used_at=None))
+    assert tokens.refresh(shop.ada.house, refresh, jkt="another") is None
+    assert tokens.open_credential(shop.ada.house, answer["refresh_token"], "refresh") is None
+    assert tokens.exchange(shop.ada.house, code, jkt="thumbprint") is None
+
+
+def test_a_refresh_brings_one_access_token_for_the_key_that_asks(shop: Bookshop, code: Credential) -> None:
+    first = exchanged(shop, code)
+    shop.ada.house.clock.passes(seconds=ACCESS_LIFE - 1)  # type: ignore[attr-defined]
+    second = tokens.refresh(shop.ada.house, opened(shop, first["refresh_token"]), jkt="another")
+    assert second is not None
+    assert second.keys() == first.keys() - {"refresh_token"}
+    assert opened(shop, second["access_token"], "access").opened.bound["jkt"] == "another"
+    assert kinds(shop, code.found.grant_id).count("access") == 2, "the first one has a second left"
+    shop.ada.house.clock.passes(seconds=1)  # type: ignore[attr-defined]
+    assert tokens.open_credential(shop.ada.house, first["access_token"], "access") is None
+    tokens.refresh(shop.ada.house, opened(shop, first["refresh_token"]), jkt="another")
+    assert kinds(shop, code.found.grant_id).count("access") == 2, "the first one is swept away"
+
+
+def test_the_last_tokens_end_with_the_grant(shop: Bookshop, code: Credential) -> None:
+    refresh = opened(shop, exchanged(shop, code)["refresh_token"])
+    shop.ada.house.clock.passes(seconds=refresh.found.expires_at - shop.ada.house.now - 7)  # type: ignore[attr-defined]
+    last = tokens.refresh(shop.ada.house, refresh, jkt="another")
+    assert last is not None
+    assert last["expires_in"] == 7
+    assert opened(shop, last["access_token"], "access").found.expires_at == refresh.found.expires_at
+    shop.ada.house.clock.passes(seconds=7)  # type: ignore[attr-defined]
+    assert tokens.refresh(shop.ada.house, refresh, jkt="another") is None
+
+
+def test_a_token_that_was_dropped_brings_nothing_while_the_grant_goes_on(shop: Bookshop, code: Credential) -> None:
+    grant, answer = code.found.grant_id, exchanged(shop, code)
+    refresh = opened(shop, answer["refresh_token"])
+    other = tokens.refresh(shop.ada.house, refresh, jkt="another")
+    assert other is not None
+    tokens.drop(shop.ada.house, answer["access_token"], "https://other.example/client")
+    tokens.drop(shop.ada.house, answer["refresh_token"], "https://other.example/client")
+    tokens.drop(shop.ada.house, "no token at all", shop.client_id)
+    assert kinds(shop, grant) == ["access", "access", "code", "link", "refresh"]
+    tokens.drop(shop.ada.house, answer["access_token"], shop.client_id)
+    assert kinds(shop, grant) == ["access", "code", "link", "refresh"]
+    assert opened(shop, other["access_token"], "access")
+    tokens.drop(shop.ada.house, answer["refresh_token"], shop.client_id)
+    assert kinds(shop, grant) == ["code", "link"]
+    assert state(shop, grant) == ("live", None)
+    assert tokens.refresh(shop.ada.house, refresh, jkt="another") is None
+
+
+def test_a_code_is_good_for_a_minute_and_for_nothing_else(shop: Bookshop, bystander: bytes) -> None:
+    string = shop.code()
+    for kind in ("access", "refresh", "link"):
+        assert tokens.open_credential(shop.ada.house, string, kind) is None  # type: ignore[arg-type]
+    shop.ada.house.clock.passes(seconds=59)  # type: ignore[attr-defined]
+    assert opened(shop, string, "code")
+    shop.ada.house.clock.passes(seconds=1)  # type: ignore[attr-defined]
+    assert tokens.open_credential(shop.ada.house, string, "code") is None

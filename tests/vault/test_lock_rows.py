@@ -1,0 +1,138 @@
+"""The rows of locks: what opens, what is dead, and what the worker sweeps away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from tests.people import Ada, Clock
+from vault import lock_rows
+from vault.keystore import Keystore
+from vault.models import Attempt, Key, Lock, Owner
+from vault.server import Server
+
+SECRET = b"s" * 32
+
+
+def somebody_else(ada: Ada) -> bytes:
+    owner = b"b" * 16
+    ada.house.keystore.welcome(owner)
+    with ada.house.main.transaction() as session:
+        session.execute(insert(Owner).values(owner_id=owner, settings_box=b""))
+    return owner
+
+
+def gets(ada: Ada, number: int, kind: str = "passkey", owner: bytes | None = None, **more: Any) -> bytes:
+    """A lock of hers that SECRET opens."""
+    owner, lock = owner or ada.owner_id, number.to_bytes(16, "big")
+    pepper = None if kind == "recovery" else ada.house.keystore.make(owner, lock, "lock")
+    with ada.house.main.transaction() as session:
+        lock_rows.add(session, kind, owner, lock, SECRET, pepper, b"params", ada.vault.keyring.root, **more)
+    return lock
+
+
+def locks_of(server: Server, owner: bytes) -> set[bytes]:
+    with server.main.reading() as session:
+        return set(session.scalars(select(Lock.lock_id).where(Lock.owner_id == owner)))
+
+
+def row(ada: Ada, lock: bytes) -> Any:
+    """One lock as the code that opens it reads it."""
+    return next(each for each in lock_rows.of_kind(ada.house, ada.owner_id, "passkey", "recovery") if each[1] == lock)
+
+
+def test_a_lock_is_written_with_its_times(ada: Ada) -> None:
+    lock = gets(ada, 1, expires_at=500, used_at=400)
+    with ada.house.main.reading() as session:
+        written = session.execute(select(Lock).where(Lock.lock_id == lock)).scalar_one()
+        assert (written.owner_id, written.kind, written.params) == (ada.owner_id, "passkey", b"params")
+        assert (written.expires_at, written.used_at) == (500, 400)
+
+
+def test_locks_are_found_by_owner_and_kind_in_the_order_of_their_ids(ada: Ada) -> None:
+    for number in (3, 1, 2):
+        gets(ada, number)
+    gets(ada, 4, "spare")
+    gets(ada, 5, owner=somebody_else(ada))
+    found = lock_rows.of_kind(ada.house, ada.owner_id, "passkey")
+    assert [each.lock_id[-1] for each in found] == [1, 2, 3]
+    assert [each.lock_id[-1] for each in lock_rows.of_kind(ada.house, ada.owner_id, "passkey", "spare")] == [1, 2, 3, 4]
+
+
+def test_a_lock_lives_as_long_as_its_pepper_and_a_recovery_codes_without_one(ada: Ada) -> None:
+    first, second, other = gets(ada, 1), gets(ada, 2), somebody_else(ada)
+    assert lock_rows.living_of(ada.house, ada.owner_id, "passkey").lock_id == first
+    ada.house.keystore.take(ada.owner_id, first)
+    assert lock_rows.living_of(ada.house, ada.owner_id, "passkey").lock_id == second
+    assert [lock_rows.lives(ada.house, ada.owner_id, lock) for lock in (first, second)] == [False, True]
+    ada.house.keystore.take(ada.owner_id, second)
+    assert lock_rows.living_of(ada.house, ada.owner_id, "passkey") is None
+    code = lock_rows.living_of(ada.house, ada.owner_id, "recovery")
+    assert lock_rows.lives(ada.house, ada.owner_id, code.lock_id) is True
+    assert lock_rows.lives(ada.house, other, code.lock_id) is False
+    lock_rows.remove(ada.house, ada.owner_id, [code.lock_id])
+    assert lock_rows.lives(ada.house, ada.owner_id, code.lock_id) is False
+
+
+def test_a_pepper_without_its_row_opens_nothing(ada: Ada) -> None:
+    lock = gets(ada, 1)
+    lock_rows.remove(ada.house, ada.owner_id, [lock])
+    assert lock_rows.lives(ada.house, ada.owner_id, lock) is False
+
+
+@pytest.mark.parametrize("kind", ["passkey", "recovery"])
+def test_the_right_secret_opens_her_keys_and_says_by_which_lock(ada: Ada, kind: str) -> None:
+    lock = gets(ada, 1, kind)
+    opened = lock_rows.open_with(ada.house, row(ada, lock), SECRET)
+    assert opened is not None
+    assert (opened.keys, opened.root, opened.lock_id) == (ada.vault.keyring.keys, ada.vault.keyring.root, lock)
+    assert lock_rows.open_with(ada.house, row(ada, lock), b"x" * 32) is None
+
+
+def test_a_dead_lock_and_damaged_keys_open_to_nothing(ada: Ada) -> None:
+    first, second = gets(ada, 1), gets(ada, 2)
+    dead, living = row(ada, first), row(ada, second)
+    ada.house.keystore.take(ada.owner_id, first)
+    assert lock_rows.open_with(ada.house, dead, SECRET) is None
+    with ada.house.main.transaction() as session:
+        session.execute(update(Key).where(Key.owner_id == ada.owner_id, Key.purpose == "files").values(box=b"damaged"))
+    assert lock_rows.open_with(ada.house, living, SECRET) is None
+
+
+def test_unmaking_takes_the_pepper_first_and_then_the_row(ada: Ada) -> None:
+    lock, kept, theirs = gets(ada, 1), gets(ada, 2), gets(ada, 1, owner=somebody_else(ada))
+    order: list[tuple[bool, bool]] = []
+
+    class Watched(Keystore):
+        def take(self, owner: bytes, *subjects: bytes) -> None:
+            super().take(owner, *subjects)
+            order.append((self.pepper(owner, lock) is not None, lock in locks_of(ada.house, owner)))
+
+    watched = replace(ada.house, keystore=Watched(ada.house.keystore.database))
+    lock_rows.unmake_lock(watched, ada.owner_id, {"lock": lock.hex()})
+    assert order == [(False, True)]
+    assert {lock, kept} & locks_of(ada.house, ada.owner_id) == {kept}
+    assert locks_of(ada.house, b"b" * 16) == {theirs}
+    assert ada.house.keystore.pepper(b"b" * 16, theirs) is not None
+
+
+def test_the_sweep_removes_what_ran_out_and_what_is_dead_and_nothing_else(ada: Ada, clock: Clock) -> None:
+    now, before = int(clock.now.timestamp()), locks_of(ada.house, ada.owner_id)
+    over, later, dead, living = (
+        gets(ada, 1, expires_at=now),
+        gets(ada, 2, expires_at=now + 1),
+        gets(ada, 3),
+        gets(ada, 4),
+    )
+    ada.house.keystore.take(ada.owner_id, dead)
+    with ada.house.main.transaction() as session:
+        session.execute(insert(Attempt).values(tag=b"t" * 32, count=1, until=0))
+    lock_rows.sweep_locks(ada.house)
+    assert locks_of(ada.house, ada.owner_id) == before | {later, living}
+    assert ada.house.keystore.pepper(ada.owner_id, over) is None
+    assert ada.house.keystore.pepper(ada.owner_id, later) is not None
+    with ada.house.main.reading() as session:
+        assert session.scalar(select(Attempt.tag).where(Attempt.tag == b"t" * 32)) is None

@@ -1,0 +1,1 @@
+"""What works on the project and is no part of it: translations, and how sharp the tests are."""
