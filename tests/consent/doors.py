@@ -31,17 +31,17 @@ DOORS = {
         collection.vendors departure.delete departure.ask departure.keep due.due erasure.show erasure.heeded
         erasure.sent files.file files.back files.remove files.bring guide.go home.home home.damaged home.more
         home.old_copy_seen imports.imports imports.upload imports.detail imports.act imports.decide_gifts
-        imports.progress imports.report_file inbox.waiting inbox.change inbox.drop inbox.keep inbox.block
-        insights.insights leaving.export leaving.download leaving.bring merging.choose merging.merge purchases.decide
-        purchases.gift purchases.note purchases.taste purchases.until receipts.show receipts.with_link
-        receipts.kantara receipts.signed receipts.screen renewing.longer search.search_page security.confirm
-        security.confirm_passkey security.security security.keys security.change_keys security.keys_progress
-        security.add_passkey security.rename_passkey security.remove_passkey security.new_passkey security.passphrase
-        security.quiet security.recovery_kit security.new_kit security.end_sessions security.stay settings.settings
-        settings.save settings.notice settings.code setup.kit setup.kit_file share_links.choose share_links.make
-        share_links.new share_links.preview sharing.sharing sharing.detail sharing.less sharing.link sharing.pause
-        sharing.resume sharing.sooner sharing.stop sharing.pause_all sharing.stop_all trash.trash trash.forget
-        trash.restore trash.empty trash.undo
+        imports.progress imports.report_file imports.undo imports.undo_it imports.bring_back inbox.waiting inbox.change
+        inbox.drop inbox.keep inbox.block insights.insights leaving.export leaving.download leaving.bring merging.choose
+        merging.merge purchases.decide purchases.gift purchases.note purchases.taste purchases.until receipts.show
+        receipts.with_link receipts.kantara receipts.signed receipts.screen renewing.longer search.search_page
+        security.confirm security.confirm_passkey security.security security.keys security.change_keys
+        security.keys_progress security.add_passkey security.rename_passkey security.remove_passkey security.new_passkey
+        security.passphrase security.quiet security.recovery_kit security.new_kit security.end_sessions security.stay
+        settings.settings settings.save settings.notice settings.code setup.kit setup.kit_file share_links.choose
+        share_links.make share_links.new share_links.preview sharing.sharing sharing.detail sharing.less sharing.link
+        sharing.pause sharing.resume sharing.sooner sharing.stop sharing.pause_all sharing.stop_all trash.trash
+        trash.forget trash.restore trash.empty trash.undo
     """,
 }
 DOOR = {endpoint: kind for kind, endpoints in DOORS.items() for endpoint in endpoints.split()}
