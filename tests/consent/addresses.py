@@ -1,4 +1,4 @@
-"""Every address there is and who may pass: a new one that does not stand in these tables fails `test_doors`.
+"""Every address there is and who may pass: a new one that does not stand in these tables fails `test_addresses`.
 
 Her pages by kind of door. The vendors' API as a table: each line a call, each column somebody who makes it.
 """
