@@ -99,8 +99,7 @@ def _coverage(tests: dict[str, list[str]]) -> None:
         tree = copied(Path(directory))
         recorded(tree, list(tests), files, seconds=BASELINE_MAY_TAKE)
         for module, found in reached(tree, list(tests)).items():
-            (lines, of_lines), (branches, of_branches) = found.lines, found.branches
-            click.echo(f"{module}: {lines} of {of_lines} lines, {branches} of {of_branches} branches")
+            click.echo(f"{module}: {found}")
             source = (tree / module).read_text(encoding="utf-8").splitlines()
             missing |= {(module, source[number - 1].strip()) for number in found.missing}
     said = table().get("unreached", ())
@@ -122,6 +121,7 @@ def _tried(tree: Path, module: str, sample: int | None, draw: random.Random, lon
     if sample is not None and sample < len(chosen):
         chosen = sorted(draw.sample(chosen, sample), key=lambda mutant: mutant.line)
     baseline = recorded(tree, [module], table()["tests"][module], seconds=BASELINE_MAY_TAKE)
+    click.echo(f"{module}: {reached(tree, [module])[module]}")
     functions = loaded(table()["tests"][module], file)
     living = []
     for mutant in chosen:

@@ -254,6 +254,11 @@ class Reached:
     branches: tuple[int, int]
     missing: tuple[int, ...]
 
+    def __str__(self) -> str:
+        (lines, of_lines), (branches, of_branches) = self.lines, self.branches
+        where = f"; not all of lines {', '.join(map(str, self.missing))}" if self.missing else ""
+        return f"reached {lines} of {of_lines} lines, {branches} of {of_branches} branches{where}"
+
 
 def reached(tree: Path, modules: list[str]) -> dict[str, Reached]:
     """After a baseline: what its tests have reached of each module."""
