@@ -2,13 +2,14 @@
 # lock changes: the stamps inside it are copies of what was installed. Only packages named in the locks, by hash.
 .POSIX:
 .SUFFIXES:
-.PHONY: help demo test check mutation coverage strings translations bench licences sbom audit wheel lock python runtime dev
+.PHONY: help demo test torture check mutation coverage strings translations bench licences sbom audit wheel lock python runtime dev
 
 ARGS =
 
 help:
 	@echo 'make demo    the vault and a demo shop on this machine; options: make demo ARGS="--port 8400"'
 	@echo 'make test    every test; some of them: make test ARGS="tests/vault -k passphrase"'
+	@echo 'make torture 10,000 power cuts; others: make torture ARGS="--images 500 --seed 7 --kills 100 --failures"'
 	@echo 'make check   what reads the code without running it: ruff, mypy, import contracts, house rules'
 	@echo 'make mutation  try the tests on mutants of the core; options: make mutation ARGS="--module crypto --sample 40"'
 	@echo 'make coverage  lines and branches of the core that its tests never reach'
@@ -28,6 +29,10 @@ demo: runtime
 # taken in their order: by number of tests, the few that drive a browser would come last, one process waiting for them.
 test: dev
 	@exec .venv/bin/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# Minutes to an hour. Whatever is wrong is printed with its seed and place, and with the same seed it comes again.
+torture: dev
+	@exec .venv/bin/python -W ignore -m tests.torture $(ARGS)
 
 check: dev
 	.venv/bin/ruff check

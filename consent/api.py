@@ -11,14 +11,12 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import orjson
-from werkzeug.wsgi import get_input_stream
 
 from consent import deposits, looking, openapi, own_calls
 from consent.calls import Call, Denied, Limited
@@ -28,6 +26,7 @@ from consent.oauth.metadata import API
 from consent.problems import PROBLEMS, Code
 from consent.quota import Headers, headers
 from vault import crypto
+from vault.bodies import taken
 from vault.logs import answered, log
 from vault.record import CLASSES
 from vault.server import Server
@@ -131,9 +130,9 @@ def read(request: Request) -> Answer:
 
 def leave(request: Request) -> Answer:
     """Leave a record for the owner, who decides whether she takes it."""
-    key, content = request.header("IDEMPOTENCY_KEY"), get_input_stream(request.environ).read(deposits.MOST_BYTES + 1)
-    if len(content) > deposits.MOST_BYTES:
-        return problem(request, "too_large")
+    key, content = request.header("IDEMPOTENCY_KEY"), taken(request.environ, deposits.MOST_BYTES)
+    if isinstance(content, str):
+        return problem(request, content)
     return _answer(request, lambda call: deposits.leave(request.server, call, key, content), request.name, status=202)
 
 
@@ -178,14 +177,12 @@ def before(server: Server, inner: WSGIApplication) -> WSGIApplication:
         request = Request(server, environ, path, name, crypto.random_bytes(8).hex())
         routes = _routes(path, place, name)
         route = routes.get("GET" if method == "HEAD" else method) if routes else NOWHERE
-        say = partial(answered, method, route.rule if route else "-", time.perf_counter(), request.request_id)
+        began, error = time.perf_counter(), None
         try:
             answer = route.view(request) if route else _wrong_method(request, routes)
-        except Exception as error:  # noqa: BLE001 - the last resort: told by its id, and logged without its words
-            say(error)
-            answer = problem(request, "failed")
-        else:
-            say()
+        except Exception as failed:  # noqa: BLE001 - the last resort: told by its id, and logged without its words
+            answer, error = problem(request, "failed"), failed
+        answered(method, route.rule if route else "-", answer.status, began, request.request_id, error)
         size = ("Content-Length", str(len(answer.body)))
         status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
         kind = (("Content-Type", answer.kind), size) if answer.status != HTTPStatus.NOT_MODIFIED else ()

@@ -14,6 +14,7 @@ from consent import grant_boxes, grants, receipt_rows, sandbox, stopping
 from consent.models import Grant, GrantLock, Receipt
 from consent.terms import DAY
 from vault.errors import DiskFull, NotFound
+from vault.logs import apart
 from vault.turn import her_turn, settle
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def sweep(server: Server) -> None:
 
     What has ended without a receipt, on a full disk or before there were any, gets one.
     """
-    sandbox.close(server)
+    with apart("sweep_failed"):
+        sandbox.close(server)
     with server.main.reading() as session:
         rows = session.execute(
             select(Grant.owner_id, Grant.grant_id).where(Grant.state == "live").order_by(Grant.owner_id, Grant.grant_id)
@@ -70,17 +72,27 @@ def sweep(server: Server) -> None:
             .distinct()
             .order_by(GrantLock.owner_id, GrantLock.grant_id)
         ).all()
-    busy = {owner for owner in {row.owner_id for row in rows} if stopping.finish(server, owner)}
+    busy = {owner for owner in {row.owner_id for row in rows} if _busy(server, owner)}
     for owner, grant in {*map(tuple, rows), *map(tuple, leftovers)}:
-        if owner not in busy and server.keystore.pepper(owner, grant) is None:
-            _end(server, owner, grant, "ended")
+        with apart("sweep_failed"):
+            if owner not in busy and server.keystore.pepper(owner, grant) is None:
+                _end(server, owner, grant, "ended")
     for owner, grant in _held_by_nobody(server):
-        _end(server, owner, grant, "unused")
+        with apart("sweep_failed"):
+            _end(server, owner, grant, "unused")
     for owner, grant, day in _without_receipt(server):
-        _witness(server, owner, grant, day * DAY)
+        with apart("sweep_failed"):
+            _witness(server, owner, grant, day * DAY)
     long_over = GrantLock.expires_at <= server.now - SLACK
     with server.main.transaction() as session:
         session.execute(delete(GrantLock).where(long_over, GrantLock.kind != "link"))
+
+
+def _busy(server: Server, owner: bytes) -> bool:
+    """Are there still grants of hers to be cleared up after all were stopped at once, or did that fail?"""
+    with apart("sweep_failed"):
+        return stopping.finish(server, owner)
+    return True
 
 
 def _held_by_nobody(server: Server) -> list[tuple[bytes, bytes]]:

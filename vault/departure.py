@@ -18,6 +18,7 @@ from sqlalchemy import Table, delete, insert, select, tuple_
 from vault import certificate, crypto, jobs, kit, mail, signing
 from vault.db import taking_away
 from vault.errors import DiskFull
+from vault.logs import apart
 from vault.models import Certificate, Handle, Key, Lock, Log, Main, Owner
 
 if TYPE_CHECKING:
@@ -61,10 +62,11 @@ def sweep(server: Server) -> None:
     """The worker's part: delete what is due, also if an old copy has brought it back; end what was given meanwhile."""
     today = server.now // DAY
     for owner, day in server.keystore.leavers():
-        if day > today:
-            _end_what_others_see(server, owner)
-        elif _left(server, owner):
-            taking_away(server.databases, partial(erase, server, owner))
+        with apart("sweep_failed"):
+            if day > today:
+                _end_what_others_see(server, owner)
+            elif _left(server, owner):
+                taking_away(server.databases, partial(erase, server, owner))
 
 
 def erase(server: Server, owner: bytes) -> None:

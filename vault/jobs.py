@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from vault import crypto
-from vault.logs import log
+from vault.logs import apart, log
 from vault.models import Job
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def hand_over(session: Session, server: Server, owner: bytes, to: bytes, kinds: 
 def run_due(server: Server, *, limit: int = 50) -> int:
     """Do what is due here, one after the other. Returns how many jobs were done. A job that fails comes back later."""
     here = Job.kind.not_in(server.calls)
-    return sum(_run(server, owner, job) for owner, job in _due(server, here, Job.due_at, limit))
+    return sum(_try(server, owner, job) for owner, job in _due(server, here, Job.due_at, limit))
 
 
 def call_out(server: Server, lines: Executor, *, limit: int = LINES) -> int:
@@ -74,7 +74,7 @@ def call_out(server: Server, lines: Executor, *, limit: int = LINES) -> int:
     So a thousand dead addresses hold up no other job, and a fresh call waits for no repeated one.
     """
     there = Job.kind.in_(server.calls)
-    return sum(lines.map(lambda due: _run(server, *due), _due(server, there, Job.attempts, limit)))
+    return sum(lines.map(lambda due: _try(server, *due), _due(server, there, Job.attempts, limit)))
 
 
 def _due(server: Server, kinds: ColumnElement[bool], first: Any, limit: int) -> list[tuple[bytes, bytes]]:
@@ -86,6 +86,13 @@ def _due(server: Server, kinds: ColumnElement[bool], first: Any, limit: int) -> 
             .limit(limit)
         )
         return [(owner, job) for owner, job in rows]
+
+
+def _try(server: Server, owner: bytes, job: bytes) -> bool:
+    """What fails in a way that nobody foresaw keeps its lease, is never given up, and stops no other job."""
+    with apart("job_failed"):
+        return _run(server, owner, job)
+    return False
 
 
 def _run(server: Server, owner: bytes, job: bytes) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select
 
 from vault import attempts, crypto, locks
 from vault.keyring import Keyring, open_keyring
+from vault.logs import apart
 from vault.models import Lock
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def sweep_locks(server: Server) -> None:
             .order_by(Lock.owner_id, Lock.lock_id)
         ).all()
     for owner, lock, expires_at in rows:
-        if (expires_at is not None and expires_at <= server.now) or server.keystore.pepper(owner, lock) is None:
-            unmake_lock(server, owner, {"lock": lock.hex()})
+        with apart("sweep_failed"):
+            if (expires_at is not None and expires_at <= server.now) or server.keystore.pepper(owner, lock) is None:
+                unmake_lock(server, owner, {"lock": lock.hex()})
     attempts.sweep(server)

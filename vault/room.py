@@ -10,6 +10,7 @@ from vault.attached import about_content, about_known
 from vault.errors import N_
 from vault.inbox import furnish
 from vault.lock_rows import sweep_locks, unmake_lock
+from vault.logs import apart
 from vault.mail import deliver
 from vault.models import AttachmentRow, Owner, RecordRow, Version
 from vault.opened import about_settings
@@ -45,9 +46,9 @@ def _on_unlock(vault: OpenVault) -> None:
 
 
 def _sweep(server: Server) -> None:
-    sweep_locks(server)
-    departure.sweep(server)
-    trash.sweep(server)
+    for sweep in (sweep_locks, departure.sweep, trash.sweep):
+        with apart("sweep_failed"):
+            sweep(server)
 
 
 ROOM = Room(

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select
 from vault import attachments, crypto, store
 from vault.db import taking_away
 from vault.errors import DiskFull, NotFound
+from vault.logs import apart
 from vault.models import RecordRow, Version
 from vault.stored import Stored
 from vault.turn import Change, Turn, her_turn
@@ -139,7 +140,8 @@ def sweep(server: Server) -> None:
             select(RecordRow.owner_id).where(RecordRow.removed_day <= last, RecordRow.box.is_(None)).distinct()
         ).all()
     for owner in owners:
-        with suppress(NotFound, DiskFull):  # erased meanwhile; or the next round comes, and this one has more to do
+        # Erased meanwhile; or there is no room, the next round comes, and this one has more to do.
+        with apart("sweep_failed"), suppress(NotFound, DiskFull):
             _forget(server, owner, RecordRow.removed_day <= last)
 
 

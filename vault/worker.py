@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from vault.jobs import LINES, call_out, run_due
-from vault.logs import log
+from vault.logs import apart, log
 
 if TYPE_CHECKING:
     from vault.server import Server
@@ -24,12 +24,15 @@ def tick(server: Server, *, sweep: bool) -> int:
     """One round. Returns the number of jobs done."""
     done = run_due(server)
     if sweep:
-        server.catalogues.tidy(server)
+        with apart("sweep_failed"):
+            server.catalogues.tidy(server)
         for room in server.rooms:
-            if room.sweep is not None:
-                room.sweep(server)
+            with apart("sweep_failed"):
+                if room.sweep is not None:
+                    room.sweep(server)
         for database in server.databases:
-            database.keep_ballast()
+            with apart("sweep_failed"):
+                database.keep_ballast()
     return done
 
 

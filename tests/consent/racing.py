@@ -1,7 +1,7 @@
 """Ada and her vendors on the same files again: after a restart, in another thread, in another process.
 
 Run as a program it plays parts in processes of their own: `reader` looks without a pause and writes down when it began
-and what it saw; `faces` does one thing as soon as it starts; `living` is Ada's day, told until somebody pulls the plug.
+and what it saw; `faces` does one thing as soon as it starts.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any, NoReturn
 
 import httpx
 import orjson
+from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 
 from connectors.vendor_client import Client, Connection, NoLongerShared, NotGranted, Paused, TryLater
 from connectors.vendor_client.proofs import key_from_json, key_to_json
-from tests.people import PURCHASES, TASTE, Ada, Bookshop, house_in
+from tests.people import Ada, Bookshop, house_in
 from vault import sessions, unlock
 from vault.app import create_app
 from vault.logs import configure
@@ -57,10 +57,18 @@ TEMPLATES = Compiled()
 class Returning(Ada):
     """Ada with the cookie she already has. Nothing is read or written before she does something."""
 
-    def __init__(self, house: Server, session: str, owner: bytes, bookshop_number: int, passphrase: str = "") -> None:
+    def __init__(
+        self,
+        house: Server,
+        session: str,
+        owner: bytes,
+        bookshop_number: int,
+        passphrase: str = "",
+        app: Flask | None = None,
+    ) -> None:
         self.house, self.passphrase = house, passphrase
         self.owner, self.bookshop_number = owner, bookshop_number
-        self.app = create_app(house)
+        self.app = app or create_app(house)
         self.app.testing = True
         self.app.jinja_env.bytecode_cache = TEMPLATES
         self.comes_with(session)
@@ -271,9 +279,12 @@ def plays(part: dict[str, Any]) -> NoReturn:
 class Stage:
     """A process that has loaded everything, and plays parts in processes of their own."""
 
+    def __init__(self, module: str = "tests.consent.racing", **environment: str) -> None:
+        self.module, self.environment = module, environment
+
     def __enter__(self) -> Stage:
-        command = [sys.executable, "-m", "tests.consent.racing"]
-        place = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+        command = [sys.executable, "-m", self.module]
+        place = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path)), **self.environment}
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=place)
         assert self.hears() == {"ready": True}
         return self
@@ -301,69 +312,7 @@ class Stage:
         return list(said["ended"])
 
 
-def living(told: dict[str, Any]) -> None:
-    """Ada's day: buying, giving, narrowing, pausing, stopping; each told before it is tried and when it is answered."""
-    house = house_in(Path(told["directory"]))
-    ada = Returning(house, told["session"], bytes.fromhex(told["owner"]), told["number"])
-    day = Day(ada, Elsewhere(told, ada), Random(told["seed"]))
-    while True:
-        day.goes_on()
-
-
-class Day:
-    """What she and the Bookshop do, one thing after another, for as long as the power lasts."""
-
-    def __init__(self, ada: Ada, shop: Bookshop, chance: Random) -> None:
-        self.ada, self.shop, self.chance = ada, shop, chance
-        self.bought: list[Any] = []
-
-    def goes_on(self) -> None:
-        """One round with one grant."""
-        acts = [self.buys, self.gives, *self.chance.sample([self.narrows, self.pauses, self.marks, self.buys], 3)]
-        for act in [*acts, self.stops]:
-            act()
-
-    def told(self, what: str, work: Callable[[], Any], **about: Any) -> Any:
-        """Tell, do, tell."""
-        tells(doing=what, **about)
-        made = work()
-        tells(done=what, **about)
-        return made
-
-    def buys(self) -> None:
-        """A book with a name that is never used again."""
-        item = f"Book {time.monotonic_ns()}"
-        self.bought.append((item, self.told("buy", lambda: self.ada.buys(item), item=item)))
-
-    def marks(self) -> None:
-        """The latest book is for somebody else."""
-        item, stored = self.bought[-1]
-        self.told("gift", lambda: self.ada.marks_as_gift(stored), item=item)
-
-    def gives(self) -> None:
-        """The Bookshop asks, she allows, it exchanges the code."""
-        pending = self.shop.asks(PURCHASES, TASTE)
-        page = self.ada.sees_consent(pending.authorize_url)
-        location = self.told("give", lambda: page.allows("item-1"))
-        self.shop.connection = self.told("exchange", lambda: self.shop.finishes(pending, location))
-        self.grant = self.shop.connection.grant_id
-        tells(tokens=self.shop.connection.to_json(), grant=self.grant)
-
-    def narrows(self) -> None:
-        """Preferences no longer."""
-        self.told("narrow", lambda: self.ada.presses(f"/sharing/{self.grant}/less", item="1"), grant=self.grant)
-
-    def pauses(self) -> None:
-        """For good, as far as this day goes."""
-        self.told("pause", lambda: self.ada.presses(f"/sharing/{self.grant}/pause"), grant=self.grant)
-
-    def stops(self) -> None:
-        """The end, half of the time."""
-        if self.chance.random() < 0.5:
-            self.told("stop", lambda: self.ada.presses(f"/sharing/{self.grant}/stop"), grant=self.grant)
-
-
-ROLES |= {"reader": reader, "faces": faces, "living": living}
+ROLES |= {"reader": reader, "faces": faces}
 
 if __name__ == "__main__":
     configure()

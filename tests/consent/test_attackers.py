@@ -301,13 +301,18 @@ class TestA2Network:
         house = start(in_directory(tmp_path / "house", "https://vault.example"), load_rooms())
         try:
             browser = create_app(house).test_client()
-            answer = browser.post("/unlock", data={"passphrase": PASSPHRASE}, base_url="https://vault.example")
+            here = {"base_url": "https://vault.example"}
+            kept = [
+                browser.post("/unlock", data={"passphrase": PASSPHRASE}, **here).headers["Set-Cookie"],
+                browser.post("/language", data={"language": "pl"}, **here).headers["Set-Cookie"],
+            ]
+            answer = browser.get("/unlock", **here)
         finally:
             house.stop()
-        name, _, attributes = answer.headers["Set-Cookie"].partition("=")
-        assert name == "__Host-vault"
-        assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(attributes.split("; "))
-        assert "Domain" not in attributes
+        assert [each.partition("=")[0] for each in kept] == ["__Host-vault", "__Host-language"]
+        for each in kept:
+            assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(each.split("; ")[1:])
+            assert "Domain" not in each
         assert answer.headers["Strict-Transport-Security"] == "max-age=63072000; includeSubDomains"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import httpx
@@ -82,6 +83,14 @@ def public(key: Any, **more: Any) -> dict[str, Any]:
     return {**key.as_dict(private=False), "kid": key.thumbprint(), **more}
 
 
+@cache
+def a_key(kind: str) -> Any:
+    """Made when a test needs it, and once: an RSA key takes its time."""
+    made_as, _, size = kind.partition(" ")
+    makes = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey, "oct": OctKey}[made_as]
+    return makes.generate_key(int(size) if size.isdigit() else size)
+
+
 def pushes(shop: Bookshop, key: Any) -> httpx.Response:
     """A good request, signed with a chosen key under its own kid."""
     kept, shop.key = shop.key, key
@@ -100,17 +109,17 @@ def refused(answer: httpx.Response) -> bool:
 @pytest.mark.parametrize(
     ("key", "alg"),
     [
-        (ECKey.generate_key("P-256"), "ES256"),
-        (OKPKey.generate_key("Ed25519"), "EdDSA"),
-        (OKPKey.generate_key("Ed25519"), "Ed25519"),
-        (RSAKey.generate_key(2048), "PS256"),
-        (RSAKey.generate_key(4096), "PS256"),
+        ("EC P-256", "ES256"),
+        ("OKP Ed25519", "EdDSA"),
+        ("OKP Ed25519", "Ed25519"),
+        ("RSA 2048", "PS256"),
+        ("RSA 4096", "PS256"),
     ],
     ids=["P-256", "EdDSA", "Ed25519", "RSA", "a long RSA"],
 )
-def test_every_accepted_kind_of_key_goes_the_whole_way(ada: Ada, shop: KeyedShop, key: Any, alg: str) -> None:
+def test_every_accepted_kind_of_key_goes_the_whole_way(ada: Ada, shop: KeyedShop, key: str, alg: str) -> None:
     """FAPI 2.0 §5.4.1: pushed, exchanged, read, refreshed and dropped, with keys from another host."""
-    shop.turns_over(key)
+    shop.turns_over(a_key(key))
     shop.alg = alg
     code = query(ada.sees_consent(shop.consent_address()).allows())["code"]
     held = shop.redeems(code).json()
@@ -124,28 +133,28 @@ def test_every_accepted_kind_of_key_goes_the_whole_way(ada: Ada, shop: KeyedShop
 @pytest.mark.parametrize(
     ("key", "alg", "more"),
     [
-        (new_key(), "ES256", {"use": "enc"}),
-        (new_key(), "ES256", {"use": "enc", "key_ops": ["deriveKey"]}),
-        (new_key(), "ES256", {"key_ops": ["sign"]}),
-        (new_key(), "ES256", {"key_ops": []}),
-        (new_key(), "ES256", {"alg": "ES384"}),
-        (new_key(), "ES256", {"alg": "ECDH-ES"}),
-        (new_key(), "ES256", {"alg": "HS256"}),
-        (RSAKey.generate_key(2048), "PS256", {"alg": "RS256"}),
-        (RSAKey.generate_key(2048), "PS256", {"use": "enc"}),
-        (RSAKey.generate_key(2048), "RS256", {}),
-        (RSAKey.generate_key(2048), "RS256", {"alg": "RS256"}),
-        (ECKey.generate_key("P-384"), "ES384", {}),
-        (OctKey.generate_key(256), "HS256", {}),
+        ("EC P-256", "ES256", {"use": "enc"}),
+        ("EC P-256", "ES256", {"use": "enc", "key_ops": ["deriveKey"]}),
+        ("EC P-256", "ES256", {"key_ops": ["sign"]}),
+        ("EC P-256", "ES256", {"key_ops": []}),
+        ("EC P-256", "ES256", {"alg": "ES384"}),
+        ("EC P-256", "ES256", {"alg": "ECDH-ES"}),
+        ("EC P-256", "ES256", {"alg": "HS256"}),
+        ("RSA 2048", "PS256", {"alg": "RS256"}),
+        ("RSA 2048", "PS256", {"use": "enc"}),
+        ("RSA 2048", "RS256", {}),
+        ("RSA 2048", "RS256", {"alg": "RS256"}),
+        ("EC P-384", "ES384", {}),
+        ("oct 256", "HS256", {}),
     ],
 )
 def test_a_key_that_is_for_something_else_verifies_nothing(
-    shop: KeyedShop, key: Any, alg: str, more: dict[str, Any]
+    shop: KeyedShop, key: str, alg: str, more: dict[str, Any]
 ) -> None:
     """RFC 7517 §4.2-4.4; RFC 8725 §3.1: beside a good one, so that the set is taken."""
-    good = shop.key
-    shop.keys = [public(key, **more), public(good)]
-    shop.key, shop.alg = key, alg
+    good, other = shop.key, a_key(key)
+    shop.keys = [public(other, **more), public(good)]
+    shop.key, shop.alg = other, alg
     assert refused(shop.pushes())
     shop.key, shop.alg = good, "ES256"
     assert shop.pushes().status_code == 201

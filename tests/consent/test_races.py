@@ -1,9 +1,7 @@
-"""Many at once: reads while she takes back, everybody at the locks together, and the plug pulled at random."""
+"""Many at once: reads while she takes back, and everybody at the locks together."""
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,24 +16,18 @@ from sqlalchemy import select
 
 from connectors.vendor_client import Connection
 from consent import tokens
-from consent.models import Disclosure, Grant, GrantLock
+from consent.models import GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import (
     Look,
-    Returning,
     Stage,
     Threads,
-    back,
     client_of,
-    look_once,
-    shown_now,
-    sorted_rows,
 )
 from tests.houses import copy_house
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
 from vault import sessions, unlock
 from vault.collections.preferences import Preference
-from vault.doctor import dangers
 from vault.errors import Busy, Locked, TooManyTries, WrongSecret
 from vault.keystore import Keystore
 from vault.worker import tick
@@ -278,117 +270,3 @@ def _opens(house: Any, passphrase: str) -> bool:
     except WrongSecret:
         return False
     return True
-
-
-# The plug.
-
-
-@dataclass
-class Diary:
-    """What Ada and the Bookshop were told before the plug was pulled, one day after another."""
-
-    bought: set[str] = field(default_factory=set)
-    gifts: set[str] = field(default_factory=set)
-    tried_gifts: set[str] = field(default_factory=set)
-    tokens: dict[str, str] = field(default_factory=dict)
-    facts: dict[str, set[str]] = field(default_factory=dict)
-    tried: dict[str, set[str]] = field(default_factory=dict)
-
-    @property
-    def kinds(self) -> set[str]:
-        """What was answered to any grant."""
-        return set().union(*self.facts.values())
-
-    def reads(self, line: dict[str, Any]) -> None:
-        """One line: tried, or answered."""
-        if "tokens" in line:
-            self.tokens[line["grant"]] = line["tokens"]
-            return
-        what, item, grant = line.get("done") or line.get("doing"), line.get("item"), line.get("grant")
-        if grant:
-            (self.facts if "done" in line else self.tried).setdefault(grant, set()).add(what)
-        if item and what == "buy" and "done" in line:
-            self.bought.add(item)
-        if item and what == "gift":
-            (self.gifts if "done" in line else self.tried_gifts).add(item)
-        if what == "give" and "doing" in line:
-            for each in self.tokens:  # a new consent takes the place of the earlier one
-                self.tried.setdefault(each, set()).add("replaced")
-        if what == "exchange" and "done" in line:
-            for each in self.tokens:
-                self.facts.setdefault(each, set()).add("replaced")
-
-
-def a_day(stage: Stage, told: dict[str, Any], seconds: float, diary: Diary) -> int:
-    """Live until the plug is pulled, so long after the first thing was tried. Returns how many answers there were."""
-    (process,), answers, timer = stage.plays(told), 0, None
-    while "ended" not in (line := stage.hears()):
-        if timer is None:
-            timer = threading.Timer(seconds, os.kill, (process, signal.SIGKILL))
-            timer.start()
-        answers += "done" in line
-        diary.reads(line)
-    assert timer is not None
-    timer.join()
-    assert line["ended"] == [-signal.SIGKILL], "it ended by itself"
-    return answers
-
-
-def test_the_plug_is_pulled_at_random(today: Ada, shopfront: Bookshop, stage: Stage) -> None:
-    """Ten times and more, whatever she is doing. Nothing answered is lost, nothing taken back is readable.
-
-    A slow machine answers less between two pulls, so it goes on until enough has been answered, of every kind.
-    """
-    today.keeps(Preference(topic="maps", stance="like"))
-    today.lets(shopfront, PURCHASES, TASTE)
-    today.presses(f"/sharing/{today.grant()}/stop")
-    ada, diary, chance, answers = today, Diary(), Random(20261122), 0
-    for pulled in range(40):
-        if pulled >= 10 and answers > 50 and {"narrow", "pause", "stop", "replaced"} <= diary.kinds:
-            break
-        ada.house.stop()
-        told = part(today, shopfront, role="living", seed=pulled)
-        answers += a_day(stage, told, chance.random() * 0.6, diary)
-        ada = back(today, house_in(ada.house.main.file.parent.parent))
-        shopfront.visits(ada)
-        what_was_answered_is_there(ada, shopfront, diary)
-    else:
-        pytest.fail("too little was answered for this to say anything")
-    assert not list(dangers(ada.house))
-    ada.house.stop()
-
-
-def what_was_answered_is_there(ada: Returning, shop: Bookshop, diary: Diary) -> None:
-    """After one start: before the worker, and after it."""
-    catalogue = ada.open.catalogue
-    titles = {entry.title for entry in catalogue.entries("collection = 'purchases'")}
-    assert diary.bought <= titles
-    assert catalogue.count("damaged") == 0
-    for worked in (False, True):
-        if worked:
-            tick(ada.house, sweep=True)
-        for grant, kept in diary.tokens.items():
-            one_grant(ada, Connection.from_json(shop.client, kept), grant, diary)
-    with ada.house.main.reading() as session:
-        living = set(session.scalars(select(Grant.grant_id).where(Grant.state == "live")))
-        rows = {*session.scalars(select(GrantLock.grant_id)), *session.scalars(select(Disclosure.grant_id))}
-    assert living == {each for each in ada.house.keystore.alive(ada.owner_id, "grant") if each in living}
-    assert rows <= living
-    ended = [each for each in diary.tokens if bytes.fromhex(each) not in living]
-    for each in ended:
-        del diary.tokens[each]
-
-
-def one_grant(ada: Returning, connection: Connection, grant: str, diary: Diary) -> None:
-    """What she had taken back is not readable; what she had only given is."""
-    facts, tried = diary.facts.get(grant, set()), diary.tried.get(grant, set())
-    looks = {each: look_once(connection, each) for each in ("purchases", "preferences")}
-    assert not (facts & {"stop", "replaced"}) or {look.outcome for look in looks.values()} == {"NoLongerShared"}
-    assert "pause" not in facts or all(look.outcome != "seen" for look in looks.values())
-    assert "narrow" not in facts or looks["preferences"].outcome != "seen"
-    assert not set(looks["purchases"].items) & diary.gifts
-    if not tried & {"stop", "replaced", "pause"}:
-        assert looks["purchases"].outcome == "seen"
-        seen = [dict(row.data) for row in connection.read("purchases").records]
-        assert sorted_rows(seen) == sorted_rows(shown_now(ada, bytes.fromhex(grant), "purchases"))
-        assert diary.bought - diary.tried_gifts <= set(looks["purchases"].items)

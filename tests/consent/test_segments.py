@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,8 @@ import pytest
 from connectors.vendor_client import Refused
 from consent import access, chain, segments, views
 from consent.chain import BEGINNING, Head
-from tests.house.tree import ROOT
 from tests.people import Ada, Bookshop
+from tests.terminal import Done, vrm
 from tests.vault import reader
 from vault.export import export
 from vault.server import Server
@@ -324,14 +321,12 @@ def exported(ada: Ada) -> dict[str, Any]:
     return dict(orjson.loads(b"".join(export(ada.vault)))["consent"])
 
 
-def verifies(tmp_path: Path, ada: Ada, document: Any, *more: str) -> subprocess.CompletedProcess[str]:
+def verifies(tmp_path: Path, ada: Ada, document: Any, *more: str) -> Done:
     from consent.signing import key_set
 
     (tmp_path / "export.json").write_bytes(orjson.dumps({"format": "vrm/1/export", "consent": document}))
     (tmp_path / "keys.json").write_bytes(orjson.dumps(dict(key_set(ada.house))))
-    command = [sys.executable, "-m", "vault", "verify", "export.json", "--keys", "keys.json", *more]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    return vrm(None, "verify", "export.json", "--keys", "keys.json", *more, at=tmp_path)
 
 
 def test_an_export_is_verified_and_one_that_was_changed_is_not(folded: Ada, tmp_path: Path) -> None:

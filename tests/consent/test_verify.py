@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +12,9 @@ import pytest
 
 from consent import signing, verifying
 from consent.receipts import TYPE
-from tests.house.tree import ROOT
-from tests.houses import settings_in
 from tests.people import PURCHASES, Ada, Bookshop
+from tests.terminal import started_anew, vrm
 from vault import crypto
-from vault.settings import for_process
 
 SEED = bytes(range(32))
 KEYS = {"keys": [signing.public_key(SEED)]}
@@ -164,14 +159,6 @@ def test_the_signature_is_the_one_of_the_standard() -> None:
 # The command.
 
 
-def vrm(directory: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `vrm verify` for the server in a directory, or for none at all."""
-    nowhere = {"PATH": os.defpath}
-    environment = for_process(settings_in(directory, "http://localhost:8400")) if directory else nowhere
-    command = [sys.executable, "-m", "vault", "verify", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-
 @pytest.fixture
 def saved(ada: Ada, bookshop: Bookshop, tmp_path: Path) -> Callable[[str], Path]:
     """Her receipt and the server's keys as files; `saved("receipt")` is where one of them is."""
@@ -188,7 +175,7 @@ def saved(ada: Ada, bookshop: Bookshop, tmp_path: Path) -> Callable[[str], Path]
 def test_a_receipt_is_verified_by_its_server_and_told_in_words(
     ada: Ada, saved: Callable[[str], Path], bookshop: Bookshop
 ) -> None:
-    done = vrm(ada.house.main.file.parents[1], str(saved("receipt")))
+    done = vrm(ada.house.main.file.parents[1], "verify", str(saved("receipt")))
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
         "Verified",
@@ -203,7 +190,7 @@ def test_a_receipt_is_verified_by_its_server_and_told_in_words(
 
 
 def test_a_receipt_is_verified_by_saved_keys_without_any_server(saved: Callable[[str], Path]) -> None:
-    done = vrm(None, "--keys", str(saved("keys")), str(saved("receipt")))
+    done = started_anew(None, "verify", "--keys", str(saved("keys")), str(saved("receipt")))
     assert done.returncode == 0, done.stderr
     assert "Verified" in done.stdout
 
@@ -213,7 +200,7 @@ def test_an_end_is_told_in_words_too(ada: Ada, saved: Callable[[str], Path]) -> 
     ada.presses(f"/sharing/{grant}/stop")
     receipt = ada.looks_at(f"/sharing/{grant}").split('href="/receipts/', 1)[1][:32]
     saved("receipt").write_text(ada.looks_at(f"/receipts/{receipt}/receipt.jwt"), encoding="ascii")
-    done = vrm(None, "--keys", str(saved("keys")), str(saved("receipt")))
+    done = vrm(None, "verify", "--keys", str(saved("keys")), str(saved("receipt")))
     assert done.returncode == 0, done.stderr
     assert "revoked, 2026-11-22" in done.stdout
     assert "Could see       purchases" in done.stdout
@@ -231,7 +218,7 @@ def test_an_end_is_told_in_words_too(ada: Ada, saved: Callable[[str], Path]) -> 
 )
 def test_what_does_not_verify_ends_with_a_sentence(saved: Callable[[str], Path], content: bytes, sentence: str) -> None:
     saved("receipt").write_bytes(content)
-    done = vrm(None, "--keys", str(saved("keys")), str(saved("receipt")))
+    done = vrm(None, "verify", "--keys", str(saved("keys")), str(saved("receipt")))
     assert (done.returncode, done.stdout) == (1, "")
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
@@ -242,7 +229,7 @@ def test_one_changed_letter_ends_with_a_sentence(saved: Callable[[str], Path]) -
     head, payload, signature = text.split(".")
     told = urlsafe_b64decode(payload + "==").replace(b"P90D", b"P91D").replace(b"Bookshop", b"Bookshoq")
     saved("receipt").write_text(f"{head}.{encoded(told)}.{signature}", encoding="ascii")
-    done = vrm(None, "--keys", str(saved("keys")), str(saved("receipt")))
+    done = vrm(None, "verify", "--keys", str(saved("keys")), str(saved("receipt")))
     assert (done.returncode, done.stdout) == (1, "")
     assert "was changed after it was signed" in done.stderr
 
@@ -250,7 +237,7 @@ def test_one_changed_letter_ends_with_a_sentence(saved: Callable[[str], Path]) -
 def test_keys_that_cannot_be_read_end_with_a_sentence(saved: Callable[[str], Path]) -> None:
     for content in (b"not json", b"[]", b'{"keys": 7}'):
         saved("keys").write_bytes(content)
-        done = vrm(None, "--keys", str(saved("keys")), str(saved("receipt")))
+        done = vrm(None, "verify", "--keys", str(saved("keys")), str(saved("receipt")))
         assert (done.returncode, done.stdout) == (1, ""), content
         assert "Traceback" not in done.stderr
 
@@ -259,7 +246,7 @@ def test_what_is_signed_and_no_receipt_is_said_to_be_none(tmp_path: Path) -> Non
     (tmp_path / "keys").write_text(json.dumps(KEYS), encoding="ascii")
     for said in ({"sub": "ada"}, {**SAID, "event": []}, {**SAID, "pii_processing": None}):
         (tmp_path / "other").write_text(signing.compact(SEED, TYPE, said).decode(), encoding="ascii")
-        done = vrm(None, "--keys", str(tmp_path / "keys"), str(tmp_path / "other"))
+        done = vrm(None, "verify", "--keys", str(tmp_path / "keys"), str(tmp_path / "other"))
         assert (done.returncode, done.stdout) == (1, "")
         assert "no receipt that this program can read" in done.stderr
 
@@ -268,7 +255,7 @@ def test_a_signed_text_cannot_write_over_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text(json.dumps(KEYS), encoding="ascii")
     hostile = {**SAID, "party_identification": [{"party_name": "\x1b[2J\r\nVerified: Bank", "party_id": "x"}]}
     (tmp_path / "receipt").write_text(signing.compact(SEED, TYPE, hostile).decode(), encoding="ascii")
-    done = vrm(None, "--keys", str(tmp_path / "keys"), str(tmp_path / "receipt"))
+    done = vrm(None, "verify", "--keys", str(tmp_path / "keys"), str(tmp_path / "receipt"))
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert len([line for line in done.stdout.splitlines() if line.startswith("Verified")]) == 1

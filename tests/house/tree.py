@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("vault", "consent", "connectors")
 FOLDERS = (*ROOMS, "tests", "tools", "docs", ".ci", ".github")
 TEXT = {"", ".cfg", ".css", ".csv", ".html", ".ini", ".js", ".json", ".lock", ".mako", ".md", ".po", ".pot", ".py"}
-TEXT |= {".sh", ".svg", ".toml", ".txt", ".yaml", ".yml"}
+TEXT |= {".c", ".sh", ".svg", ".toml", ".txt", ".yaml", ".yml"}
 NOT_OURS = {"__pycache__", "node_modules"}
 
 

@@ -12,25 +12,8 @@ import pytest
 from click import ClickException
 
 from tests.conftest import PASSPHRASE
-from tests.houses import copy_house, settings_in
-from vault.settings import for_process
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def vrm(directory: Path, *arguments: str, said: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run `vrm` on a directory's vault."""
-    environment = {**for_process(settings_in(directory, "http://localhost:8400")), **settings}
-    return subprocess.run(
-        [sys.executable, "-m", "vault", *arguments],
-        cwd=ROOT,
-        env=environment,
-        input=said,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from tests.houses import copy_house
+from tests.terminal import started_anew, vrm
 
 
 @pytest.fixture
@@ -41,7 +24,8 @@ def furnished_copy(furnished: tuple[Path, str, Any], tmp_path: Path) -> Path:
 
 
 def test_init_makes_a_vault_and_prints_its_recovery_code(tmp_path: Path) -> None:
-    done = vrm(tmp_path, "init", "--name", "Ada", "--handle", "ada", "--passphrase-stdin", said=PASSPHRASE + "\n")
+    said = ("--name", "Ada", "--handle", "ada", "--passphrase-stdin")
+    done = started_anew(tmp_path, "init", *said, said=PASSPHRASE + "\n")
     assert done.returncode == 0, done.stderr
     assert "Recovery code" in done.stdout
     exported = vrm(tmp_path, "export", "--passphrase-stdin", said=PASSPHRASE + "\n")

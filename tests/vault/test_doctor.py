@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.people import Clock, house_in
+from tests.terminal import vrm
 from vault import sessions
 from vault.dangers import RELEASED, Facts, File, Finding, Machine, Served, Store, judged
 from vault.doctor import findings, refuse
@@ -22,7 +21,7 @@ from vault.embedded import BALLAST
 from vault.errors import Unsafe
 from vault.facts import gathered
 from vault.keyring import Keyring
-from vault.settings import Settings, checked, for_process, in_directory
+from vault.settings import Settings, checked, in_directory
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path("/srv/vault")
@@ -255,14 +254,6 @@ def test_serving_is_refused_for_what_is_fatal_and_for_nothing_less(directory: Pa
 
 
 # The command.
-
-
-def vrm(directory: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {**for_process(in_directory(directory, "http://localhost:8400")), **settings}
-    command = [sys.executable, "-m", "vault", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, input="", capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 def test_the_doctor_says_it_in_words_and_in_json_by_exit_code(directory: Path) -> None:

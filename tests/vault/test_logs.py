@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.hearing import Heard, listening
-from tests.people import Ada
+from tests.people import Ada, Bookshop
 from vault import app as composition
 from vault.logs import ALLOWED, log
 from vault.pages import session
@@ -50,6 +50,28 @@ def test_a_page_that_fails_is_logged_by_kind_and_place(ada: Ada, said: Heard, mo
     assert any("test_logs.py" in place for place in failed[0]["places"])
     assert SECRET not in said.text
     assert "/purchases?" not in said.text
+
+
+def test_each_request_is_one_line_with_route_and_status_so_that_every_try_is_told(
+    ada: Ada, bookshop: Bookshop, said: Heard
+) -> None:
+    stranger = ada.app.test_client()
+    for typed in ("not this one", ada.passphrase):
+        stranger.post("/unlock", data={"passphrase": typed})
+    ada.lets(bookshop)
+    bookshop.posts("/oauth/token", {"client_assertion": "x", "grant_type": "refresh_token"})
+    bookshop.http.get("/vendor/v1/grant")
+    told = [(line["route"], line["status"]) for line in lines(said) if line["event"] == "request"]
+    tries = ("/unlock", "/oauth/token", "/authorize", "/vendor/v1/grant")
+    assert [each for each in told if each[0] in tries] == [
+        ("/unlock", 403),
+        ("/unlock", 303),
+        ("/authorize", 200),
+        ("/authorize", 303),
+        ("/oauth/token", 200),
+        ("/oauth/token", 401),
+        ("/vendor/v1/grant", 401),
+    ]
 
 
 def test_what_nobody_catches_in_a_thread_loses_its_words(said: Heard) -> None:

@@ -11,7 +11,7 @@ from flask_babel import Babel, Domain, get_locale
 
 from vault import languages
 from vault.errors import NotFound
-from vault.pages.session import safe_next, server
+from vault.pages.session import cookie_name, safe_next, server
 
 pages = Blueprint("language", __name__)
 
@@ -40,7 +40,7 @@ def chosen() -> str:
     """The language of this request: hers, this browser's by choice, the best that it asks for, or English."""
     return (
         hers()
-        or languages.known(request.cookies.get(COOKIE))
+        or languages.known(request.cookies.get(cookie_name(COOKIE)))
         or languages.preferred(tag for tag, quality in request.accept_languages if quality > 0)
         or languages.SOURCE
     )
@@ -68,15 +68,14 @@ def choose() -> Response:
 
 def keep(response: Response, code: str) -> Response:
     """Let this browser remember a language; it says nothing else and opens nothing."""
-    response.set_cookie(
-        COOKIE, code, max_age=YEAR, httponly=True, samesite="Lax", secure=server().settings.secure, path="/"
-    )
+    name, secure = cookie_name(COOKIE), server().settings.secure
+    response.set_cookie(name, code, max_age=YEAR, httponly=True, samesite="Lax", secure=secure, path="/")
     return response
 
 
 def _remember(response: Response) -> Response:
     """Her own setting goes on holding where the vault is closed."""
     code = hers()
-    if code and request.cookies.get(COOKIE) != code:
+    if code and request.cookies.get(cookie_name(COOKIE)) != code:
         keep(response, code)
     return response

@@ -38,9 +38,9 @@ def install(app: Flask) -> None:
     app.teardown_request(_note)
 
 
-def cookie_name() -> str:
+def cookie_name(of: str = "vault") -> str:
     """`__Host-` wherever TLS is; browsers refuse that prefix on plain http, which is for this machine only."""
-    return "__Host-vault" if server().settings.secure else "vault"
+    return f"__Host-{of}" if server().settings.secure else of
 
 
 def keep(response: Response, string: str) -> Response:
@@ -162,6 +162,8 @@ def address() -> str:
 
 def _begin() -> None:
     g.began, g.request_id = time.perf_counter(), random_bytes(8).hex()
+    if "Transfer-Encoding" in request.headers and request.content_length is None:
+        abort(411)  # of a form without a length what is beyond the limit would be cut off, and the rest taken for all
     if request.method not in SAFE and not _machine():
         _same_origin()
 
@@ -186,7 +188,7 @@ def _same_origin() -> None:
 
 def _settle(response: Response) -> Response:
     """She is answered only after the floors cover what she is shown."""
-    found = g.get("vault")
+    found, g.status = g.get("vault"), response.status_code
     if found is not None:
         settle(server(), found.owner_id)
     return response
@@ -194,7 +196,8 @@ def _settle(response: Response) -> Response:
 
 def _note(error: BaseException | None) -> None:
     route = request.url_rule.rule if request.url_rule else "-"
-    answered(request.method, route, g.get("began", time.perf_counter()), g.get("request_id", ""), error)
+    began = g.get("began", time.perf_counter())
+    answered(request.method, route, g.get("status", 500), began, g.get("request_id", ""), error)
 
 
 def step_back(default: str) -> Any:

@@ -1,0 +1,168 @@
+"""Where the tortures take place: Ada's vault and the Bookshop, and lives of hers from the first step to the last."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+
+from tests.conftest import PASSPHRASE
+from tests.consent.racing import Returning, Stage, client_of
+from tests.houses import copy_house
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
+from tests.torture.disk import Disk, Step, compiled, laid_out, read_trace, state_of
+from tests.torture.ledger import Ledger, Place, examine
+from tests.torture.life import opened_by
+from vault import sessions
+from vault.collections.preferences import Preference
+from vault.keyring import Keyring
+
+PARTS = "tests.torture.parts"
+
+
+@dataclass
+class Scene:
+    """Ada has things and has dealt with the Bookshop before. The server is not running."""
+
+    directory: Path
+    shop: Bookshop
+    owner: bytes
+    number: int
+    code: str
+    time: str
+
+    def copied(self, to: Path) -> Scene:
+        """The same on a copy of the files."""
+        shutil.rmtree(to, ignore_errors=True)
+        copy_house(self.directory, to)
+        return Scene(to, self.shop, self.owner, self.number, self.code, self.time)
+
+    def part(self, role: str, **more: Any) -> dict[str, Any]:
+        """What a process is told that lives here."""
+        place = {"directory": str(self.directory), "owner": self.owner.hex(), "number": self.number}
+        return {**client_of(self.shop), **place, "role": role, "passphrase": PASSPHRASE, **more}
+
+    def ledger(self) -> Ledger:
+        """Before anybody was told anything."""
+        ledger = Ledger.begun(self.owner.hex(), self.number, PASSPHRASE, self.code)
+        ledger.now = int(datetime.fromisoformat(self.time).timestamp())
+        return ledger
+
+
+def furnish(furnished: tuple[Path, str, Keyring], shop: Bookshop, directory: Path, clock: Clock | None) -> Scene:
+    """A scene from a vault that has just been set up. Without a clock it is in real time."""
+    copy_house(furnished[0], directory)
+    ada = Ada(house_in(directory, clock), PASSPHRASE, furnished[2])
+    ada.buys("The Salt Almanac")
+    ada.keeps(Preference(topic="maps", stance="like"))
+    shop.visits(ada)
+    ada.presses(f"/sharing/{ada.lets(shop, PURCHASES, TASTE).grant_id}/stop")
+    ada.house.stop()
+    return Scene(directory, shop, ada.owner_id, ada.bookshop_number, furnished[1], ada.house.clock().isoformat())
+
+
+def preloaded() -> Stage:
+    """A process whose children see what they do to their disk."""
+    return Stage(PARTS, LD_PRELOAD=str(compiled()))
+
+
+def lived(stage: Stage, scene: Scene, into: Path, *, seed: int, days: int, leaves: bool, worse: str = "") -> list[Step]:
+    """All that a life did to the disk, and what was told."""
+    trace, here = into / "trace", scene.copied(into / "house")
+    part = here.part("traced", seed=seed, days=days, leaves=leaves, time=scene.time, trace=str(trace))
+    stage.plays({**part, "synchronous": worse})
+    assert stage.ends() == [0], "see what it has written to stderr"
+    return read_trace(trace)
+
+
+def with_a_grant(scene: Scene, into: Path) -> tuple[Scene, dict[str, Any]]:
+    """The same, unlocked, while the Bookshop may see two things of hers; and what whoever goes on has to know."""
+    here = scene.copied(into)
+    clock = Clock(datetime.fromisoformat(scene.time))
+    house = house_in(into, clock)
+    ada = Returning(house, "", scene.owner, scene.number, PASSPHRASE)
+    keyring = opened_by(house, scene.owner, PASSPHRASE)
+    assert keyring is not None
+    ada.comes_with(sessions.begin(house, keyring)[0])
+    scene.shop.visits(ada)
+    connection = ada.lets(scene.shop, PURCHASES, TASTE, ticks=("item-1",))
+    house.stop()
+    known = {"session": ada.session, "tokens": connection.to_json(), "grant": connection.grant_id, "code": scene.code}
+    return here, {**known, "now": int(clock.now.timestamp())}
+
+
+def let_fail(
+    stage: Stage, scene: Scene, into: Path, *, flow: str, failure: str, nth: Sequence[int] = range(1, 2000)
+) -> list[dict[str, Any]]:
+    """A flow whose n-th write or sync fails, for each of these n up to the first that it never comes to."""
+    before, known = with_a_grant(scene, into / "before")
+    told = {"before": str(before.directory), "flow": flow, "error": failure, "nth": [*nth]}
+    stage.plays({**before.part("failing", **told, **known), "directory": str(into / "failing")})
+    said = []
+    while "ended" not in (line := stage.hears()):
+        said.append(line)
+    assert line["ended"] == [0], "see what it has written to stderr"
+    return said
+
+
+@dataclass
+class Image:
+    """What was left when the power failed, and what had been told by then."""
+
+    files: dict[str, bytes]
+    ledger: Ledger
+    told: int
+    place: str
+
+
+def images(scene: Scene, steps: list[Step], *, number: int, seed: int) -> Iterator[Image]:
+    """So many cuts of one life, at random, in their order."""
+    disk, ledger, heard, chance = Disk(scene.directory, steps), scene.ledger(), 0, Random(seed)
+    for at in sorted(chance.randint(0, len(steps)) for _ in range(number)):
+        disk.goes_on(at)
+        for line in disk.told[heard:]:
+            ledger.hears(orjson.loads(line))
+        heard = len(disk.told)
+        keeps, files = disk.cut(chance)
+        place = f"seed {seed}, step {at} of {len(steps)}, keeping {keeps}, during {ledger.doing or 'nothing'}"
+        yield Image(files, ledger, heard, place)
+
+
+@dataclass
+class Cuts:
+    """What came of many images. Those that SQLite reads alike, with as much told, are looked at once."""
+
+    images: int = 0
+    states: set[tuple[bytes, int]] = field(default_factory=set)
+    wrong: list[str] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def different(self) -> int:
+        """How many of the images were not like another one."""
+        return len(self.states)
+
+
+def cut_all_over(scene: Scene, steps: list[Step], into: Path, cuts: Cuts, *, number: int, seed: int) -> Cuts:
+    """Cut one life so often, and open what is left with the real product."""
+    place = Place(into / "image")
+    for image in images(scene, steps, number=number, seed=seed):
+        cuts.images += 1
+        state = state_of(image.files, into / "plain"), image.told
+        if state not in cuts.states:
+            cuts.states.add(state)
+            laid_out(image.files, place.directory)
+            try:
+                examine(place, deepcopy(image.ledger), scene.shop)
+            except Exception as wrong:  # noqa: BLE001 - whatever it is, where it was found must be told
+                cuts.wrong.append(f"{type(wrong).__name__}: {wrong} ({image.place})")
+        cuts.done = image.ledger.done
+    return cuts

@@ -1,0 +1,37 @@
+"""The power fails at any moment, and the disk keeps what it likes of what was not synced. Nothing answered is lost,
+nothing taken away comes back. `make torture` does this ten thousand times; every run a few times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import sampled
+from tests.consent.racing import Stage
+from tests.houses import embedded_only
+from tests.torture.scenes import Cuts, Scene, cut_all_over, lived
+
+pytestmark = embedded_only
+EVERY_FLOW = {"buy", "gift", "remove", "undo", "import", "consent", "exchange", "read", "refresh", "narrow", "pause"}
+EVERY_FLOW |= {"resume", "revoke", "lock", "passphrase", "keys", "worker", "deletion", "erasure"}
+LIVES = ((1, 4, 300), (2, 2, 200)) if sampled.EVERYTHING else ((1, 0, 12),)  # seed, days, images
+
+
+@pytest.mark.parametrize(("seed", "days", "number"), LIVES)
+def test_the_power_fails_at_any_moment(
+    preloaded_stage: Stage, scene: Scene, tmp_path: Path, seed: int, days: int, number: int
+) -> None:
+    steps = lived(preloaded_stage, scene, tmp_path, seed=seed, days=days, leaves=days > 0)
+    cuts = cut_all_over(scene, steps, tmp_path, Cuts(), number=number, seed=seed)
+    assert not cuts.wrong
+    assert cuts.images == number
+    assert set(cuts.done) >= (EVERY_FLOW if days >= 4 else {"buy"})
+
+
+def test_the_same_finds_a_database_that_does_not_sync_every_commit(
+    preloaded_stage: Stage, scene: Scene, tmp_path: Path
+) -> None:
+    worse = lived(preloaded_stage, scene, tmp_path, seed=3, days=0, leaves=False, worse="synchronous=NORMAL")
+    cuts = cut_all_over(scene, worse, tmp_path, Cuts(), number=24, seed=3)
+    assert {wrong.partition(":")[0] for wrong in cuts.wrong} >= {"Lost", "Revived"}
