@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,9 +45,13 @@ def form(server: Server, header: dict[str, Any] | None = None, **claims: Any) ->
     return {"client_assertion_type": KIND, "client_assertion": signed}
 
 
+def asking(sent: dict[str, str], endpoint: str = "par") -> Any:
+    return SimpleNamespace(form=sent, address="192.0.2.7", endpoint=endpoint, client=None, calls=None)
+
+
 def known(server: Server, sent: dict[str, str]) -> bool:
     """Is it taken for the Bookshop? If not, there is one answer for every reason."""
-    request = SimpleNamespace(form=sent, address="192.0.2.7", client=None)
+    request = asking(sent)
     refusals = []
     try:
         Assertion(server, HERE)(None, request)
@@ -172,8 +177,24 @@ def test_what_is_no_object_is_nobody(server: Server, payload: bytes) -> None:
     assert not known(server, sent)
 
 
+def test_the_calls_of_a_minute_are_counted_by_client_and_endpoint_and_only_the_good_ones(server: Server) -> None:
+    clock: Any = server.clock
+    clock.passes(minutes=5)
+
+    def calls(sent: dict[str, str], endpoint: str) -> int | None:
+        request = asking(sent, endpoint)
+        with suppress(InvalidClientError):
+            Assertion(server, HERE)(None, request)
+        return request.calls
+
+    used = form(server)
+    assert [calls(sent, "par") for sent in (used, form(server), used, form(server))] == [1, 2, None, 3]
+    assert calls(form(server), "token") == 1
+    assert calls(form(server, iss=OTHER, sub=OTHER), "par") == 1
+
+
 def test_whom_nobody_knows_is_told_so(server: Server) -> None:
-    request = SimpleNamespace(form=form(server, iss="nobody", sub="nobody"), address="192.0.2.7", client=None)
+    request = asking(form(server, iss="nobody", sub="nobody"))
     with pytest.raises(InvalidClientError) as refused:
         Assertion(server, HERE)(None, request)
     assert refused.value.status_code == 401
