@@ -11,6 +11,7 @@ Sessions, recovery codes and the strings of links do not pass through here: 160 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from vault import crypto
+from vault.db import needing_little
 from vault.errors import TooManyTries
 from vault.models import Attempt
 
@@ -34,6 +36,13 @@ def admit(server: Server, **who: str) -> None:
 
     Its own transaction, so that a refusal stays counted.
     """
+    longest_wait = needing_little(server.main, lambda: _count(server, who))
+    if longest_wait:
+        raise TooManyTries(timedelta(seconds=longest_wait))
+
+
+def _count(server: Server, who: Mapping[str, str]) -> int:
+    """Returns for how many seconds one of them has to wait."""
     longest_wait = 0
     with server.main.transaction() as session:
         for kind, value in sorted(who.items()):
@@ -48,23 +57,30 @@ def admit(server: Server, **who: str) -> None:
             until = server.now + _delay(kind, count)
             session.execute(delete(Attempt).where(Attempt.tag == known))
             session.execute(insert(Attempt).values(tag=known, count=count, until=until))
-    if longest_wait:
-        raise TooManyTries(timedelta(seconds=longest_wait))
+    return longest_wait
 
 
 def forget(server: Server, **who: str) -> None:
     """After a success the counting starts anew."""
     tags = [_tag(server, kind, value) for kind, value in who.items()]
-    with server.main.transaction() as session:
-        session.execute(delete(Attempt).where(Attempt.tag.in_(tags)))
+
+    def uncount() -> None:
+        with server.main.transaction() as session:
+            session.execute(delete(Attempt).where(Attempt.tag.in_(tags)))
+
+    needing_little(server.main, uncount)
 
 
 def once(server: Server, what: str, value: str, *, until: int) -> bool:
     """Is this the first use of something that may be used once, and that is good until then anyway?"""
     row = {"tag": _tag(server, what, value), "count": 1, "until": until}
-    try:
+
+    def write() -> None:
         with server.main.transaction() as session:
             session.execute(insert(Attempt).values(**row))
+
+    try:
+        needing_little(server.main, write)
     except IntegrityError:
         return False
     return True
