@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from html import unescape
 
 import pytest
 
 from tests.conftest import PASSPHRASE
 from tests.people import Ada, Clock
-from vault import sessions
+from vault import sessions, set_up
 from vault.pages import session
 
 NEW = "another violet staircase kettle"
@@ -57,6 +58,19 @@ def test_a_wrong_passphrase_is_said_in_its_place_and_not_repeated(stranger):
     assert 'name="next" value="/purchases"' in answer.text
     assert "a mop" not in answer.text
     assert "Set-Cookie" not in answer.headers
+
+
+def test_a_name_that_nobody_has_is_answered_like_a_wrong_passphrase(ada: Ada, stranger):
+    keyring = set_up.set_up(ada.house, handle="bram", name="Bram", passphrase=NEW, notice=None, first=False)
+    assert keyring
+    said, taken = [], []
+    for handle in ("ada", "nobody"):
+        began = time.process_time()
+        answer = post(stranger, "/unlock", handle=handle, passphrase="a wrong umbrella indeed")
+        taken.append(time.process_time() - began)
+        said.append((answer.status_code, answer.text.replace(f'value="{handle}"', "").partition("<main")[2]))
+    assert said[0] == said[1]
+    assert taken[1] > taken[0] / 3, "it is derived all the same"
 
 
 def test_too_many_tries_have_to_wait_and_are_told_how_long(stranger, clock: Clock):
