@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import orjson
-from werkzeug.wsgi import get_input_stream
 
 from consent import deposits, looking, openapi, own_calls
 from consent.calls import Call, Denied, Limited
@@ -27,6 +26,7 @@ from consent.oauth.metadata import API
 from consent.problems import PROBLEMS, Code
 from consent.quota import Headers, headers
 from vault import crypto
+from vault.bodies import taken
 from vault.logs import answered, log
 from vault.record import CLASSES
 from vault.server import Server
@@ -130,9 +130,9 @@ def read(request: Request) -> Answer:
 
 def leave(request: Request) -> Answer:
     """Leave a record for the owner, who decides whether she takes it."""
-    key, content = request.header("IDEMPOTENCY_KEY"), get_input_stream(request.environ).read(deposits.MOST_BYTES + 1)
-    if len(content) > deposits.MOST_BYTES:
-        return problem(request, "too_large")
+    key, content = request.header("IDEMPOTENCY_KEY"), taken(request.environ, deposits.MOST_BYTES)
+    if isinstance(content, str):
+        return problem(request, content)
     return _answer(request, lambda call: deposits.leave(request.server, call, key, content), request.name, status=202)
 
 

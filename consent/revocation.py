@@ -67,12 +67,14 @@ def fresh_link(vault: OpenVault, view: GrantView) -> str:
     return grants.link_address(server, made)
 
 
-def mail_fresh_links(server: Server, owner: bytes | None, *, address: str) -> None:
-    """Mail her a fresh link for everything that is being shared, without unlocking. Slowed down per address.
+def mail_fresh_links(server: Server, owner: bytes | None, named: str, *, address: str) -> None:
+    """Mail her a fresh link for everything that is being shared, without unlocking.
 
-    Raises TooManyTries. Whether there was anybody to write to is never said.
+    Slowed down per address and per vault, so that many addresses do not fill her mailbox. Raises TooManyTries, also for
+    a name that nobody has: whether there was anybody to write to is never said.
     """
-    attempts.admit(server, address=f"links {address}")
+    whose = owner.hex() if owner is not None else named.strip().casefold()
+    attempts.admit(server, address=f"links {address}", links=whose)
     if owner is None:
         return
     alive = server.keystore.alive(owner, "grant")

@@ -18,13 +18,14 @@ from consent.grant_locks import Found
 from consent.share_links import BEHIND
 from consent.standing import Moved, standing_of
 from consent.terms import Terms, VaultData
-from vault import attempts, crypto, deriving, locks
+from vault import attempts, crypto, deriving, locks, paces
 from vault.db import Line, Statement
 from vault.errors import N_, Busy, DiskFull, VaultError
 
 if TYPE_CHECKING:
     from vault.server import Server
 
+MOST = 60  # times a minute that a link is shown, and that one address is shown anything; each is an entry in her log
 _ROWS = Statement(
     "SELECT change, item, ref, box FROM disclosures "
     "WHERE owner_id = :owner AND grant_id = :grant AND box IS NOT NULL ORDER BY item, change"
@@ -97,6 +98,7 @@ def show(server: Server, string: str, passphrase: str, *, address: str, request_
     if door is None:
         return None
     owner, grant = door.found.string.owner_id, door.found.grant_id
+    paces.admit(server, MOST, shown=door.found.string.lock_id.hex(), viewer=address)
     if door.held and door.asks:
         access.count_refusal(server, owner, grant)
         return None

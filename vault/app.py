@@ -11,6 +11,7 @@ from flask import Flask, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
+from vault.bodies import in_turn
 from vault.logs import configure, log
 from vault.rooms import Nav, Room
 from vault.server import Server, start
@@ -61,6 +62,7 @@ def create_app(server: Server) -> Flask:
     for room in server.rooms:
         if room.before is not None:
             app.wsgi_app = room.before(server, app.wsgi_app)  # type: ignore[assignment, method-assign]
+    app.wsgi_app = in_turn(app.wsgi_app)  # type: ignore[assignment, method-assign]
     if server.settings.proxies:
         hops = server.settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -3,10 +3,13 @@
 An address waits up to a quarter of an hour; a name at most half a minute, so that a stranger cannot lock her out.
 Who is asked again in an open vault is counted by session too, so that a stolen cookie does not buy more guesses from
 more addresses.
+The recovery code is counted by address alone: nobody can guess it, and no stranger may keep her from it. So is setting
+up a vault, which costs as much as an unlock. A mail with links is counted by vault, known or not, besides the address.
 The passphrase of a share link is counted by link and by its visitor's address, apart from tries to unlock: only who
 holds the link comes this far, and whatever he types leaves her own way in as it is.
 A code for another address of notices is counted by vault: every one is a mail to somebody who may never have asked.
-Sessions, recovery codes and the strings of links do not pass through here: 160 bits cannot be guessed.
+Sessions, tokens and the strings of links do not pass through here: 256 bits cannot be guessed, and a made-up one costs
+one look-up and no write. All processes count together (decision 30).
 """
 
 from __future__ import annotations
@@ -14,19 +17,28 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vault import crypto
+from vault.db import Statement, line_of
 from vault.errors import TooManyTries
 from vault.models import Attempt
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from vault.server import Server
 
-FREE = {"address": 5, "handle": 5, "session": 5, "fetch": 60, "link": 5, "visitor": 5, "code": 5}
-LONGEST = {"address": 900, "handle": 30, "session": 900, "fetch": 900, "link": 900, "visitor": 900, "code": 900}
-FORGOTTEN = 3600  # seconds, like those
+QUARTER, MINUTES = 900, 60  # seconds
+FREE = {"address": 5, "handle": 5, "session": 5, "link": 5, "visitor": 5, "code": 5}
+FREE |= {"fetch": 60, "recovery": 10, "setting_up": 10, "links": 5}
+LONGEST = dict.fromkeys(FREE, QUARTER) | {"handle": 30, "recovery": MINUTES}
+FORGOTTEN = 3600  # seconds
+
+_FIRST = Statement(
+    "INSERT INTO attempts (tag, count, until) VALUES (:tag, :count, :until) ON CONFLICT (tag) DO NOTHING"
+)
 
 
 def admit(server: Server, **who: str) -> None:
@@ -34,22 +46,27 @@ def admit(server: Server, **who: str) -> None:
 
     Its own transaction, so that a refusal stays counted.
     """
-    longest_wait = 0
     with server.main.transaction() as session:
-        for kind, value in sorted(who.items()):
-            known = _tag(server, kind, value)
-            row = session.execute(
-                select(Attempt.count.label("tries"), Attempt.until).where(Attempt.tag == known)
-            ).first()
-            if row is not None and row.until > server.now:
-                longest_wait = max(longest_wait, row.until - server.now)
-                continue
-            count = row.tries + 1 if row is not None and row.until > server.now - FORGOTTEN else 1
-            until = server.now + _delay(kind, count)
-            session.execute(delete(Attempt).where(Attempt.tag == known))
-            session.execute(insert(Attempt).values(tag=known, count=count, until=until))
-    if longest_wait:
-        raise TooManyTries(timedelta(seconds=longest_wait))
+        waits = [_counted(session, server, kind, _tag(server, kind, value)) for kind, value in sorted(who.items())]
+    if longest := max(waits):
+        raise TooManyTries(timedelta(seconds=longest))
+
+
+def _counted(session: Session, server: Server, kind: str, known: bytes) -> int:
+    """Seconds to wait; 0 when the try was counted. Of two at once one is counted first, and the other after it."""
+    while True:
+        row = session.execute(select(Attempt.count.label("tries"), Attempt.until).where(Attempt.tag == known)).first()
+        if row is not None and row.until > server.now:
+            return int(row.until) - server.now
+        count = row.tries + 1 if row is not None and row.until > server.now - FORGOTTEN else 1
+        values = {"count": count, "until": server.now + _delay(kind, count)}
+        if row is None:
+            written = _FIRST.on(line_of(session), tag=known, **values)
+        else:
+            as_seen = (Attempt.tag == known, Attempt.count == row.tries, Attempt.until == row.until)
+            written = session.execute(update(Attempt).where(*as_seen).values(**values))
+        if written.rowcount == 1:
+            return 0
 
 
 def forget(server: Server, **who: str) -> None:

@@ -21,7 +21,7 @@ def serve(
 ) -> None:
     """Serve until a signal says stop; requests under way are finished first. Settings come from the environment."""
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
 
     Granian(
@@ -33,6 +33,7 @@ def serve(
         workers=workers or os.cpu_count() or 1,
         blocking_threads=threads,
         workers_kill_timeout=10,
+        http=HTTPModes.http1,  # a proxy speaks it too, and there is less to go wrong
         websockets=False,
         log_enabled=False,
         http1_settings=HTTP1Settings(header_read_timeout=15_000),

@@ -13,6 +13,7 @@ from joserfc.jws import JWSRegistry, extract_compact
 from consent import clients, pushed
 from consent.client_documents import BadClient, Client
 from consent.oauth.registered import RegisteredClient
+from vault import paces
 from vault.server import Server
 
 ALGORITHMS = ("ES256", "EdDSA", "Ed25519", "PS256")
@@ -38,7 +39,7 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
         if not isinstance(client_id, str) or form.get("client_id", client_id) != client_id:
             raise refuse()
         client = _client(self.server, client_id, header.get("kid"), request.address)
-        self._verify(form["client_assertion"], client)
+        request.calls = self._verify(form["client_assertion"], client, request.endpoint)
         request.client = RegisteredClient(client)
         return request.client
 
@@ -59,17 +60,17 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
             raise refuse()
         return dict(token.headers()), claims
 
-    def _verify(self, assertion: str, client: Client) -> None:
+    def _verify(self, assertion: str, client: Client, endpoint: str) -> int:
+        """Raise InvalidClientError, or return how many calls of this client that makes in this minute."""
         try:
             token = jwt.decode(assertion, client.keys(), registry=_registry())
             self.verify_claims(token.claims)
-        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError, InvalidClientError):
             raise refuse() from None
-        except InvalidClientError:
-            raise refuse() from None
+        return self._used(token.claims, endpoint)
 
     def verify_claims(self, claims: dict[str, Any]) -> None:
-        """Who, for whom, when, and for the first time; by the server's own clock."""
+        """Who, for whom and when, by the server's own clock."""
         expected = jwt.JWTClaimsRegistry(
             now=lambda: self.server.now,
             leeway=FUTURE,
@@ -83,15 +84,21 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
             raise refuse()
 
     def validate_jti(self, claims: dict[str, Any], jti: Any) -> bool:
-        """Times within reason, and each assertion once; remembered longer than it could be valid."""
+        """Is there a name by which it is known again, and are its times within reason?"""
         now, issued, expires = self.server.now, claims.get("iat", self.server.now), claims["exp"]
         if not isinstance(jti, str) or not 1 <= len(jti) <= 256:
             return False
         if type(issued) is not int or type(expires) is not int:  # a bool is an int, and a float has its own edges
             return False
-        if issued > now + FUTURE or expires > issued + LONGEST + FUTURE:
-            return False
-        return pushed.once(self.server, f"assertion {claims['sub']}", jti, until=expires + 2 * FUTURE)
+        return issued <= now + FUTURE and expires <= issued + LONGEST + FUTURE
+
+    def _used(self, claims: dict[str, Any], endpoint: str) -> int:
+        """Each assertion once, remembered longer than it could be valid; and only then a call is counted."""
+        client, until = str(claims["sub"]), claims["exp"] + 2 * FUTURE
+        with self.server.main.written_line() as line:
+            if pushed.first(line, self.server, f"assertion {client}", claims["jti"], until=until):
+                return paces.counted(line, self.server, endpoint, client)
+        raise refuse()
 
 
 def refuse() -> InvalidClientError:

@@ -46,9 +46,14 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
     def authenticate_client(self, request: Message, methods: Sequence[str], endpoint: str = "token") -> Any:
         """Who calls; and whether it calls too often, which only itself can bring about."""
         client: RegisteredClient = super().authenticate_client(request, methods, endpoint)
-        if wait := self.pace.admit(endpoint, client.client_id, now=self.vault_server.now):
+        if wait := self.pace.late(request.endpoint, request.calls, now=self.vault_server.now):
             raise TooFast(wait)
         return client
+
+    def paced(self, request: Message, answer: Answer) -> Answer:
+        """The answer, with what is left of the client's calls."""
+        answer.headers.update(self.pace.headers(request.endpoint, request.calls, now=self.vault_server.now))
+        return answer
 
     def create_oauth2_request(self, request: Message) -> Message:
         """It is one already."""
@@ -87,10 +92,10 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
             jkt = self._pushed_key(parameters, proof)
         except OAuth2Error as error:
             error.redirect_uri = None
-            return error_answer(error)
+            return self.paced(request, error_answer(error))
         kept = {name: value for name, value in wanted.items() if not name.startswith("client_assertion")}
         uri = pushed.keep(self.vault_server, kept, jkt)
-        return Answer(201, {"request_uri": uri, "expires_in": pushed.UNOPENED}, [])
+        return self.paced(request, Answer(201, {"request_uri": uri, "expires_in": pushed.UNOPENED}, []))
 
     def _pushed_key(self, parameters: Mapping[str, str], proof: str | None) -> str | None:
         """The key a pushed request names, by proof or thumbprint; both must agree (RFC 9449 §10.1)."""
@@ -152,23 +157,23 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
 
     def drop(self, parameters: Mapping[str, str], address: str) -> Answer:
         """Token revocation (RFC 7009): 200 whatever became of it; a hint changes nothing."""
+        request = self.message(REVOKE, parameters, address=address)
         try:
-            client = self.authenticate_client(
-                self.message(REVOKE, parameters, address=address), ["private_key_jwt"], "revoke"
-            )
+            client = self.authenticate_client(request, ["private_key_jwt"], "revoke")
             if "token" not in parameters:
                 raise InvalidRequestError("token is missing.")
         except OAuth2Error as error:
-            return error_answer(error)
+            return self.paced(request, error_answer(error))
         tokens.drop(self.vault_server, parameters["token"], client.client_id)
-        return Answer(200, {}, [])
+        return self.paced(request, Answer(200, {}, []))
 
     def token(self, parameters: Mapping[str, str], proof: str | None, address: str) -> Answer:
         """The token endpoint."""
+        request = self.message(TOKEN, parameters, proof, address)
         try:
-            return self.create_token_response(self.message(TOKEN, parameters, proof, address))  # type: ignore[no-any-return]
+            return self.paced(request, self.create_token_response(request))
         except OAuth2Error as error:
-            return error_answer(error)
+            return self.paced(request, error_answer(error))
 
 
 def _managed(parameters: Mapping[str, str]) -> None:

@@ -41,8 +41,14 @@ class Message(OAuth2Request):  # type: ignore[misc]  # Authlib has no types
     ) -> None:
         super().__init__(method, uri, headers={})
         self.address = address
+        self.calls = 0  # of its client at its endpoint in this minute, once that is known
         self.payload = BasicOAuth2Payload(dict(parameters))
         self.dpop = dpop
+
+    @property
+    def endpoint(self) -> str:
+        """The last part of its address."""
+        return str(self.uri).rpartition("/")[2]
 
     @property
     def form(self) -> dict[str, str]:

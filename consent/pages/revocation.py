@@ -43,8 +43,9 @@ def stop() -> Response:
     """Have links mailed that stop sharing, with the vault locked and the passphrase lost."""
     if request.method != "POST":
         return _page("stop.html", asks_name=not unlock.only_owner(server()), sent=False)
-    owner = unlock.find_owner(server(), request.form.get("handle", ""))
-    revocation.mail_fresh_links(server(), owner, address=session.address())
+    named = request.form.get("handle", "")
+    owner = unlock.find_owner(server(), named)
+    revocation.mail_fresh_links(server(), owner, named, address=session.address())
     return _page("stop.html", asks_name=not unlock.only_owner(server()), sent=True)
 
 

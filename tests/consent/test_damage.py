@@ -115,7 +115,7 @@ def test_a_damaged_label_keeps_no_link_that_stops_another_from_being_mailed(
     with ada.house.main.transaction() as session:
         session.execute(update(Grant).where(Grant.grant_id == damaged).values(label_box=bytes(200)))
     before = links(ada)
-    revocation.mail_fresh_links(ada.house, ada.owner_id, address="192.0.2.1")
+    revocation.mail_fresh_links(ada.house, ada.owner_id, "", address="192.0.2.1")
     assert links(ada) == before + 1
 
 

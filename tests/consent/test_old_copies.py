@@ -363,7 +363,7 @@ FIRST: dict[str, Callable[[Returning, dict[str, Bookshop]], Any]] = {
     "a pause": _pause,
     "a pause by link": _link,
     "the worker": lambda ada, _shops: tick(ada.house, sweep=True),
-    "mailing links": lambda ada, _shops: revocation.mail_fresh_links(ada.house, ada.owner_id, address="test"),
+    "mailing links": lambda ada, _shops: revocation.mail_fresh_links(ada.house, ada.owner_id, "", address="test"),
     "her home page": lambda ada, _shops: ada.looks_at("/"),
     "unlocking": lambda ada, _shops: sessions.begin(ada.house, ada.vault.keyring),
 }

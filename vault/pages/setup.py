@@ -9,8 +9,8 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext
 from werkzeug.exceptions import NotFound
 
-from vault import crypto, sessions, set_up
-from vault.errors import N_, Busy, Invalid, VaultError
+from vault import attempts, crypto, sessions, set_up
+from vault.errors import N_, Busy, Invalid, TooManyTries, VaultError
 from vault.kit import vault_number
 from vault.locks import GROUPS, LOOKALIKES
 from vault.opened import OpenVault
@@ -76,6 +76,7 @@ def _set_up(address: str, *, token: str, first: bool) -> Response:
         return _form(address, token)
     found = strength(request.form.get("passphrase", ""), _known(request.form))
     try:
+        attempts.admit(server(), setting_up=session.address())
         _check(found)
         keyring = set_up.set_up(
             server(),
@@ -88,7 +89,7 @@ def _set_up(address: str, *, token: str, first: bool) -> Response:
         )
     except Invalid as error:
         return _form(address, token, error, found)
-    except Busy as error:
+    except (Busy, TooManyTries) as error:
         return _form(address, token, error)
     string, _vault = sessions.begin(server(), keyring, user_agent=request.user_agent.string)
     return session.keep(make_response(redirect(url_for("setup.kit"), 303)), string)

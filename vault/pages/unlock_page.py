@@ -8,7 +8,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext
 from sqlalchemy import select
 
-from vault import passkeys, sessions, unlock
+from vault import attempts, passkeys, sessions, unlock
 from vault.errors import Busy, NotFound, TooManyTries, VaultError, WrongSecret
 from vault.keyring import Keyring
 from vault.models import Handle
@@ -95,7 +95,10 @@ def _with_passphrase() -> Keyring:
 
 
 def _with_code() -> Keyring:
-    return unlock.with_recovery_code(server(), _handle(), code_given())
+    attempts.admit(server(), recovery=session.address())
+    keyring = unlock.with_recovery_code(server(), _handle(), code_given())
+    attempts.forget(server(), recovery=session.address())
+    return keyring
 
 
 def _window(back: str | None, error: VaultError | None = None, *, way: str = "pass") -> Response:

@@ -1,0 +1,149 @@
+"""Clients that are slow, or send too much, at a real server: whoever comes meanwhile is served as ever."""
+
+from __future__ import annotations
+
+import select
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from tests import sampled
+from vault.bodies import AT_ONCE, OF_ONE
+from vault.keyring import Keyring
+from vault.settings import for_process, in_directory
+
+ROOT = Path(__file__).resolve().parents[2]
+FORM = b"POST /unlock HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
+
+class Serving(NamedTuple):
+    """A server in a process of its own."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return f"http://localhost:{self.port}"
+
+    def connects(self, said: bytes) -> socket.socket:
+        """Somebody who says this much and no more."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        connection.sendall(said)
+        return connection
+
+    def takes(self, path: str = "/unlock") -> float:
+        """Seconds until a page has come."""
+        began = time.perf_counter()
+        answer = httpx.get(self.address + path, timeout=30)
+        assert answer.status_code == 200
+        return time.perf_counter() - began
+
+
+@pytest.fixture(scope="module")
+def serving(furnished: tuple[Path, str, Keyring], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """One process with eight threads."""
+    directory = tmp_path_factory.mktemp("served") / "house"
+    shutil.copytree(furnished[0], directory)
+    with served(directory) as running:
+        yield running
+
+
+class served:  # noqa: N801 - reads as a verb where it is used
+    """`vrm serve` on a directory until the block ends."""
+
+    def __init__(self, directory: Path, workers: int = 1) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "vault", "serve", "--port", str(port), "--workers", str(workers)]
+        environment = for_process(in_directory(directory, f"http://localhost:{port}"))
+        self.running = Serving(
+            port,
+            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
+        )
+
+    def __enter__(self) -> Serving:
+        until = time.monotonic() + 90
+        while True:
+            try:
+                if httpx.get(f"{self.running.address}/readyz", timeout=5).status_code == 200:
+                    return self.running
+            except httpx.TransportError:
+                assert time.monotonic() < until, "it did not start"
+                time.sleep(0.1)
+
+    def __exit__(self, *_error: object) -> None:
+        self.running.process.send_signal(signal.SIGTERM)
+        assert self.running.process.wait(timeout=20) is not None
+
+
+def pages(serving: Serving) -> list[float]:
+    return sorted(serving.takes() for _ in range(100 if sampled.EVERYTHING else 20))
+
+
+@pytest.mark.parametrize(
+    ("said", "connections"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", 200),
+        (FORM + b"Content-Length: 1000\r\n\r\npassphrase=", 40),
+        (b"GET /unlock HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2, 40),
+    ],
+    ids=["headers", "a body", "reading"],
+)
+def test_others_are_served_beside_slow_clients(serving: Serving, said: bytes, connections: int) -> None:
+    serving.takes()
+    quiet = pages(serving)
+    with ExitStack() as slow:
+        for _ in range(connections):
+            slow.enter_context(serving.connects(said))
+        time.sleep(2)  # until those who wait for a turn have been told to come again
+        beside = pages(serving)
+    assert statistics.median(beside) < 2 * statistics.median(quiet) + 0.05
+    assert beside[int(len(beside) * 0.99)] < 2 * quiet[-1] + 0.5
+
+
+def test_a_form_that_was_cut_off_is_not_taken_for_a_whole_one(serving: Serving) -> None:
+    said = FORM + b"Content-Length: 1000\r\n\r\npassphrase=a+guess"
+    with serving.connects(said) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(4096)[:13] in (b"", b"HTTP/1.1 400 ")
+
+
+def test_one_address_does_not_take_every_place(serving: Serving) -> None:
+    with ExitStack() as slow:
+        said = FORM + b"Content-Length: 1000\r\n\r\npass"
+        some = [slow.enter_context(serving.connects(said)) for _ in range(OF_ONE + 1)]
+        one_too_many = select.select(some, [], [], 30)[0][0]
+        told = one_too_many.recv(4096)
+        assert told.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 5" in told.lower()
+    assert OF_ONE < AT_ONCE
+    time.sleep(0.5)
+    answer = httpx.post(f"{serving.address}/unlock", data={"passphrase": "a guess"}, timeout=30)
+    assert answer.status_code == 403, "and once they have gone, forms are taken again"
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [(b"Content-Length: 99999999999\r\n\r\n", b"413"), (b"Transfer-Encoding: chunked\r\n\r\n", b"411")],
+    ids=["declared", "chunked"],
+)
+def test_a_body_that_is_too_large_is_refused_before_it_has_come(serving: Serving, said: bytes, status: bytes) -> None:
+    """Also one that does not say how large it is: of that, what is beyond the limit would be cut off."""
+    with serving.connects(FORM + said) as connection:
+        with suppress(OSError):  # it has been told already, and the rest is not wanted
+            for _ in range(64):
+                connection.sendall(b"10000\r\n" + b"a" * 65536 + b"\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 " + status)
