@@ -40,12 +40,16 @@ def _of_this(vault: OpenVault, import_id: bytes, numbers: list[int]) -> set[int]
     return found
 
 
-def decide(vault: OpenVault, import_id: bytes, chosen: Iterable[int], *, accept: bool) -> None:
-    """Settle some of the proposals of this import; what has been decided or removed meanwhile stays as it is."""
+def decide(vault: OpenVault, import_id: bytes, chosen: Iterable[int], *, accept: bool) -> int:
+    """Settle some of the proposals of this import; what has been decided or removed meanwhile stays as it is.
+
+    Returns the number of her change, by which it can be undone; 0 for none.
+    """
     wanted = sorted(_of_this(vault, import_id, list(chosen)[:AT_ONCE]))
     if not wanted:
-        return
+        return 0
     with store.writing(vault) as turn:
         for stored in store.read_many(turn.session, vault, wanted):
             if stored.proposes:
                 store.decide(turn, vault, stored.number, accept=accept)
+    return turn.revision if turn.changes else 0

@@ -177,8 +177,9 @@ def decide_gifts(number: str) -> Response:
     vault, import_id = session.vault(), standing(session.vault(), _id(number)).import_id
     none = request.form.get("decide") == "none"
     chosen = request.form.getlist("shown" if none else "gift")
-    gifts.decide(vault, import_id, [int(each) for each in chosen if NUMBER.fullmatch(each)], accept=not none)
-    return make_response(redirect(url_for("imports.detail", number=number, notice="decided"), 303))
+    change = gifts.decide(vault, import_id, [int(each) for each in chosen if NUMBER.fullmatch(each)], accept=not none)
+    said = {"notice": "decided", "undo": change} if change else {"notice": "unchanged"}
+    return make_response(redirect(url_for("imports.detail", number=number, **said), 303))
 
 
 def _id(number: str) -> bytes:

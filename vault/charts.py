@@ -118,6 +118,16 @@ def heat(rows: Sequence[tuple[str, str]], values: Sequence[Sequence[int]], foot:
     return _svg(below + 22, title, parts)
 
 
+def strip(values: Sequence[int], begin: str, end: str, title: str) -> Markup:
+    """A field for each value in one row, the stronger the larger; what it begins and ends with stands below."""
+    most, across = max(values, default=0), 100 / max(len(values), 1)
+    parts = [
+        _rect(f"heat heat-{level(value, most)}", across * place, 0, across * 0.8, 18, 3)
+        for place, value in enumerate(values)
+    ]
+    return _svg(40, title, [*parts, _text(0, 36, begin), _text(100, 36, end, anchor="end")])
+
+
 def short(words: str, most: int) -> str:
     """Words that fit the narrowest screen; the table has the whole."""
     return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"

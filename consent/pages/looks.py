@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from babel.dates import format_date, get_day_names
 from flask import render_template
@@ -19,6 +20,9 @@ from vault import charts
 from vault.opened import OpenVault
 from vault.pages import shown
 from vault.record import Field, classes_of, collection_paths
+
+DAYS = 30  # of the strip on the first page
+AT_HOME = 400  # entries read for it
 
 # By vendor's number: how many purchases there, and what they came to in words.
 Got = Callable[[Collection[int]], Mapping[int, tuple[int, str]]]
@@ -61,6 +65,25 @@ def looks_map(
         kinds=classes_of,
     )
     return Markup(shown_map)  # noqa: S704 - our own template, escaped where it prints
+
+
+def strip(entries: Sequence[Entry]) -> dict[str, Any]:
+    """The looks of the last days as a row of fields, and by day, the newest first; nothing unless all are here.
+
+    For the first page: so many entries are read and no more, whoever looked how often.
+    """
+    today = shown.today()
+    begin = today - timedelta(days=DAYS - 1)
+    looks = looked.lately(entries, begin)
+    if not looks.total or (len(entries) > AT_HOME and looks.total >= AT_HOME):
+        return {}
+    counted = {day.day: day.looks for day in looks.days}
+    values = [counted.get(begin + timedelta(days=at), 0) for at in range(DAYS)]
+    title = gettext(
+        "Looks by day over the last %(days)d days, stronger for more; the table has the numbers.", days=DAYS
+    )
+    chart = charts.strip(values, shown.short_day(begin.isoformat()), shown.ago(today), title)
+    return {"strip": chart, "days": looks.days, "total": looks.total, "of": DAYS}
 
 
 def _most(looks: Looks, names: Mapping[bytes, str]) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from consent import views as granted
 from consent.disclosure import disclose, ref
 from consent.models import Disclosure
 from consent.pages.activity import OUTCOMES
-from consent.pages.looks import given_and_got, keys_of, looks_map
+from consent.pages.looks import AT_HOME, given_and_got, keys_of, looks_map, strip
 from consent.pages.seen_by import seen_by
 from consent.terms import DAY
 from consent.views import GrantView
@@ -73,12 +73,17 @@ def _at_home(place: str, vault: OpenVault, views: list[GrantView]) -> str | None
             needs = {"held": held, "ending": ending, "looks": looks, "asked": waiting.waiting(vault)}
             return render_template("panel_needs.html", **needs, waiting=inbox.count(vault))
         case "home.looks":
-            known = {view.grant_id: view for view in views}
-            keys = {view.grant_id: view.terms.log_key for view in views}
-            entries = list(islice(segments.entries(vault, keys), 4 * LATEST)) if keys else []
-            page = {"looks": _together(entries)[:LATEST], "known": known, "kinds": classes_of, "outcomes": OUTCOMES}
-            return render_template("panel_looks.html", **page)
+            return _lately(vault, views)
     return None
+
+
+def _lately(vault: OpenVault, views: list[GrantView]) -> str:
+    """The latest looks, and on how many of the last days there were any."""
+    keys = keys_of(views)
+    entries = list(islice(segments.entries(vault, keys), AT_HOME + 1)) if keys else []
+    known, looks = {view.grant_id: view for view in views}, _together(entries[: 4 * LATEST])[:LATEST]
+    page = {"looks": looks, "known": known, "kinds": classes_of, "outcomes": OUTCOMES, **strip(entries)}
+    return render_template("panel_looks.html", **page)
 
 
 def _together(entries: list[access.Entry]) -> list[tuple[access.Entry, dict[str, int]]]:

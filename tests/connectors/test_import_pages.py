@@ -92,6 +92,19 @@ def test_ticked_gifts_are_marked_and_the_rest_is_declined(ada: Ada) -> None:
     assert sorted(each.record.facet() for each in purchases(ada.vault)) == ["gift", "me", "me"]
 
 
+def test_what_she_decided_of_many_is_undone_by_one_button(ada: Ada) -> None:
+    rows = [a_row(n, more=",For you,Ada,Bea") for n in range(3)]
+    there = brings_in(ada, "\n".join([HEADER + GIFTS, *rows, ""]).encode())
+    numbers = re.findall(r'name="gift" value="(\d+)"', ada.looks_at(there))
+    decided = ada.presses(f"{there}/gifts", gift=numbers, decide="ticked").headers["Location"]
+    change = re.findall(r'name="change" value="(\d+)"', ada.looks_at(decided))
+    assert len(change) == 1, decided
+    ada.presses("/undo", change=change, next=there)
+    assert sorted(re.findall(r'name="gift" value="(\d+)"', ada.looks_at(there))) == sorted(numbers)
+    nothing = ada.presses(f"{there}/gifts", decide="ticked").headers["Location"]
+    assert "unchanged" in nothing
+
+
 def test_while_it_runs_the_page_asks_again_with_and_without_a_script(ada: Ada) -> None:
     brings_in(ada, a_history(5))
     there = ada.browser.post("/imports", **a_form(a_history(20_000), "long.csv")).headers["Location"]

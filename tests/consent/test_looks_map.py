@@ -6,8 +6,11 @@ import re
 from datetime import UTC, date, datetime
 from html import unescape
 
+import pytest
+
 from consent.access import Entry
 from consent.looked import WEEKS, by_day, first_day, weeks
+from consent.pages import looks
 from tests.people import Ada, Bookshop, Clock
 
 SUNDAY = date(2026, 11, 22)
@@ -98,3 +101,26 @@ def test_with_nobody_looking_it_says_so(ada: Ada):
     assert "No vendor can see anything." in page
     assert "heat" not in page
     assert 'id="looks"' not in ada.looks_at("/activity")
+
+
+def test_home_shows_on_which_of_the_last_days_somebody_looked(
+    ada: Ada, bookshop: Bookshop, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    ada.buys("Moss", "2026-11-18")
+    ada.lets(bookshop)
+    assert "heat" not in ada.looks_at("/")
+    bookshop.reads()
+    clock.passes(days=2)
+    ada.unlocks()
+    bookshop.reads()
+    bookshop.reads()
+    page = ada.looks_at("/")
+    assert "6 looks in the last 30 days" in page
+    assert (page.count("heat-4"), page.count("heat-0")) == (1, 28)
+    assert rows(page, "Looks by day") == ["24 Nov 4 looks", "22 Nov 2 looks"]
+    monkeypatch.setattr(looks, "AT_HOME", 2)
+    assert "in the last 30 days" not in ada.looks_at("/"), "some of them only would be said to be all"
+    monkeypatch.undo()
+    clock.passes(days=28)
+    ada.unlocks()
+    assert "4 looks in the last 30 days" in ada.looks_at("/")

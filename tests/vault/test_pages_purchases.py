@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import update
 
-from tests.people import Ada, Bookshop
+from tests.people import PURCHASES, Ada, Bookshop
 from vault import store
 from vault.collections.purchases import Order, Purchase
 from vault.models import RecordRow
@@ -278,6 +278,22 @@ def test_what_an_import_proposes_is_hers_to_decide(ada: Ada):
     assert "Happy birthday, Bea" in ada.looks_at(f"/purchases/{yes}")
     assert "Happy birthday, Bea" not in ada.looks_at(f"/purchases/{no}")
     assert "look like gifts" not in ada.looks_at("/")
+
+
+@pytest.mark.parametrize("accept", ["yes", "no"])
+def test_what_she_decided_of_a_gift_can_be_undone_and_is_asked_again(ada: Ada, bookshop: Bookshop, accept: str):
+    number = brings_a_proposal(ada)
+    ada.lets(bookshop, PURCHASES)
+    decided = ada.presses(f"/purchases/{number}/decide", accept=accept).headers["Location"]
+    assert len(bookshop.reads()) == (accept == "no")
+    page = ada.looks_at(decided)
+    assert "Looks like a gift" not in page
+    change = page.split('name="change" value="', 1)[1].split('"', 1)[0]
+    ada.presses("/undo", change=change, next="/")
+    assert "Looks like a gift" in ada.looks_at(f"/purchases/{number}")
+    assert bookshop.reads() == []
+    assert "undo=" in ada.presses(f"/purchases/{number}/decide", accept=accept).headers["Location"]
+    assert "unchanged" in ada.presses(f"/purchases/{number}/decide", accept=accept).headers["Location"]
 
 
 def test_a_damaged_record_costs_only_itself(ada: Ada):

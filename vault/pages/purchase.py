@@ -97,10 +97,11 @@ def decide(number: int) -> Response:
     """Take over what an import proposed, or drop it."""
     vault = session.vault()
     with store.writing(vault) as turn:
-        _check_kind(store.read(turn.session, vault, number))
-        store.decide(turn, vault, number, accept=request.form.get("accept") == "yes")
-    default = url_for("collection.detail", collection="purchases", number=number, notice="decided")
-    return cast(Response, session.step_back(default))
+        before = store.read(turn.session, vault, number)
+        _check_kind(before)
+        after = store.decide(turn, vault, number, accept=request.form.get("accept") == "yes")
+    decided = after.revision != before.revision
+    return _to(number, "decided", undo=after.revision) if decided else _to(number, "unchanged")
 
 
 def _say(number: int, edits: dict[str, Any], notice: str, *, settle: bool = True) -> Response:
