@@ -39,6 +39,7 @@ class Server:
     clock: Callable[[], datetime] = _now
     catalogues: Catalogues = field(default_factory=Catalogues)
     memory: dict[str, Any] = field(default_factory=dict, repr=False)  # what rooms keep between two requests
+    leases: set[bytes] = field(default_factory=set)  # of jobs under way in this process
 
     @property
     def keys(self) -> ServerKeys:
