@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import delete, insert, select, update
 
 from consent.details import Details, read_details
-from consent.models import PushedRequest
+from consent.models import PushedRequest, Seen
 from vault import crypto
 from vault.db import Line, Statement
 
@@ -98,6 +98,13 @@ def spend(session: Session, server: Server, asked: Asked) -> bool:
     mine = (PushedRequest.tag == asked.tag, PushedRequest.expires_at > server.now)
     spent = session.execute(delete(PushedRequest).where(*mine))
     return bool(spent.rowcount == 1)  # type: ignore[attr-defined]  # a DELETE's result has a row count
+
+
+def sweep(server: Server) -> None:
+    """The worker's part: requests that have run out, and what could not be used again anyway, though nobody calls."""
+    with server.main.transaction() as session:
+        for table in (PushedRequest, Seen):
+            session.execute(delete(table).where(table.expires_at <= server.now))
 
 
 def once(server: Server, scope: str, what: str, *, until: int) -> bool:

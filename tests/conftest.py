@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from connectors.demo_mail import Mailbox
 from tests import kept
 from tests.houses import ON_A_SERVER, copy_house
 from tests.people import Ada, Bookshop, Clock, house_in
-from vault import choices, notice_address, sessions, set_up, unlock
+from vault import choices, crypto, deriving, notice_address, sessions, set_up, unlock
 from vault.keyring import Keyring
 from vault.server import Server
 
@@ -27,8 +28,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def _kept() -> None:
-    """No test pays for what another has compiled."""
+    """No test pays for what another has compiled or stretched, nor for a fast machine: Argon2id costs its floor."""
     kept.keep()
+    crypto.stretch = cache(crypto.stretch)
+    deriving.local_cost = lambda: crypto.FLOOR
 
 
 @pytest.fixture(scope="session")

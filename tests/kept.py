@@ -14,6 +14,7 @@ from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from werkzeug.routing import Rule
 
@@ -23,6 +24,7 @@ def keep() -> None:
     flask.Flask.jinja_environment = Templates
     flask.Flask.url_rule_class = Route
     registry.register("sqlite", __name__, "SQLite")
+    registry.register("postgresql.psycopg", __name__, "PostgreSQL")
     event.listen(Engine, "engine_connect", _shares_statements)
 
 
@@ -62,19 +64,26 @@ class Route(Rule):
         return _builders[key]
 
 
-class SQLite(SQLiteDialect_pysqlite):
-    """SQLAlchemy's. All of them are equal, because a statement is kept under its dialect.
-
-    Another engine is one more such class, registered under the name that stands in its URLs.
-    """
-
-    supports_statement_cache = True
+class _Alike:
+    """All dialects of an engine are equal, because a statement is kept under its dialect."""
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self)
 
     def __hash__(self) -> int:
         return hash(type(self))
+
+
+class SQLite(_Alike, SQLiteDialect_pysqlite):
+    """SQLAlchemy's, for `sqlite://`."""
+
+    supports_statement_cache = True  # SQLAlchemy asks each class itself
+
+
+class PostgreSQL(_Alike, PGDialect_psycopg):
+    """SQLAlchemy's, for `postgresql+psycopg://`."""
+
+    supports_statement_cache = True
 
 
 def _shares_statements(connection: Connection) -> None:

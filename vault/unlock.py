@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
-from vault import attempts, crypto, deriving, lock_rows, locks, sandbox, sessions
+from vault import attempts, crypto, deriving, lock_rows, locks, mail, sandbox, sessions
 from vault.errors import N_, WrongSecret
 from vault.jobs import enqueue, finish
 from vault.keyring import Keyring, hold
@@ -120,6 +120,7 @@ def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: s
         hold(session, vault.keyring)
         none_newer(session, owner, {row.lock_id for row in known})
         lock_rows.add(session, "passphrase", owner, lock, secret, pepper, params, vault.keyring.root)
+        mail.queue_ways_changed(session, server, owner)
         earlier = [{"lock": row.lock_id.hex()} for row in known]
         jobs = [enqueue(session, server, owner, "unmake_lock", each) for each in earlier]
     for each, job in zip(earlier, jobs, strict=True):
