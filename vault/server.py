@@ -37,6 +37,7 @@ class Server:
     rooms: Sequence[Room] = ()
     clock: Callable[[], datetime] = _now
     catalogues: Catalogues = field(default_factory=Catalogues)
+    leases: set[bytes] = field(default_factory=set)  # of jobs under way in this process
 
     @property
     def keys(self) -> ServerKeys:
