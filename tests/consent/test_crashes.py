@@ -27,7 +27,7 @@ from consent.models import Disclosure, Grant, GrantLock
 from tests import sampled
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import REFUSED, Returning, shown_now, sorted_rows, visits_again
-from tests.houses import copy_house
+from tests.houses import copy_house, home_of, keep_copy, put_copy_back
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, calls_out, house_in
 from vault import locks, sessions, set_up, store, unlock
 from vault.catalogues import Catalogues
@@ -158,7 +158,7 @@ class Scene:
     def copied(self, to: Path) -> Scene:
         """The same scene on a copy of its files."""
         shutil.rmtree(to, ignore_errors=True)
-        shutil.copytree(self.directory, to)
+        copy_house(self.directory, to)
         return replace(self, directory=to, tokens=list(self.tokens))
 
     def begins(self, power: Power | None = None, clock: Clock | None = None) -> Stage:
@@ -353,10 +353,7 @@ def cut_everywhere(scene: Scene, tmp_path: Path, prepare: Act, act: Act, then: A
     )
     stage.house.stop()
     if ready.old is not None:
-        main = stage.house.main.file
-        for beside in (main, main.with_name(f"{main.name}-wal"), main.with_name(f"{main.name}-shm")):
-            beside.unlink(missing_ok=True)
-        shutil.copy(ready.old, main)
+        put_copy_back(home_of(stage.house), "database", ready.old)
     at, power = 0, Power(0)
     while power.failed:
         at += 1 if sampled.EVERYTHING or at < 3 else 6  # later steps are much alike: a sixth of them in every run
@@ -658,9 +655,8 @@ def unlocking(stage: Stage) -> None:
 
 def _an_old_copy_is_put_back(stage: Stage) -> None:
     house, salt = stage.house, stage.ada.vault.catalogue.entries("title LIKE '%Salt%'")[0].number
-    house.main.checkpoint()
-    stage.scene.old = stage.scene.directory.parent / "old.db"
-    shutil.copy(house.main.file, stage.scene.old)
+    stage.scene.old = stage.scene.directory.parent / "old"
+    keep_copy(house, "database", stage.scene.old)
     before = revision_of(house, stage.scene.owner) or 0
     stage.presses("less", item="1")
     stage.ada.presses(f"/purchases/{salt}/gift")
