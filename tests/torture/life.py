@@ -140,7 +140,8 @@ class Life:
         self.told("import", {f"item {item}": "here" for item in items}, lambda: self._import(file))
 
     def _import(self, file: bytes) -> None:
-        assert import_file(self.ada.vault, file).course.new == ROWS
+        at = import_file(self.ada.vault, file)
+        assert (at.state, at.course.new) == ("done", ROWS), at.course
 
     def asks(self) -> None:
         """The Bookshop asks, she allows; that takes the place of what it had before."""
