@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 from sqlalchemy import select, update
 
-from vault import bearer, choices, crypto, lock_rows, locks
+from vault import bearer, choices, crypto, evenly, lock_rows, locks
 from vault.db import needing_little, taking_away
 from vault.devices import device
 from vault.errors import DiskFull, Locked, WrongSecret
@@ -131,6 +131,7 @@ def _face_old_copy(server: Server, owner: bytes) -> None:
         recover_old_copy(server, owner)
 
 
+@evenly.refused
 def open_session(server: Server, string: str, *, looking: bool = False) -> OpenVault:
     """The vault that a session's cookie opens. Raises Locked for whatever is wrong, and ends a session that ran out.
 
@@ -147,6 +148,7 @@ def open_session(server: Server, string: str, *, looking: bool = False) -> OpenV
         ).first()
     pepper = server.keystore.pepper(wanted.owner_id, wanted.lock_id)
     if row is None or pepper is None:
+        locks.open_nobodys("session", wanted.owner_id, wanted.lock_id, wanted.secret)
         raise Locked
     try:
         made = ("session", wanted.owner_id, wanted.lock_id, wanted.secret, pepper, row.params)
