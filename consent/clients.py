@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 DAY, MINUTE = 86400, 60
+UNUSED = 30 * DAY
 
 _KNOWN = Statement("SELECT fresh_until, box FROM clients WHERE tag = :tag")
 
@@ -93,6 +94,12 @@ def forget(server: Server, client_id: str) -> bool:
     with server.main.transaction() as session:
         gone = session.execute(delete(ClientRow).where(ClientRow.tag == _tag(server, client_id)))
     return bool(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE's result has a row count
+
+
+def sweep(server: Server) -> None:
+    """The worker's part: documents nobody has needed for a month. They are fetched again; those put in by hand stay."""
+    with server.main.transaction() as session:
+        session.execute(delete(ClientRow).where(ClientRow.fresh_until <= server.now - UNUSED))
 
 
 def _slow_down(server: Server, asker: str) -> None:

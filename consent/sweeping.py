@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, select
 
-from consent import grant_boxes, grants, receipt_rows, sandbox, stopping
+from consent import access, clients, grant_boxes, grants, pushed, receipt_rows, sandbox, stopping
 from consent.models import Grant, GrantLock, Receipt
 from consent.terms import DAY
 from vault.errors import DiskFull, NotFound
@@ -60,7 +60,12 @@ def sweep(server: Server) -> None:
     What has ended without a receipt, on a full disk or before there were any, gets one.
     """
     with apart("sweep_failed"):
+        access.write_refusals(server)
+    with apart("sweep_failed"):
         sandbox.close(server)
+    with apart("sweep_failed"):
+        pushed.sweep(server)
+        clients.sweep(server)
     with server.main.reading() as session:
         rows = session.execute(
             select(Grant.owner_id, Grant.grant_id).where(Grant.state == "live").order_by(Grant.owner_id, Grant.grant_id)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 DAY = 86400  # seconds
 COOLING_OFF = 7  # days, all of them whole
 AT_ONCE = 500  # rows deleted in one transaction
+UNDER_WAY = 600  # seconds, longer than any call
 NOBODY = bytes(16)  # the owner of what has to be told after she is gone
 
 
@@ -40,7 +41,7 @@ def ask(vault: OpenVault) -> date:
     """She wants it deleted: everything that others can see ends at once. Returns the day; until then it is kept."""
     server, owner = vault.server, vault.owner_id
     day = server.now // DAY + 1 + COOLING_OFF
-    server.keystore.leave(owner, day)
+    taking_away((server.keystore.database,), lambda: server.keystore.leave(owner, day))
     _end_what_others_see(server, owner)
     with suppress(DiskFull), server.main.transaction() as session:
         _tell(session, server, owner, day_of(day))
@@ -80,14 +81,39 @@ def erase(server: Server, owner: bytes) -> None:
             room.on_erase(server, owner)
     with server.main.transaction() as session:
         jobs.hand_over(session, server, owner, NOBODY, tuple(server.calls))
-    for database, base in ((server.main, Main), (server.log, Log)):
-        for table in reversed(base.metadata.sorted_tables):
-            if "owner_id" in table.columns and table not in (Owner.__table__, Certificate.__table__):
-                _empty(database, table, owner)
+    _empty_all(server, owner)
     server.catalogues.rebuild(server, owner)
     _certify(server, owner)
     for database in server.databases:
         database.checkpoint()
+
+
+def throw_away(server: Server, owner: bytes) -> None:
+    """Delete the vault of somebody made up: as above, but at once and without a certificate. Never of anybody real."""
+    _end_what_others_see(server, owner)
+    server.keystore.take_all(owner)
+    _shred(server, owner)
+    for room in server.rooms:
+        if room.on_erase is not None:
+            room.on_erase(server, owner)
+    with server.main.transaction() as session:
+        jobs.hand_over(session, server, owner, NOBODY, tuple(server.calls))
+    _empty_all(server, owner)
+    server.catalogues.rebuild(server, owner)
+    with server.main.transaction() as session:
+        session.execute(delete(Owner).where(Owner.owner_id == owner))
+
+
+def leftovers(server: Server, _owner: bytes, payload: Mapping[str, Any]) -> None:
+    """The job that looks once more, when no call of before can be under way: one may have written into her log."""
+    _empty_all(server, bytes.fromhex(payload["owner"]))
+
+
+def _empty_all(server: Server, owner: bytes) -> None:
+    for database, base in ((server.main, Main), (server.log, Log)):
+        for table in reversed(base.metadata.sorted_tables):
+            if "owner_id" in table.columns and table not in (Owner.__table__, Certificate.__table__):
+                _empty(database, table, owner)
 
 
 def certificate_of(server: Server, owner: bytes) -> str | None:
@@ -153,6 +179,8 @@ def _certify(server: Server, owner: bytes) -> None:
     text = signing.compact(server.keystore.signing("receipt")[0], certificate.TYPE, said).decode()
     box = crypto.seal(server.keys.seal, _about(owner), text.encode())
     with server.main.transaction() as session:
+        later = server.now + UNDER_WAY
+        jobs.enqueue(session, server, NOBODY, "leftovers", {"owner": owner.hex()}, due_at=later)
         _farewell(session, server, owner, text)
         session.execute(delete(Handle).where(Handle.owner_id == owner))
         session.execute(delete(Owner).where(Owner.owner_id == owner))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vault import attachments, departure, files_along, rekeying, trash
+from vault import attachments, departure, files_along, rekeying, sandbox, trash
 from vault.attached import about_content, about_known
 from vault.errors import N_
 from vault.inbox import furnish
@@ -46,7 +46,7 @@ def _on_unlock(vault: OpenVault) -> None:
 
 
 def _sweep(server: Server) -> None:
-    for sweep in (sweep_locks, departure.sweep, trash.sweep):
+    for sweep in (sweep_locks, departure.sweep, trash.sweep, sandbox.sweep):
         with apart("sweep_failed"):
             sweep(server)
 
@@ -73,6 +73,7 @@ ROOM = Room(
         "mail": deliver,
         "unmake_lock": unmake_lock,
         "farewell": departure.farewell,
+        "leftovers": departure.leftovers,
         attachments.JOB: attachments.erase,
     },
     sweep=_sweep,

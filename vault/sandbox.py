@@ -10,14 +10,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
-from vault import crypto, inbox, lock_rows
+from vault import crypto, departure, inbox, lock_rows
+from vault.crypto import Damaged
 from vault.errors import NotFound
 from vault.keyring import Keyring, new_keys, opened_keys
 from vault.models import Owner
-from vault.opened import seal_settings
+from vault.opened import open_settings, seal_settings
 
 if TYPE_CHECKING:
     from vault.server import Server
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 OWNER = b"a made-up person"
 CODE = b"nothing secret in it"
 NAME = "Sandbox"
+KEPT = 7 * 86400  # seconds
 
 
 def unlock(server: Server) -> Keyring:
@@ -41,18 +43,35 @@ def unlock(server: Server) -> Keyring:
     return keyring
 
 
+def sweep(server: Server) -> None:
+    """The worker's part: what developers left is thrown away every week, and all of it where the setting is off."""
+    with server.main.reading() as session:
+        box = session.scalar(select(Owner.settings_box).where(Owner.owner_id == OWNER))
+    if box is not None and (not server.settings.sandbox or server.now >= _since(server, box) + KEPT):
+        departure.throw_away(server, OWNER)
+
+
+def _since(server: Server, box: bytes) -> int:
+    """When she was made; long ago, if nobody can say."""
+    try:
+        return int(open_settings(unlock(server), box).get("since", 0))
+    except (Damaged, NotFound):
+        return 0
+
+
 def _make(server: Server) -> None:
     """Whoever comes second at the same moment finds that it is done."""
     root = crypto.random_bytes()
     keys = new_keys(OWNER, root)
     keyring = Keyring(OWNER, root, opened_keys(OWNER, root, keys))
     boxes = {
-        "settings_box": seal_settings(keyring, {"name": NAME, "handle": ""}),
+        "settings_box": seal_settings(keyring, {"name": NAME, "handle": "", "since": server.now}),
         "inbox_box": inbox.seal_public_half(server, OWNER, *keyring.keys["inbox"]),
     }
     with suppress(IntegrityError):  # a crash may have left this much
         server.keystore.welcome(OWNER)
     with suppress(IntegrityError), server.main.transaction() as session:
-        session.execute(insert(Owner).values(owner_id=OWNER, notice_box=None, **boxes))
+        floor = server.keystore.floor(OWNER)  # of one that was here before, and is not her copy
+        session.execute(insert(Owner).values(owner_id=OWNER, revision=floor, notice_box=None, **boxes))
         session.add_all(keys)
         lock_rows.add(session, "recovery", OWNER, crypto.random_bytes(16), CODE, None, b"", root)

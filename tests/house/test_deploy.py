@@ -1,0 +1,101 @@
+"""The unit files and the container file: what they name exists, and what they promise stands in them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import ROOT
+from vault.cli import main
+from vault.settings import in_directory, to_environment
+
+UNITS = sorted((ROOT / "deploy").glob("*.service"))
+CONTAINER = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
+HARDENED = {
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "MemoryDenyWriteExecute": "yes",
+    "CapabilityBoundingSet": "",
+    "LimitCORE": "0",
+    "UMask": "0077",
+    "StateDirectoryMode": "0700",
+    "User": "vrm",
+}
+
+
+def section(unit: Path) -> dict[str, list[str]]:
+    """`[Service]`, with every value of a name that stands there more than once."""
+    found: dict[str, list[str]] = {}
+    for line in unit.read_text(encoding="utf-8").partition("[Service]")[2].partition("[Install]")[0].splitlines():
+        if "=" in line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def known_settings() -> set[str]:
+    given = in_directory(
+        Path("/srv"), "https://vault.example", smtp_url="smtps://mail.example", sandbox=True, proxies=1
+    )
+    return set(to_environment(given))
+
+
+def test_there_is_one_for_the_vault_and_one_for_a_worker() -> None:
+    assert [unit.name for unit in UNITS] == ["vrm-worker.service", "vrm.service"]
+    parser = ConfigParser(strict=False, interpolation=None)
+    assert parser.read(UNITS, encoding="utf-8")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_may_write_its_own_directories_and_nothing_else(unit: Path) -> None:
+    said = section(unit)
+    assert {name: said[name][0] for name in HARDENED} == HARDENED
+    assert said["StateDirectory"] == ["vrm vrm-keystore"], "the keystore is kept apart"
+    assert "ReadWritePaths" not in said
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_commands_and_settings_of_a_unit_exist(unit: Path) -> None:
+    said = section(unit)
+    _program, command, *options = said["ExecStart"][0].split()
+    named = {option for parameter in main.commands[command].params for option in parameter.opts}
+    assert {each for each in options if each.startswith("--")} <= named
+    settings = dict(each.split("=", 1) for each in said["Environment"])
+    assert settings.keys() <= known_settings()
+    for value in settings.values():
+        path = Path(value.removeprefix("sqlite:///"))
+        assert {"/var/lib/vrm", "/var/lib/vrm-keystore", "/var/cache/vrm"} & {str(each) for each in (path, path.parent)}
+
+
+def test_the_container_is_nobody_and_keeps_two_volumes() -> None:
+    assert re.search(r"^USER 10001:10001$", CONTAINER, re.MULTILINE)
+    assert re.search(r'^VOLUME \["/var/lib/vrm", "/var/lib/vrm-keystore"', CONTAINER, re.MULTILINE)
+    assert "--require-hashes" in CONTAINER
+    (command,) = re.findall(r'^CMD \["(\w+)"', CONTAINER, re.MULTILINE)
+    assert command in main.commands
+    assert set(re.findall(r"\b(VRM_\w+)=", CONTAINER)) <= known_settings()
+
+
+def test_what_is_copied_into_the_container_exists_and_its_base_names_no_host() -> None:
+    for line in re.findall(r"^COPY (?!--from)(.*) \S+$", CONTAINER, re.MULTILINE):
+        assert [name for name in line.split() if not (ROOT / name).exists()] == []
+    (base,) = re.findall(r"^ARG BASE=(\S+)$", CONTAINER, re.MULTILINE)
+    assert "/" not in base
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is part of systemd")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_finds_nothing_wrong_with_a_unit(unit: Path, tmp_path: Path) -> None:
+    here = tmp_path / unit.name
+    here.write_text(unit.read_text(encoding="utf-8").replace("/opt/vrm/.venv/bin/vrm", "/bin/true"), encoding="utf-8")
+    asked = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(here)]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
