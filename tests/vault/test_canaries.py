@@ -23,6 +23,7 @@ from connectors.engine import run
 from connectors.uploads import Arriving
 from tests import sampled
 from tests.hearing import Heard, listening
+from tests.houses import home_of, where
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
 from vault import locks, notice_address, set_up, store, unlock
@@ -155,7 +156,7 @@ def json_keys() -> set[bytes]:
 
 def files_of(house: Server) -> list[Path]:
     """Every file in the server's directories."""
-    top = house.main.file.parents[1]
+    top = home_of(house)
     return sorted(path for path in top.rglob("*") if path.is_file())
 
 
@@ -283,7 +284,7 @@ ASKED = [
 
 
 def strings_in_mails(house: Server) -> list[str]:
-    vault = reader.Vault(house.main.file, house.keystore.database.file)
+    vault = reader.Vault(where(house.main), where(house.keystore.database))
     texts = [payload["text"] for kind, payload in vault.jobs() if kind == "mail"]
     return re.findall(r"vrm_rv_[A-Za-z0-9_-]{91}", " ".join(texts))
 

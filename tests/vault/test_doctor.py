@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from tests.houses import copy_house, embedded_only
 from tests.people import Clock, house_in
 from tests.terminal import vrm
 from vault import sessions
@@ -173,7 +173,7 @@ def test_settings_that_are_unsafe_by_themselves_stop_every_command(change: dict[
 @pytest.fixture
 def directory(furnished: tuple[Path, str, Keyring], tmp_path: Path) -> Path:
     """Ada's vault as `vrm serve` leaves it."""
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     house = house_in(tmp_path / "house")
     for database in house.databases:
         database.keep_ballast()
@@ -243,6 +243,7 @@ def test_a_newer_or_older_database_is_told_from_one_that_fits(directory: Path) -
     house.stop()
 
 
+@embedded_only
 def test_serving_is_refused_for_what_is_fatal_and_for_nothing_less(directory: Path) -> None:
     house = house_in(directory)
     house.main.ballast.unlink()
