@@ -26,6 +26,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [each for each in items if not each.get_closest_marker("embedded")]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A connection that a test leaves open is closed with it, and SQLite's say nothing about that either."""
+    if ON_A_SERVER:
+        config.addinivalue_line("filterwarnings", "ignore:.*was deleted while still open:ResourceWarning")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _kept() -> None:
     """No test pays for what another has compiled or stretched, nor for a fast machine: Argon2id costs its floor."""

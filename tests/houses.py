@@ -12,19 +12,26 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from sqlalchemy import inspect, text
 
+from vault.db import Database
+from vault.server import Server
 from vault.settings import Settings, in_directory
 
 ON_A_SERVER = os.environ.get("VRM_TEST_ENGINE", "sqlite") == "postgresql"
 embedded_only = pytest.mark.embedded  # about files: deselected, and not skipped, where there are none
+Part = Literal["database", "log", "keystore"]
+PARTS: dict[Part, str] = {"database": "vault/vault.db", "log": "vault/log.db", "keystore": "keystore/keystore.db"}
 NOBODY = 65534  # PostgreSQL refuses to run as root
 
 
@@ -33,8 +40,8 @@ def settings_in(directory: Path, issuer: str, **others: Any) -> Settings:
     settings = in_directory(directory, issuer, **others)
     if not ON_A_SERVER:
         return settings
-    urls = {part: _url(_name(directory, part)) for part in ("database", "keystore", "log")}
-    _make(*(_name(directory, part) for part in urls))
+    urls = {part: _url(_name(directory, part)) for part in PARTS}
+    _make(*(_name(directory, part) for part in PARTS))
     return replace(settings, **{f"{part}_url": url for part, url in urls.items()})
 
 
@@ -42,18 +49,103 @@ def url_in(directory: Path, part: str) -> str:
     """One empty database of a house."""
     if not ON_A_SERVER:
         return f"sqlite:///{directory / part}.db"
+    return served_url(directory, part)
+
+
+def served_url(directory: Path, part: str) -> str:
+    """An empty database of a PostgreSQL server, whichever engine the houses are on."""
     _make(_name(directory, part))
     return _url(_name(directory, part))
+
+
+def home_of(server: Server) -> Path:
+    """The directory of a house in which somebody is."""
+    return server.settings.cache_dir.parent
 
 
 def copy_house(here: Path, there: Path) -> Path:
     """A copy of a house in which nobody is."""
     shutil.copytree(here, there)
     if ON_A_SERVER:
-        for part in ("database", "keystore", "log"):
-            source, made = _name(here, part), _name(there, part)
-            _say(f"CREATE DATABASE {made} TEMPLATE {source} STRATEGY FILE_COPY")
+        for part in PARTS:
+            _copy(_name(here, part), _name(there, part))
     return there
+
+
+def keep_copy(server: Server, part: Part, to: Path) -> None:
+    """A copy of one of its databases as it is now, as a backup by copying takes it."""
+    database = {"database": server.main, "log": server.log, "keystore": server.keystore.database}[part]
+    database.dispose()
+    if ON_A_SERVER:
+        _copy(_name(home_of(server), part), _name(to, part))
+    else:
+        _copy_files(home_of(server) / PARTS[part], to / Path(PARTS[part]).name)
+
+
+def put_copy_back(home: Path, part: Part, kept: Path) -> None:
+    """That copy takes the place of the database, while nobody is there."""
+    if ON_A_SERVER:
+        _copy(_name(kept, part), _name(home, part))
+    else:
+        _copy_files(kept / Path(PARTS[part]).name, home / PARTS[part])
+
+
+@contextmanager
+def raw(database: Database) -> Iterator[Callable[..., list[Any]]]:
+    """Whoever can write to a database: statements with `?`, each answered with its rows; committed at the end."""
+    hole = "?" if database.engine.dialect.name == "sqlite" else "%s"
+    with database.writing() as connection:
+
+        def say(statement: str, *values: Any) -> list[Any]:
+            answer = connection.exec_driver_sql(statement.replace("?", hole), values)
+            return list(answer.all()) if answer.returns_rows else []
+
+        yield say
+
+
+def lose(home: Path, part: str) -> None:
+    """A database is gone, and whatever lay beside it; `vault` is the main one and the log."""
+    if not ON_A_SERVER:
+        shutil.rmtree(home / part)
+    else:
+        for each in PARTS:
+            if PARTS[each].startswith(part):
+                _say(f"DROP DATABASE {_name(home, each)} WITH (FORCE)")
+
+
+def where(database: Database) -> Path | str:
+    """Where another program finds it."""
+    return database.file if not ON_A_SERVER else database.engine.url.set(drivername="postgresql").render_as_string()
+
+
+def everything_kept(server: Server) -> bytes:
+    """What a thief of the three databases has: their files, or all their rows."""
+    for database in server.databases:
+        database.checkpoint()
+    if not ON_A_SERVER:
+        files = {file for database in server.databases for file in database.file.parent.iterdir()}
+        return b"".join(file.read_bytes() for file in sorted(files) if not file.name.startswith("ballast"))
+    found = []
+    for database in server.databases:
+        with database.reading() as session:
+            for table in inspect(database.engine).get_table_names():
+                for row in session.execute(text(f'SELECT * FROM "{table}"')):
+                    found += [value if isinstance(value, bytes) else str(value).encode() for value in row]
+    return b"\n".join(found)
+
+
+def _copy(source: str, made: str) -> None:
+    _say(f"DROP DATABASE IF EXISTS {made} WITH (FORCE)")
+    _say(f"CREATE DATABASE {made} TEMPLATE {source} STRATEGY FILE_COPY")
+
+
+def _copy_files(here: Path, there: Path) -> None:
+    there.parent.mkdir(exist_ok=True)
+    for end in ("", "-wal", "-shm"):
+        there.with_name(there.name + end).unlink(missing_ok=True)
+    for end in ("", "-wal"):
+        if here.with_name(here.name + end).exists():
+            shutil.copy(here.with_name(here.name + end), there.with_name(there.name + end))
 
 
 def _name(directory: Path, part: str) -> str:
@@ -85,13 +177,11 @@ def _line() -> Any:
 
 @cache
 def _server() -> Path:
-    """A server of this process's own; the folder of its socket. It goes with the process."""
+    """The folder of the server's socket. It goes with the process that has started it; processes of a test share it."""
+    if started := os.environ.get("VRM_TEST_SOCKET"):
+        return Path(started)
     programs = Path(os.environ.get("VRM_TEST_POSTGRESQL") or _of_the_wheel())
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
-    folder = Path(tempfile.mkdtemp(prefix="vrm-postgresql-", dir=memory if memory.is_dir() else None))
-    who = {"user": NOBODY, "group": NOBODY} if os.getuid() == 0 else {}
-    if who:
-        os.chown(folder, NOBODY, NOBODY)
+    folder, who = folder_of_nobody()
 
     def run(program: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -109,7 +199,18 @@ def _server() -> Path:
         shutil.rmtree(folder)
 
     atexit.register(stop)
+    os.environ["VRM_TEST_SOCKET"] = str(folder)
     return folder
+
+
+def folder_of_nobody() -> tuple[Path, dict[str, int]]:
+    """A folder for a server that refuses to run as root, and whom it is to run as. In memory where there is a place."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+    folder = Path(tempfile.mkdtemp(prefix="vrm-", dir=memory if memory.is_dir() else None))
+    if os.getuid() != 0:
+        return folder, {}
+    os.chown(folder, NOBODY, NOBODY)
+    return folder, {"user": NOBODY, "group": NOBODY}
 
 
 def _of_the_wheel() -> Path:

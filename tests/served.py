@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import httpx
 
-from vault.settings import for_process, in_directory
+from tests.houses import settings_in
+from vault.settings import for_process
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,7 +56,7 @@ def served(directory: Path, workers: int = 1, **settings: str) -> Iterator[Servi
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "vault", "serve", "--port", str(port), "--workers", str(workers)]
-    environment = {**for_process(in_directory(directory, f"http://localhost:{port}")), **settings}
+    environment = {**for_process(settings_in(directory, f"http://localhost:{port}")), **settings}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     running = Serving(port, subprocess.Popen(command, cwd=ROOT, env=environment, **quiet))
     try:

@@ -42,8 +42,9 @@ def build(settings: Settings, *, migrate: bool = True) -> Server:
 def create_app(server: Server) -> Flask:
     """The pages and the vendors' API of one server."""
     from vault.pages import assets, errors, guard, language, session, shown
+    from vault.pages.again import Application
 
-    app = Flask("vault.pages", static_folder=None)
+    app = Application("vault.pages", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=1 << 20, MAX_FORM_MEMORY_SIZE=1 << 20, MAX_FORM_PARTS=500)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.extensions["vrm"] = server
@@ -72,12 +73,14 @@ def create_app(server: Server) -> Flask:
 
 def create() -> Flask:
     """What the web server serves: settings from the environment, the worker beside it."""
+    from vault import metrics
     from vault.worker import begin
 
     configure()
     server = build(from_environment(), migrate=False)  # `vrm serve` has just done that
     app = create_app(server)
     begin(server)
+    metrics.begin(server)
     log.info("serving", issuer=server.settings.issuer)
     return app
 

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import orjson
-from sqlalchemy import LargeBinary, MetaData, Select, Table, inspect, select
+from sqlalchemy import ColumnElement, LargeBinary, MetaData, Table, inspect, select
 
 from vault import migrations
 from vault.db import AT_ONCE, Database, insert_many
@@ -24,12 +24,15 @@ from vault.models import AttachmentRow, Instance, Keys, KeystoreInstance, Log, L
 from vault.settings import MEBIBYTE
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from vault.server import Server
 
 Kind = Literal["backup", "keystore"]
 FORMAT = "vrm/1/backup"
 TOGETHER = 4 * MEBIBYTE  # of rows in one transaction
 READ_AHEAD = 16  # rows: one may hold a mebibyte; of attached files one at a time, which hold up to ten
+METADATA: dict[str, MetaData] = {"main": Main.metadata, "log": Log.metadata, "keys": Keys.metadata}
 INSTANCES = {Instance.__tablename__, LogInstance.__tablename__, KeystoreInstance.__tablename__}
 
 
@@ -56,6 +59,17 @@ class Place(NamedTuple):
     binary: frozenset[int]
 
 
+class Omitted(NamedTuple):
+    """Rows of a table that are left out."""
+
+    table: str
+    rows: ColumnElement[bool]
+
+
+# Peppers of grants and sessions are in no backup: an older one would bring back what she has ended since.
+OF_THE_MOMENT = Omitted(Pepper.__tablename__, Pepper.kind != "lock")
+
+
 class Contents(NamedTuple):
     """Whose backup it is, when it was made (ISO 8601), and how many rows each table has."""
 
@@ -67,26 +81,37 @@ class Contents(NamedTuple):
 def parts(server: Server, kind: Kind) -> Iterator[bytes]:
     """The stream of a backup: each database as it stands at one moment, its tables so that each may refer to those
     before, its rows by their keys. The row that names the instance comes last: a restore that was cut off is none."""
-    named, counted = _databases(server, kind), 0
+    instance, made_at = (server.keystore.instance() or b"").hex(), server.clock().astimezone(UTC).isoformat()
+    about = {"kind": kind, "made_at": made_at, "instance": instance}
+    return lines_of_all(_databases(server, kind), about, OF_THE_MOMENT)
+
+
+def lines_of_all(
+    named: Mapping[str, Database], about: Mapping[str, Any], without: Omitted | None = None
+) -> Iterator[bytes]:
+    """The stream of any of the databases: `main`, `log`, `keys`."""
+    counted = 0
     with ExitStack() as stack:
         snapshots = {name: stack.enter_context(database.reading()) for name, database in named.items()}
-        yield _line(
-            {
-                "format": FORMAT,
-                "kind": kind,
-                "made_at": server.clock().astimezone(UTC).isoformat(),
-                "instance": (server.keystore.instance() or b"").hex(),
-                "revisions": {name: sorted(migrations.present(database)) for name, database in named.items()},
-            }
-        )
-        for name, table in _tables(kind):
+        revisions = {name: sorted(migrations.present(database)) for name, database in named.items()}
+        yield _line({"format": FORMAT, **about, "revisions": revisions})
+        for name, table in tables_of(named):
             yield _line(
                 {"database": name, "table": table.name, "columns": list(table.columns.keys()), "binary": _binary(table)}
             )
-            for row in snapshots[name].execute(_chosen(table), execution_options={"yield_per": _ahead(table)}):
+            for line in lines_of(snapshots[name], table, without):
                 counted += 1
-                yield _line([_written(value) for value in row])
+                yield line
     yield _line({"end": counted})
+
+
+def lines_of(snapshot: Session, table: Table, without: Omitted | None = None) -> Iterator[bytes]:
+    """The rows of a table in the order of their keys."""
+    chosen = select(table).order_by(*table.primary_key.columns)
+    if without is not None and table.name == without.table:
+        chosen = chosen.where(~without.rows)
+    for row in snapshot.execute(chosen, execution_options={"yield_per": _ahead(table)}):
+        yield _line([_written(value) for value in row])
 
 
 def look_through(stream: Iterable[bytes]) -> Contents:
@@ -103,7 +128,12 @@ def restore(server: Server, kind: Kind, stream: Iterable[bytes]) -> None:
 
     Raises NotABackup and NoRoomForIt. Look through it first: what is found to be damaged here has been half written.
     """
-    lines, named = _lines(stream), _databases(server, kind)
+    put(_databases(server, kind), kind, stream)
+
+
+def put(named: Mapping[str, Database], kind: str, stream: Iterable[bytes]) -> None:
+    """The same for any of the databases."""
+    lines = _lines(stream)
     head = _head(lines)
     if head["kind"] != kind or head["revisions"].keys() != named.keys():
         raise NotABackup
@@ -130,22 +160,14 @@ def _databases(server: Server, kind: Kind) -> dict[str, Database]:
     return {"keys": server.keystore.database} if kind == "keystore" else {"main": server.main, "log": server.log}
 
 
-def _tables(kind: Kind) -> Iterator[tuple[str, Table]]:
-    known: dict[str, MetaData] = (
-        {"keys": Keys.metadata} if kind == "keystore" else {"main": Main.metadata, "log": Log.metadata}
-    )
-    all_of_them = [(name, table) for name, metadata in known.items() for table in metadata.sorted_tables]
-    yield from sorted(all_of_them, key=lambda each: each[1].name in INSTANCES)
+def tables_of(named: Iterable[str]) -> list[tuple[str, Table]]:
+    """The tables of those databases so that each may refer to those before; the rows that name the instance last."""
+    every = [(name, table) for name in named for table in METADATA[name].sorted_tables]
+    return sorted(every, key=lambda each: each[1].name in INSTANCES)
 
 
 def _ahead(table: Table) -> int:
     return 1 if table.name == AttachmentRow.__tablename__ else READ_AHEAD
-
-
-def _chosen(table: Table) -> Select[Any]:
-    """Peppers of grants and sessions are in no backup: an older one would bring back what she has ended since."""
-    every = select(table).order_by(*table.primary_key.columns)
-    return every.where(Pepper.kind == "lock") if table.name == Pepper.__tablename__ else every
 
 
 def _binary(table: Table) -> list[str]:

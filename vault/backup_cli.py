@@ -6,8 +6,9 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def commands() -> Iterable[click.Command]:
     """What this adds to `vrm`."""
-    return (backup_command, restore_command, recover_command)
+    return (backup_command, restore_command, recover_command, move_command)
 
 
 @click.command("backup")
@@ -112,6 +113,50 @@ def recover_command(yes: bool) -> None:
     finally:
         server.stop()
     click.echo(f"There is a new keystore for {owners} vault(s). Their owners unlock with the recovery code.")
+
+
+@click.command("move")
+@click.argument("url", required=False)
+@click.option("--log", metavar="URL", help="Move the access log there.")
+@click.option("--keystore", metavar="URL", help="Move the keystore there; to another server than the rest.")
+def move_command(url: str | None, log: str | None, keystore: str | None) -> None:
+    """Move the database to URL, an empty database of another engine or server, and compare every row.
+
+    Stop `vrm serve` and `vrm worker` first. What was moved does not start again where it was.
+    """
+    from vault import moving
+    from vault.app import load_rooms
+    from vault.db import Database
+    from vault.server import start
+    from vault.settings import checked, from_environment
+
+    wanted = {"main": url, "log": log, "keys": keystore}
+    urls = {name: there for name, there in wanted.items() if there is not None}
+    if not urls:
+        raise click.UsageError("Say where to: vrm move postgresql://...")
+    settings = from_environment()
+    changes: dict[str, Any] = {moving.SETTINGS[name]: there for name, there in urls.items()}
+    checked(replace(settings, **changes))
+    server = start(settings, load_rooms(), migrate=False)
+    here = {"main": server.main, "log": server.log, "keys": server.keystore.database}
+    there = {name: Database(address) for name, address in urls.items()}
+    try:
+        rows = moving.move({name: here[name] for name in there}, there)
+    finally:
+        server.stop()
+        for database in there.values():
+            database.dispose()
+    click.echo(f"Moved and compared: {sum(rows.values())} rows of {len(rows)} tables. From now on set")
+    for name, address in urls.items():
+        click.echo(f"  VRM_{moving.SETTINGS[name].upper()}={without_password(address)}")
+    click.echo("Delete the old files when `vrm doctor` finds nothing.")
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown."""
+    from sqlalchemy import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def refuse_beside_the_data(file: Path) -> None:

@@ -11,7 +11,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,15 @@ class Embedded:
     def starting(self) -> AbstractContextManager[None]:
         """One starting process at a time."""
         return _Handle(str(self.file.parent / "migrate.turn"))
+
+    def alone(self) -> bool:
+        """Has nobody else opened it? SQLite leaves WAL then, and only then; the next connection turns it on again."""
+        self.engine.dispose()
+        with closing(sqlite3.connect(self.file, timeout=0)) as connection:
+            try:
+                return bool(connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0] == "delete")
+            except sqlite3.OperationalError:
+                return False
 
     def known(self, error: Exception) -> VaultError | None:
         """What a driver's error means to her, if it is one that is to be expected. SQLite has rolled back by then."""

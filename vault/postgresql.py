@@ -49,6 +49,13 @@ class Postgresql:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (STARTING,))
             yield
 
+    def alone(self) -> bool:
+        """Is nobody else connected to it?"""
+        self.engine.dispose()
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        with self.engine.connect() as connection:
+            return connection.exec_driver_sql(others).scalar() == 0
+
     def known(self, error: Exception) -> VaultError | None:
         """What a driver's error means to her, if it is one that is to be expected. The server has rolled back."""
         expected = _EXPECTED.get(getattr(error, "sqlstate", None) or "")

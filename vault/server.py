@@ -16,11 +16,12 @@ from vault.catalogues import Catalogues
 from vault.db import Database
 from vault.errors import Unsafe
 from vault.keystore import Keystore, ServerKeys
-from vault.models import Instance, LogInstance
+from vault.models import Instance, KeystoreInstance, LogInstance
 from vault.rooms import Job, Room
 from vault.settings import Settings
 
 FORMAT = 1
+MOVED = b"moved:"  # stands before the id of a database that has been moved, and must not be used where it was
 
 
 def _now() -> datetime:
@@ -92,6 +93,10 @@ def start(
 
 def _marry(main: Database, log: Database, keystore: Keystore) -> None:
     """The three databases carry one id. A stranger's keystore would make every grant look dead."""
+    for database, column in ((main, Instance.id), (log, LogInstance.id), (keystore.database, KeystoreInstance.id)):
+        with database.reading() as session:
+            if (session.scalar(select(column)) or b"").startswith(MOVED):
+                raise Unsafe("This database has been moved. Set the address that `vrm move` said; nothing was changed.")
     with main.reading() as session:
         known = session.scalar(select(Instance.id))
     if known is not None and keystore.instance() is None:

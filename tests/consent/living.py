@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.consent.racing import Returning, back
 from tests.consent.reference import ACCESS, BOOKS, PROFILE, TASTE, Reference
-from tests.houses import copy_house
+from tests.houses import copy_house, keep_copy, put_copy_back, raw
 from tests.people import Ada, Bookshop, Clock, house_in
 from vault import sessions, store, trash
 from vault.collections.preferences import Preference
@@ -184,12 +183,7 @@ class Home(RuleBasedStateMachine):
     @precondition(lambda home: home.written > 3)
     @rule()
     def copy_is_kept(self) -> None:
-        kept = self.folder / "kept"
-        shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir()
-        for file in MAIN:
-            if (self.vault / file).exists():
-                shutil.copy(self.vault / file, kept / file)
+        keep_copy(self.ada.house, "database", self.folder / "kept")
         self.revision, self.written = self.row("SELECT revision FROM owners")[0], 0
         self.reference.copy_is_kept()
 
@@ -198,11 +192,7 @@ class Home(RuleBasedStateMachine):
     def copy_comes_back(self) -> None:
         floor = self.ada.house.keystore.floor(self.ada.owner_id)
         self.ada.house.stop()
-        for file in MAIN:
-            (self.vault / file).unlink(missing_ok=True)
-            (self.vault / file.replace("-wal", "-shm")).unlink(missing_ok=True)
-            if (self.folder / "kept" / file).exists():
-                shutil.copy(self.folder / "kept" / file, self.vault / file)
+        put_copy_back(self.folder / "house", "database", self.folder / "kept")
         self.ada = back(self.ada, house_in(self.folder / "house", self.clock))
         for shop in self.shops.values():
             shop.visits(self.ada)
@@ -210,16 +200,9 @@ class Home(RuleBasedStateMachine):
         self.written = 0
         self.unlocks()
 
-    @property
-    def vault(self) -> Path:
-        return Path(self.ada.house.main.file).parent
-
     def row(self, statement: str) -> Any:
-        connection = sqlite3.connect(self.ada.house.main.file)
-        try:
-            return connection.execute(statement).fetchone()
-        finally:
-            connection.close()
+        with raw(self.ada.house.main) as say:
+            return say(statement)[0]
 
     def token_of(self, who: str) -> str | None:
         """A token that works, by its refresh token if need be; None, and refused as it should be, if nothing does."""

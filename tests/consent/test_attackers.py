@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +41,7 @@ from tests.conftest import PASSPHRASE
 from tests.consent.test_old_copies import LOG, MAIN, Past
 from tests.consent.test_tokens_and_proofs import URL, refused
 from tests.house.tree import ROOT
+from tests.houses import copy_house, settings_in
 from tests.people import ISSUER, PURCHASES, TASTE, Ada, Bookshop, Raw, household, query
 from tests.sampled import EVERYTHING
 from tests.vault import reader
@@ -52,7 +52,7 @@ from vault.app import create_app, load_rooms
 from vault.collections.preferences import Preference
 from vault.errors import Locked, Unsafe, WrongSecret
 from vault.server import start
-from vault.settings import checked, in_directory
+from vault.settings import checked
 
 # Every run has these steps at greater length, in test_format, test_old_copies and test_tampering.
 in_the_full_run = pytest.mark.skipif(not EVERYTHING, reason="sampled: in the full run")
@@ -282,7 +282,7 @@ class TestA2Network:
     def test_authorisation_nothing_goes_without_tls_but_on_this_very_machine(self, tmp_path: Path) -> None:
         for issuer in ("http://vault.example", "http://192.0.2.7:8400", "ftp://vault.example"):
             with pytest.raises(Unsafe):
-                checked(in_directory(tmp_path, issuer))
+                checked(settings_in(tmp_path, issuer))
         client = Client("https://shop.example/client.json", "https://shop.example/callback", new_key())
         with pytest.raises(NotAVault):
             discover(client, "http://vault.example")
@@ -297,8 +297,8 @@ class TestA2Network:
     def test_session_integrity_her_cookie_goes_by_tls_only_and_no_neighbour_can_set_it(
         self, furnished: tuple[Path, str], tmp_path: Path
     ) -> None:
-        shutil.copytree(furnished[0], tmp_path / "house")
-        house = start(in_directory(tmp_path / "house", "https://vault.example"), load_rooms())
+        copy_house(furnished[0], tmp_path / "house")
+        house = start(settings_in(tmp_path / "house", "https://vault.example"), load_rooms())
         try:
             browser = create_app(house).test_client()
             here = {"base_url": "https://vault.example"}

@@ -19,6 +19,7 @@ import pytest
 from connectors.vendor_client import new_key
 from connectors.vendor_client.proofs import public_jwk
 from tests.conftest import PASSPHRASE
+from tests.houses import everything_kept
 from tests.people import ISSUER, VERIFIER, Ada, Bookshop, household, query, sign_anything
 
 EVIL, TOKEN = "https://evil.example/take", f"{ISSUER}/oauth/token"
@@ -142,10 +143,8 @@ def test_probe_7_an_access_token_is_short_lived_and_stands_nowhere_in_the_clear(
     """N72, N34: the recipe's live ten days and stand in a column."""
     held = bookshop.tokens()
     assert held["expires_in"] <= 600
-    for database in ada.house.databases:
-        database.checkpoint()
-        content = database.file.read_bytes()
-        assert not [each for each in (held["access_token"], held["refresh_token"]) if each[7:].encode() in content]
+    content = everything_kept(ada.house)
+    assert not [each for each in (held["access_token"], held["refresh_token"]) if each[7:].encode() in content]
     ada.house.clock.passes(minutes=10)  # type: ignore[attr-defined]
     assert bookshop.looks("/vendor/v1/purchases", held["access_token"]).status_code == 401
 

@@ -18,6 +18,7 @@ from connectors.course import ReportLine, add_report, standing
 from connectors.uploads import Arriving
 from tests.consent.test_crashes import Power, PowerCut, fragile
 from tests.house.tree import modules, name, nodes
+from tests.houses import copy_house, home_of, keep_copy, put_copy_back
 from tests.people import RECEIPTS, Ada, Bookshop, Clock, details, house_in
 from tests.sampled import thinned
 from tests.vault import reader
@@ -165,15 +166,11 @@ def test_only_what_she_makes_anew_opens_afterwards(ada: Ada, bookshop: Bookshop,
 
 
 def test_an_old_copy_does_not_bring_back_what_opened_before(ada: Ada, tmp_path: Path) -> None:
-    old = tmp_path / "old.db"
-    ada.house.main.checkpoint()
-    shutil.copy(ada.house.main.file, old)
+    keep_copy(ada.house, "database", tmp_path / "kept")
     cookie = ada.session
     assert rekeying.run(changes_keys(ada))
     ada.house.main.dispose()
-    for left in ada.house.main.file.parent.glob("vault.db-*"):
-        left.unlink()
-    shutil.copy(old, ada.house.main.file)
+    put_copy_back(home_of(ada.house), "database", tmp_path / "kept")
     with pytest.raises(Locked):
         sessions.open_session(ada.house, cookie)
     with pytest.raises(WrongSecret):
@@ -299,7 +296,7 @@ def test_the_power_fails_anywhere_while_the_keys_are_changed(ada: Ada, bookshop:
 
 def cut(ada: Ada, here: Path, was: Any, *, at: int) -> list[str]:
     """Change the keys on a copy whose power fails after a step; returns the names of the steps."""
-    shutil.copytree(here.parent / "house", here)
+    copy_house(here.parent / "house", here)
     power = Power(at)
     house = fragile(house_in(here, Clock(ada.house.clock.now)), power)  # type: ignore[attr-defined]
     with suppress(PowerCut):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from typing import Any
 
 import orjson
@@ -14,6 +13,7 @@ from connectors.vendor_client import Refused
 from consent import revocation
 from consent.deposits import about_deposit
 from consent.models import Deposit, Grant, GrantLock
+from tests.houses import raw
 from tests.people import BIRTHDAY, RECEIPTS, Ada, Bookshop, details
 from vault import crypto, inbox, notice_address
 from vault.collections.profile import Birthday
@@ -23,8 +23,8 @@ from vault.worker import tick
 
 def damages(ada: Ada, table: str, column: str) -> None:
     """Overwrite every box of a column, as a failing disk or whoever can write to the file would."""
-    with sqlite3.connect(ada.house.main.file) as connection:
-        assert connection.execute(f"UPDATE {table} SET {column} = zeroblob(200)").rowcount
+    with raw(ada.house.main) as say:
+        assert say(f"UPDATE {table} SET {column} = ? RETURNING owner_id", bytes(200))
 
 
 def test_a_damaged_answer_does_not_keep_her_out_and_is_given_anew_when_she_unlocks(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from tests.houses import home_of
 from tests.people import Ada, Bookshop, Clock, house_in
 from vault import attempts, bearer
 from vault.app import create_app
@@ -38,7 +39,7 @@ def test_a_recovery_code_is_tried_ten_times_and_then_slowly(ada: Ada, clock: Clo
 
 def test_setting_up_is_slowed_down_before_it_costs_anything(ada: Ada) -> None:
     house = ada.house
-    app = create_app(house_in(house.main.file.parents[1], Clock(), sign_up="open"))
+    app = create_app(house_in(home_of(house), Clock(), sign_up="open"))
     browser = app.test_client()
     form = {"name": "Bo", "handle": "!", "passphrase": "short"}
     answers = [browser.post("/setup", data=form).status_code for _ in range(FREE["setting_up"] + 2)]
@@ -47,7 +48,7 @@ def test_setting_up_is_slowed_down_before_it_costs_anything(ada: Ada) -> None:
 
 
 def test_many_addresses_fill_nobodys_mailbox(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
-    house = house_in(ada.house.main.file.parents[1], clock, smtp_url="smtp://127.0.0.1:9")
+    house = house_in(home_of(ada.house), clock, smtp_url="smtp://127.0.0.1:9")
     ada.lets(bookshop)
     ada.house, ada.app = house, create_app(house)
 
@@ -105,7 +106,7 @@ def test_a_made_up_string_costs_a_look_and_no_write(
 
 def test_tries_at_several_processes_count_together(ada: Ada, clock: Clock) -> None:
     """Of many at once no more are let through than one after the other."""
-    directory = ada.house.main.file.parents[1]
+    directory = home_of(ada.house)
     houses = [house_in(directory, clock) for _ in range(3)]
 
     def tries(at: int) -> bool:

@@ -21,7 +21,7 @@ from connectors.vendor_client import Connection, NoLongerShared, TryLater
 from consent import grants
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, back, visits_again
-from tests.houses import copy_house
+from tests.houses import copy_house, embedded_only, home_of
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
@@ -31,6 +31,8 @@ from vault.errors import DiskFull
 from vault.server import Server
 from vault.turn import revision_of
 from vault.worker import tick
+
+pytestmark = embedded_only
 
 SMALL = "40m"
 
@@ -185,7 +187,7 @@ def test_stopping_by_link_works(disk: Disk, home: Ada, shopfront: Bookshop) -> N
 def test_a_server_that_starts_on_a_full_disk_still_stops_sharing(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
     """As `vrm revoke` does it, in a process of its own, after everything was shut down."""
     disk.fills_up(home)
-    directory, kept = home.house.main.file.parent.parent, shopfront.connection.to_json()
+    directory, kept = home_of(home.house), shopfront.connection.to_json()
     home.house.stop()
     if disk.mounted:
         with disk.ballast.open("ab", buffering=0) as file, suppress(OSError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from consent import deposits, inbox, segments, views
+from tests.houses import everything_kept, raw
 from tests.people import ISSUER, PURCHASES, RECEIPTS, Ada, Bookshop, Clock, details
 from vault import store
 from vault.collections.purchases import Purchase
@@ -73,9 +73,7 @@ def test_it_is_sealed_while_the_vault_is_locked_and_nothing_of_it_stands_in_a_fi
 ) -> None:
     ada.locks()
     assert bookshop.leaves(token, LEFT).status_code == 202
-    for file in (ada.house.main.file, ada.house.log.file, ada.house.keystore.database.file):
-        for path in file.parent.glob(f"{file.name}*"):
-            assert b"Weathervane" not in path.read_bytes()
+    assert b"Weathervane" not in everything_kept(ada.house)
     ada.unlocks()
     assert "1 thing waits in your inbox" in ada.looks_at("/")
     page = ada.looks_at("/inbox")
@@ -132,8 +130,8 @@ def test_what_she_does_not_keep_is_gone(ada: Ada, bookshop: Bookshop, token: str
     decides(ada, "drop")
     assert status(bookshop, token, deposit) == "rejected"
     assert set(purchases(ada)) == {"The Salt Almanac"}
-    with sqlite3.connect(ada.house.main.file) as connection:
-        assert connection.execute("SELECT box FROM deposits").fetchall() == [(None,)]
+    with raw(ada.house.main) as say:
+        assert say("SELECT box FROM deposits") == [(None,)]
 
 
 def test_each_is_decided_once(ada: Ada, bookshop: Bookshop, token: str) -> None:
@@ -290,8 +288,9 @@ def test_every_deposit_is_in_her_log_without_a_value(ada: Ada, bookshop: Booksho
 
 def test_a_damaged_deposit_can_only_be_dropped(ada: Ada, bookshop: Bookshop, token: str) -> None:
     bookshop.leaves(token, LEFT)
-    with sqlite3.connect(ada.house.main.file) as connection:
-        connection.execute("UPDATE deposits SET box = CAST(substr(box, 1, length(box) - 1) || x'00' AS BLOB)")
+    with raw(ada.house.main) as say:
+        ((box,),) = say("SELECT box FROM deposits")
+        say("UPDATE deposits SET box = ?", box[:-1] + bytes([box[-1] ^ 1]))
     page = ada.looks_at("/inbox")
     assert "This does not open" in page
     assert "Keep it" not in re.sub(r"Don’t keep it", "", page)
@@ -303,18 +302,17 @@ def test_a_damaged_deposit_can_only_be_dropped(ada: Ada, bookshop: Bookshop, tok
 def test_whoever_writes_the_database_cannot_have_things_sealed_to_himself(
     ada: Ada, bookshop: Bookshop, token: str
 ) -> None:
-    with sqlite3.connect(ada.house.main.file) as connection:
-        connection.execute(
-            "UPDATE owners SET inbox_box = CAST(substr(inbox_box, 1, length(inbox_box) - 1) || x'00' AS BLOB)"
-        )
+    with raw(ada.house.main) as say:
+        ((box,),) = say("SELECT inbox_box FROM owners")
+        say("UPDATE owners SET inbox_box = ?", box[:-1] + bytes([box[-1] ^ 1]))
     assert bookshop.leaves(token, LEFT).status_code == 500
     assert waiting(ada) == []
 
 
 def test_a_vault_from_before_there_were_inboxes_gets_one_at_the_next_unlock(ada: Ada, bookshop: Bookshop) -> None:
-    with sqlite3.connect(ada.house.main.file) as connection:
-        connection.execute("UPDATE owners SET inbox_box = NULL")
-        connection.execute("DELETE FROM keys WHERE purpose = 'inbox'")
+    with raw(ada.house.main) as say:
+        say("UPDATE owners SET inbox_box = NULL")
+        say("DELETE FROM keys WHERE purpose = 'inbox'")
     ada.unlocks()
     token = bookshop.tokens("item-0", authorization_details=details(RECEIPTS))["access_token"]
     assert bookshop.leaves(token, LEFT).status_code == 202

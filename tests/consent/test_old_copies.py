@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from consent import grants, narrowing, revocation, views
 from consent.models import Disclosure, Grant, GrantLock
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, Stage, back, client_of, visits_again
-from tests.houses import copy_house
+from tests.houses import Part, copy_house, home_of, keep_copy, put_copy_back
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, hidden_in, house_in
 from vault import sessions, store, unlock
 from vault.collections.preferences import Preference
@@ -33,48 +32,38 @@ from vault.turn import her_turn, recover_old_copy, revision_of
 from vault.values import When
 from vault.worker import tick
 
-MAIN, LOG = ("vault.db", "vault.db-wal"), ("log.db", "log.db-wal")
+MAIN, LOG = ("database",), ("log",)
 
 
 @dataclass
 class Past:
-    """A copy of the files as they once were. The keystore is never in it."""
+    """A copy of databases as they once were. The keystore is never among them."""
 
     ada: Ada
     shops: tuple[Bookshop, ...]
     kept: Path
-    files: tuple[str, ...]
-
-    @property
-    def folder(self) -> Path:
-        """Where the database lies."""
-        return Path(self.ada.house.main.file).parent
+    files: tuple[Part, ...]
 
     def is_kept(self) -> None:
         """Take the copy, as a backup does."""
-        shutil.rmtree(self.kept, ignore_errors=True)
-        self.kept.mkdir()
-        for file in self.files:
-            if (self.folder / file).exists():
-                shutil.copy(self.folder / file, self.kept / file)
+        for part in self.files:
+            keep_copy(self.ada.house, part, self.kept)
 
     def comes_back(self, *, again: bool = True) -> Returning:
         """Stop the server, put the copy back, start it again. The browser and the vendors keep what they have."""
         self.ada.house.stop()
-        for file in self.files if again else ():
-            (self.folder / file).unlink(missing_ok=True)
-            (self.folder / file.replace("-wal", "-shm")).unlink(missing_ok=True)
-            if (self.kept / file).exists():
-                shutil.copy(self.kept / file, self.folder / file)
-        self.ada = back(self.ada, house_in(self.folder.parent, self.ada.house.clock))
+        home = home_of(self.ada.house)
+        for part in self.files if again else ():
+            put_copy_back(home, part, self.kept)
+        self.ada = back(self.ada, house_in(home, self.ada.house.clock))
         for shop in self.shops:
             visits_again(shop, self.ada)
         return self.ada
 
 
 @pytest.fixture(params=["main", "main and log"])
-def files(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """Which files the old copy holds."""
+def files(request: pytest.FixtureRequest) -> tuple[Part, ...]:
+    """Which databases the old copy holds."""
     return MAIN if request.param == "main" else MAIN + LOG
 
 
@@ -109,7 +98,7 @@ def coffee(other_shopfront: Bookshop) -> Bookshop:
 
 @pytest.fixture
 def past(
-    ready: tuple[Path, Ada, str], bookshop: Bookshop, coffee: Bookshop, tmp_path: Path, files: tuple[str, ...]
+    ready: tuple[Path, Ada, str], bookshop: Bookshop, coffee: Bookshop, tmp_path: Path, files: tuple[Part, ...]
 ) -> Iterator[Past]:
     """Ada at home, both vendors, and a copy of this moment."""
     copy_house(ready[0], tmp_path / "house")
@@ -512,7 +501,7 @@ def test_a_job_left_over_from_a_narrowing_does_not_hide_an_old_copy(plain: Past,
         store.change(turn, vault, gift, {"for_whom": "gift"})
     ada = plain.comes_back()
     ada.house.clock.passes(minutes=2)
-    slow = house_in(plain.folder.parent, ada.house.clock)
+    slow = house_in(home_of(ada.house), ada.house.clock)
     vars(slow.keystore)["between"] = lambda: tick(ada.house, sweep=True)
     slow.keystore.__class__ = _Slow
     recover_old_copy(slow, ada.owner_id)
@@ -552,7 +541,7 @@ def starts_four(stage: Stage, ada: Ada, shop: Bookshop, *, meanwhile: Callable[[
         **client_of(shop),
         "role": "faces",
         "at": time.monotonic() + 0.1,
-        "directory": str(ada.house.main.file.parent.parent),
+        "directory": str(home_of(ada.house)),
         "session": ada.session,
         "owner": ada.owner_id.hex(),
         "connection": shop.connection.to_json(),

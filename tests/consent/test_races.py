@@ -24,7 +24,7 @@ from tests.consent.racing import (
     Threads,
     client_of,
 )
-from tests.houses import copy_house
+from tests.houses import copy_house, home_of
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
 from vault import sessions, unlock
 from vault.collections.preferences import Preference
@@ -52,7 +52,7 @@ def today(furnished: tuple[Path, str], shopfront: Bookshop, tmp_path: Path) -> I
 
 def part(ada: Ada, shop: Bookshop, **more: Any) -> dict[str, Any]:
     """What another process is told."""
-    told = {"directory": str(ada.house.main.file.parent.parent), "session": ada.session, "owner": ada.owner_id.hex()}
+    told = {"directory": str(home_of(ada.house)), "session": ada.session, "owner": ada.owner_id.hex()}
     return {**client_of(shop), **told, "number": ada.bookshop_number, **more}
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import delete, text, update
 from consent import clients, grants, receipts, verifying
 from consent.models import Grant, Receipt
 from consent.purposes import PURPOSES
+from tests.houses import home_of
 from tests.people import BIRTHDAY, ISSUER, PURCHASES, TASTE, Ada, Bookshop, house_in, query
 from vault import worker
 from vault.collections.preferences import Preference
@@ -319,7 +320,7 @@ def test_the_metadata_leads_to_the_key(ada: Ada) -> None:
 
 def test_a_keystore_from_before_receipts_gets_its_key_at_the_next_start(house: Server) -> None:
     before = {name: getattr(house.keys, name) for name in ("seal", "tag", "route")}
-    directory = house.main.file.parents[1]
+    directory = home_of(house)
     with house.keystore.database.writing() as connection:
         connection.execute(delete(ServerKey).where(ServerKey.purpose == "receipt"))
     house.stop()

@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, select
 
 from consent.clients import UNUSED
 from consent.models import Access, ClientRow, Counter, PushedRequest, Seen
+from tests.houses import home_of
 from tests.people import Ada, Bookshop, Clock, house_in
 from vault import attempts, departure, sandbox, sessions, store
 from vault.app import load_rooms
@@ -91,7 +92,7 @@ def test_what_a_call_leaves_while_a_vault_is_being_deleted_goes_ten_minutes_late
 @pytest.fixture
 def made_up(ada: Ada, clock: Clock) -> Server:
     """A server with a sandbox in which somebody has been."""
-    house = house_in(ada.house.main.file.parents[1], clock, sandbox=True)
+    house = house_in(home_of(ada.house), clock, sandbox=True)
     somebody_is_there(house)
     return house
 
@@ -118,7 +119,7 @@ def test_what_developers_leave_is_thrown_away_every_week(made_up: Server, clock:
 
 
 def test_where_the_sandbox_is_off_nothing_of_it_stays(made_up: Server, clock: Clock) -> None:
-    directory = made_up.main.file.parents[1]
+    directory = home_of(made_up)
     made_up.stop()
     house = house_in(directory, clock)
     tick(house, sweep=True)

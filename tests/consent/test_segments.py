@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import pytest
 from connectors.vendor_client import Refused
 from consent import access, chain, segments, views
 from consent.chain import BEGINNING, Head
+from tests.houses import raw
 from tests.people import Ada, Bookshop
 from tests.terminal import Done, vrm
-from tests.vault import reader
 from vault.export import export
 from vault.server import Server
 
@@ -107,14 +106,13 @@ def numbers(ada: Ada) -> list[int]:
 
 
 def writes(house: Server, statement: str, *values: Any) -> int:
-    with sqlite3.connect(house.log.file) as connection:
-        done = connection.execute(statement, values).rowcount
-    connection.close()
-    return done
+    with raw(house.log) as say:
+        return len(say(f"{statement} RETURNING owner_id", *values))
 
 
 def rows(house: Server, table: str) -> int:
-    return int(reader.rows(house.log.file, f"SELECT count(*) FROM {table}")[0][0])
+    with raw(house.log) as say:
+        return int(say(f"SELECT count(*) FROM {table}")[0][0])
 
 
 @pytest.fixture
@@ -217,7 +215,8 @@ def test_two_processes_fold_one_segment(folded: Ada) -> None:
 
 
 def test_a_segment_that_was_taken_out_or_spoilt_is_named(folded: Ada) -> None:
-    box = reader.rows(folded.house.log.file, "SELECT box FROM segments WHERE number = 1")[0][0]
+    with raw(folded.house.log) as say:
+        ((box,),) = say("SELECT box FROM segments WHERE number = 1")
     writes(folded.house, "UPDATE segments SET box = ? WHERE number = 1", box[:-1] + bytes([box[-1] ^ 1]))
     page = folded.looks_at("/activity")
     assert "The log was changed." in page
@@ -236,7 +235,7 @@ def test_an_entry_of_an_impossible_day_neither_keeps_her_out_nor_the_log_from_be
     ada.lets(bookshop)
     bookshop.reads()
     bookshop.reads()
-    writes(ada.house, "UPDATE accesses SET day = ?, box = x'00' WHERE number = 1", day)
+    writes(ada.house, "UPDATE accesses SET day = ?, box = ? WHERE number = 1", day, bytes(1))
     later(ada, minutes=11)
     ada.looks_at("/activity")
     assert [entry.outcome for entry in segments.entries(ada.vault, views.log_keys(ada.vault))].count("damaged") == 1
@@ -246,7 +245,7 @@ def test_an_entry_of_an_impossible_day_neither_keeps_her_out_nor_the_log_from_be
 @pytest.mark.parametrize("number", [2**63 - 1, 2**53, 4, -1, -(2**63)])
 def test_a_row_that_no_vault_wrote_neither_keeps_her_out_nor_leads_the_log_astray(folded: Ada, number: int) -> None:
     before = numbers(folded)
-    writes(folded.house, "INSERT INTO segments VALUES (?, ?, x'00')", folded.owner_id, number)
+    writes(folded.house, "INSERT INTO segments VALUES (?, ?, ?)", folded.owner_id, number, bytes(1))
     later(folded, minutes=11)
     assert numbers(folded) == before
     assert segments.verdict(folded.vault).whole == (number < 0)

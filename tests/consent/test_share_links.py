@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 
 from consent import share_links
 from consent.models import Grant, GrantLock
@@ -386,7 +386,8 @@ def everything(ada: Ada) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for database in ada.house.databases:
         with database.reading() as session:
-            names = session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")).all()
-            for table in names:
-                rows[f"{database.file}/{table}"] = session.execute(text(f'SELECT * FROM "{table}"')).all()
+            for table in inspect(database.engine).get_table_names():
+                rows[f"{database.engine.url.database}/{table}"] = session.execute(
+                    text(f'SELECT * FROM "{table}"')
+                ).all()
     return rows

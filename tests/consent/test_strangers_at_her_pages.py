@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from consent import inbox
-from consent.models import Receipt
+from consent.models import Grant, Receipt
+from tests.houses import raw
 from tests.people import PURCHASES, RECEIPTS, Ada, Bookshop, details
 from vault import choices, sessions, set_up
 
@@ -90,16 +90,17 @@ def test_no_other_site_presses_a_button_of_hers(
 
 @pytest.mark.usefixtures("tokens")
 def test_a_deposit_or_an_inbox_moved_to_another_owner_opens_to_nobody(ada: Ada, bram: Ada, bookshop: Bookshop) -> None:
-    with sqlite3.connect(ada.house.main.file) as connection:
-        connection.execute("PRAGMA foreign_keys = OFF")
-        connection.execute("UPDATE deposits SET owner_id = ?", (bram.owner_id,))
+    with raw(ada.house.main) as say:
+        others = ", ".join(column.name for column in Grant.__table__.columns if column.name != "owner_id")
+        say(f"INSERT INTO grants (owner_id, {others}) SELECT ?, {others} FROM grants", bram.owner_id)
+        say("UPDATE deposits SET owner_id = ?", bram.owner_id)
     (moved,) = waiting(bram)
     assert moved.record is None
     assert "Weathervane" not in bram.looks_at("/inbox")
     bram.presses(f"/inbox/{moved.deposit_id.hex()}/keep", 404)
-    with sqlite3.connect(ada.house.main.file) as connection:
-        (his,) = connection.execute("SELECT inbox_box FROM owners WHERE owner_id = ?", (bram.owner_id,)).fetchone()
-        connection.execute("UPDATE owners SET inbox_box = ? WHERE owner_id = ?", (his, ada.owner_id))
+    with raw(ada.house.main) as say:
+        ((his,),) = say("SELECT inbox_box FROM owners WHERE owner_id = ?", bram.owner_id)
+        say("UPDATE owners SET inbox_box = ? WHERE owner_id = ?", his, ada.owner_id)
     token = bookshop.tokens("item-0", authorization_details=details(RECEIPTS))["access_token"]
     assert bookshop.leaves(token, LEFT).json()["code"] == "damaged"
     assert waiting(ada) == []

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from connectors.vendor_client import new_key
 from connectors.vendor_client.proofs import public_jwk, s256
 from tests.conftest import PASSPHRASE
+from tests.houses import home_of
 from tests.people import ISSUER, PURCHASES, TASTE, VERIFIER, Ada, Bookshop, details, household, sign, sign_anything
 from vault import bearer, crypto
 
@@ -434,7 +435,7 @@ def test_a_thief_of_the_databases_finds_no_string_no_secret_and_nothing_of_hers(
     spelt = {b'"item"', b'"purchases"', b"Bookshop"}
     for each in needles:
         spelt |= {each, b64encode(each)[:-4], urlsafe_b64encode(each)[:-4], each.hex().encode()}
-    directory = ada.house.main.file.parent.parent
+    directory = home_of(ada.house)
     files = [file for file in directory.rglob("*") if file.is_file()]
     assert {"vault.db", "vault.db-wal", "log.db", "keystore.db"} <= {file.name for file in files}
     for file in files:

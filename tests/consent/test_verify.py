@@ -12,6 +12,7 @@ import pytest
 
 from consent import signing, verifying
 from consent.receipts import TYPE
+from tests.houses import home_of
 from tests.people import PURCHASES, Ada, Bookshop
 from tests.terminal import started_anew, vrm
 from vault import crypto
@@ -175,7 +176,7 @@ def saved(ada: Ada, bookshop: Bookshop, tmp_path: Path) -> Callable[[str], Path]
 def test_a_receipt_is_verified_by_its_server_and_told_in_words(
     ada: Ada, saved: Callable[[str], Path], bookshop: Bookshop
 ) -> None:
-    done = vrm(ada.house.main.file.parents[1], "verify", str(saved("receipt")))
+    done = vrm(home_of(ada.house), "verify", str(saved("receipt")))
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
         "Verified",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from tests.consent.racing import Returning, back, visits_again
+from tests.houses import Part, home_of, keep_copy, put_copy_back
 from tests.people import BIRTHDAY, PURCHASES, Ada, Bookshop, Clock, details, house_in
 from vault.collections.profile import Birthday
 from vault.values import When
 
 
-def put_back(ada: Ada, kept: Path, name: str) -> Returning:
-    """Stop, put files of that name back from the copy, start."""
+def put_back(ada: Ada, part: Part, kept: Path) -> Returning:
+    """Stop, put that database back from the copy, start."""
     ada.house.stop()
-    folder = ada.house.main.file.parent
-    for file in folder.glob(f"{name}*"):
-        file.unlink()
-    for file in kept.glob(f"{name}*"):
-        shutil.copy(file, folder)
-    return back(ada, house_in(folder.parent, ada.house.clock))
+    put_copy_back(home_of(ada.house), part, kept)
+    return back(ada, house_in(home_of(ada.house), ada.house.clock))
 
 
 def looks(shop: Bookshop, tokens: dict[str, Any]) -> int:
@@ -32,11 +28,11 @@ def test_an_old_access_log_gives_back_the_looks_it_has_not_seen(
     ada: Ada, bookshop: Bookshop, clock: Clock, tmp_path: Path
 ) -> None:
     tokens = bookshop.tokens(authorization_details=details({**PURCHASES, "looks": 1}))
-    shutil.copytree(ada.house.main.file.parent, tmp_path / "kept")
+    keep_copy(ada.house, "log", tmp_path / "kept")
     assert looks(bookshop, tokens) == 200
     clock.passes(minutes=11)
     assert looks(bookshop, tokens) == 403
-    later = put_back(ada, tmp_path / "kept", "log.db")
+    later = put_back(ada, "log", tmp_path / "kept")
     visits_again(bookshop, later)
     assert looks(bookshop, tokens) == 200
     later.house.stop()
@@ -46,10 +42,10 @@ def test_answers_that_an_old_copy_has_not_seen_are_not_counted(ada: Ada, booksho
     ada.keeps(Birthday(born_on=When("1986-12-10")))
     two = details({**BIRTHDAY, "fields": ["birthday.over_16", "birthday.over_18"]})
     third = details({**BIRTHDAY, "fields": ["birthday.over_21"]})
-    shutil.copytree(ada.house.main.file.parent, tmp_path / "kept")
+    keep_copy(ada.house, "database", tmp_path / "kept")
     bookshop.tokens("item-0", authorization_details=two)
     assert "not offered to you" in ada.sees_consent(bookshop.consent_address(authorization_details=third)).html
-    later = put_back(ada, tmp_path / "kept", "vault.db")
+    later = put_back(ada, "database", tmp_path / "kept")
     visits_again(bookshop, later)
     assert "not offered to you" not in later.sees_consent(bookshop.consent_address(authorization_details=third)).html
     later.house.stop()

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.golden.listing import DATABASES, GOLDEN, Returning, ShopOfThen, files, known, listing, shown, waiting
+from tests.houses import embedded_only
 from tests.people import Clock, house_in
 from tests.sampled import EVERYTHING
 from tests.vault import reader
@@ -26,6 +27,8 @@ from vault.leaving import open_archive
 from vault.server import Server, start
 from vault.settings import in_directory
 from vault.unpacking import NotAnArchive
+
+pytestmark = embedded_only
 
 RELEASES = sorted(path.name for path in GOLDEN.iterdir() if (path / "expected.json").is_file())
 

@@ -24,6 +24,7 @@ from connectors.vendor_client import Connection
 from connectors.vendor_client.proofs import key_from_json
 from consent import grants
 from tests.consent.racing import Elsewhere, Returning
+from tests.houses import home_of
 from tests.people import ISSUER, PURCHASES, TASTE, Clock, ConsentPage, house_in
 from tests.torture.disk import Watched
 from vault import backup, choices, embedded, lock_rows, locks, rekeying, sessions, store, trash, unlock
@@ -133,13 +134,14 @@ class Life:
 
     def imports(self) -> None:
         """A file of a dozen orders."""
-        start, mark = int(self.began) * 1000 + self.made, self.name("File")
+        start, mark = int(self.began) * 10_000 + self.made * ROWS, self.name("File")
         items = [f"{mark} {at}" for at in range(ROWS)]
         file = orders(items, start)
         self.told("import", {f"item {item}": "here" for item in items}, lambda: self._import(file))
 
     def _import(self, file: bytes) -> None:
-        assert import_file(self.ada.vault, file).course.new == ROWS
+        at = import_file(self.ada.vault, file)
+        assert (at.state, at.course.new) == ("done", ROWS), at.course
 
     def asks(self) -> None:
         """The Bookshop asks, she allows; that takes the place of what it had before."""
@@ -279,7 +281,7 @@ class Life:
     def begins_again(self) -> None:
         """The server is stopped and started."""
         self.ada.house.stop()
-        house = house_in(self.ada.house.main.file.parent.parent, self.ada.house.clock)
+        house = house_in(home_of(self.ada.house), self.ada.house.clock)
         self.ada = Returning(house, self.ada.session, self.ada.owner_id, self.ada.bookshop_number, self.ada.passphrase)
         kept = self.shop.connection.to_json()
         self.shop.visits(self.ada)

@@ -194,9 +194,14 @@ def take_apart(text: str, route_key: bytes) -> Text:
     return Text(STRINGS[short], owner, raw[16:32], raw[32:64])
 
 
-def rows(file: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Raw rows of one of the three files."""
-    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+def rows(place: Path | str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Raw rows of one of the three databases: a file, or one of a server by its URL."""
+    if isinstance(place, str):
+        import psycopg
+
+        with psycopg.connect(place) as served:
+            return served.execute(statement.replace("?", "%s"), values).fetchall()
+    connection = sqlite3.connect(f"file:{place}?mode=ro", uri=True)
     try:
         return connection.execute(statement, values).fetchall()
     finally:

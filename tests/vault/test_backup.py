@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from tests.conftest import PASSPHRASE
-from tests.houses import settings_in
+from tests.houses import home_of, lose, settings_in
 from tests.people import PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, details, house_in
 from vault import backup, sealed_file, set_up, store, unlock, worker
 from vault.app import load_rooms
@@ -55,9 +55,10 @@ def rebuild(ada: Ada, furnished: tuple[Path, str, Keyring], clock: Clock) -> Ite
 
     def again(*lost: str, unlocked: bool = True, **streams: bytes) -> Any:
         ada.house.stop()
-        directory = ada.house.main.file.parent.parent
-        for each in (*lost, "cache"):
-            shutil.rmtree(directory / each)
+        directory = home_of(ada.house)
+        shutil.rmtree(directory / "cache")
+        for each in lost:
+            lose(directory, each)
         empty = bare(directory)
         for kind, whole in streams.items():
             backup.restore(empty, kind, [whole])  # type: ignore[arg-type]
@@ -177,8 +178,8 @@ def test_a_lost_keystore_costs_grants_and_passphrases_and_the_printed_code_opens
     token = bookshop.tokens("item-1", authorization_details=asked)["access_token"]
     second = set_up.set_up(ada.house, handle="bram", name="Bram", passphrase=PASSPHRASE, notice=None, first=False)
     ada.house.stop()
-    directory = ada.house.main.file.parent.parent
-    shutil.rmtree(directory / "keystore")
+    directory = home_of(ada.house)
+    lose(directory, "keystore")
     empty = bare(directory)
     assert recover(empty) == 2
     with pytest.raises(Unsafe, match="There is a keystore already"):
@@ -212,8 +213,8 @@ def test_a_file_taken_away_does_not_outlive_the_keystore_that_knew_its_end(ada: 
     ada.attaches(kettle, b"kept")
     ada.presses(f"{ada.attaches(kettle, b'taken away')}/remove")
     ada.house.stop()
-    directory = ada.house.main.file.parent.parent
-    shutil.rmtree(directory / "keystore")
+    directory = home_of(ada.house)
+    lose(directory, "keystore")
     empty = bare(directory)
     recover(empty)
     clock.passes(days=31)
@@ -240,8 +241,8 @@ def test_a_new_keystore_that_was_cut_off_is_made_by_the_next_try(
     ada: Ada, recovery_code: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada.house.stop()
-    directory = ada.house.main.file.parent.parent
-    shutil.rmtree(directory / "keystore")
+    directory = home_of(ada.house)
+    lose(directory, "keystore")
     empty = bare(directory)
     with monkeypatch.context() as crash:
         crash.setattr(type(empty.keystore), "set_up", lambda *_: 1 / 0)
@@ -350,7 +351,7 @@ def test_the_drill(ada: Ada, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "already" in vrm("restore", str(file), code=1)
     ada.house.stop()
     for each in ("vault", "keystore"):
-        shutil.rmtree(tmp_path / "house" / each)
+        lose(tmp_path / "house", each)
     assert "The keystore is missing" in vrm("restore", str(file))
     vrm("restore", str(keys))
     house = house_in(tmp_path / "house")
@@ -367,7 +368,7 @@ def test_a_backup_of_another_vault_is_not_put_beside_this_keystore(
     file.write_bytes(b"".join(sealed_file.seal("backup", backup.parts(other, "backup"), FOR_BACKUPS)))
     other.stop()
     ada.house.stop()
-    shutil.rmtree(tmp_path / "house" / "vault")
+    lose(tmp_path / "house", "vault")
     for name, value in to_environment(ada.house.settings).items():
         monkeypatch.setenv(name, value)
     done = CliRunner().invoke(main, ["restore", str(file), "--passphrase-stdin"], input=f"{FOR_BACKUPS}\n")

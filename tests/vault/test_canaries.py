@@ -23,9 +23,11 @@ from connectors.engine import run
 from connectors.uploads import Arriving
 from tests import sampled
 from tests.hearing import Heard, listening
+from tests.houses import home_of, where
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
+from tests.terminal import vrm
 from tests.vault import reader
-from vault import locks, notice_address, set_up, store, unlock
+from vault import locks, metrics, notice_address, set_up, store, unlock
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday, Email, Name, Phone, Size
@@ -155,7 +157,7 @@ def json_keys() -> set[bytes]:
 
 def files_of(house: Server) -> list[Path]:
     """Every file in the server's directories."""
-    top = house.main.file.parents[1]
+    top = home_of(house)
     return sorted(path for path in top.rglob("*") if path.is_file())
 
 
@@ -283,7 +285,7 @@ ASKED = [
 
 
 def strings_in_mails(house: Server) -> list[str]:
-    vault = reader.Vault(house.main.file, house.keystore.database.file)
+    vault = reader.Vault(where(house.main), where(house.keystore.database))
     texts = [payload["text"] for kind, payload in vault.jobs() if kind == "mail"]
     return re.findall(r"vrm_rv_[A-Za-z0-9_-]{91}", " ".join(texts))
 
@@ -366,7 +368,13 @@ def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
     nothing_is_found("a share link", always=True)
     her.locks()
     nothing_is_found("revoking and locking")
+    counted = metrics.text(house, house.settings.cache_dir)
+    assert 'route="/vendor/v1/<collection>"' in counted
+    assert not planted.found_in(counted.encode()), "metrics"
     house.stop()
+    for arguments in (("doctor", "--json"), ("export", "--passphrase-stdin"), ("restore", "--check", "nowhere")):
+        done = vrm(home_of(house), *arguments, said="not the words\n")
+        assert not planted.found_in(f"{done.stdout}{done.stderr}".encode()), arguments
     assert [path for path in files_of(house) if path.suffix == ".catalogue"]
     nothing_is_found("stopping", always=True)
     assert "/vendor/v1/<collection>" in said.text, "what was logged is what was looked through"

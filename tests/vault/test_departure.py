@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from connectors.vendor_client import NoLongerShared
 from consent import segments
 from tests.conftest import PASSPHRASE
 from tests.consent.test_crashes import Power, PowerCut, fragile
-from tests.houses import copy_house
+from tests.houses import copy_house, everything_kept, home_of, keep_copy, put_copy_back, where
 from tests.people import PURCHASES, RECEIPTS, Ada, Bookshop, Clock, house_in
 from tests.vault import reader
 from tests.vault.test_cli import vrm
@@ -148,10 +147,8 @@ def test_a_deleted_vault_leaves_a_certificate_and_nothing_that_opens(
     tick(ada.house, sweep=True)
     assert rows_of(ada.house, ada.owner_id) == GONE
     assert rows_of(ada.house, bram) == before
-    for database in ada.house.databases:
-        for file in database.file.parent.iterdir():
-            raw = file.read_bytes()
-            assert not [box for box in kept if box in raw], file.name
+    left = everything_kept(ada.house)
+    assert not [box for box in kept if box in left]
     with pytest.raises(Locked):
         sessions.open_session(ada.house, ada.session)
     for way in (
@@ -172,13 +169,13 @@ def test_vendors_and_she_are_told_also_after_she_is_gone(
     ada = Ada(house, PASSPHRASE, furnished[2])
     shopfront.visits(ada)
     asks_to_delete(ada)
-    told = reader.Vault(house.main.file, house.keystore.database.file).jobs()
+    told = reader.Vault(where(house.main), where(house.keystore.database)).jobs()
     assert "Your vault will be deleted" in {payload.get("subject") for _kind, payload in told}
     ada.lets(shopfront)
     clock.passes(days=9)
     departure.sweep(house)
     assert noticed(house) == {"notice", "farewell"}
-    left = dict(reader.Vault(house.main.file, house.keystore.database.file).jobs())
+    left = dict(reader.Vault(where(house.main), where(house.keystore.database)).jobs())
     assert left["farewell"]["to"] == "ada@home.test"
     assert departure.certificate_of(house, ada.owner_id) in left["farewell"]["text"]
     house.stop()
@@ -194,10 +191,10 @@ def test_a_permission_given_meanwhile_ends_with_the_next_round(ada: Ada, booksho
 def test_an_old_copy_neither_deletes_a_vault_that_stays_nor_brings_a_deleted_one_back(
     ada: Ada, recovery_code: str, clock: Clock, tmp_path: Path
 ) -> None:
-    house, directory = ada.house, ada.house.main.file.parent
+    house = ada.house
     ada.buys("A Kettle")
-    house.stop()
-    shutil.copytree(directory, tmp_path / "backup")
+    for part in ("database", "log"):
+        keep_copy(house, part, tmp_path / "backup")
     asks_to_delete(ada)
     ada.presses("/delete/keep")
     clock.passes(days=9)
@@ -207,8 +204,8 @@ def test_an_old_copy_neither_deletes_a_vault_that_stays_nor_brings_a_deleted_one
     clock.passes(days=9)
     tick(house, sweep=True)
     house.stop()
-    shutil.rmtree(directory)
-    shutil.copytree(tmp_path / "backup", directory)
+    for part in ("database", "log"):
+        put_copy_back(home_of(house), part, tmp_path / "backup")
     with pytest.raises(WrongSecret):
         unlock.with_recovery_code(house, "ada", recovery_code)
     tick(house, sweep=True)

@@ -22,6 +22,7 @@ from connectors.uploads import Arriving
 from consent import asking, clients, decision, models, pushed, share_links
 from consent.disclosure import disclose
 from tests.house.tree import ROOT, modules
+from tests.houses import embedded_only
 from tests.people import BIRTHDAY, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, details, query
 from tests.vault import reader
 from vault import crypto, passkeys, sessions, store
@@ -33,6 +34,8 @@ from vault.leaving import exported
 from vault.models import Keys, Log, Main
 from vault.server import Server
 from vault.values import When
+
+pytestmark = embedded_only
 
 assert models.Grant, connector_models.Import  # both rooms' tables are part of the metadata below
 

@@ -76,6 +76,7 @@ def test_taking_takes_the_peppers_that_are_named_and_no_other(keystore: Keystore
 
 
 @embedded_only
+@embedded_only
 @pytest.mark.parametrize("how", ["take", "take_all", "stop_grants", "renew"])
 def test_what_was_taken_stands_in_no_file_any_more(keystore: Keystore, how: str) -> None:
     """The log that SQLite writes ahead keeps old pages until it is cut."""

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from tests.conftest import PASSPHRASE
-from tests.houses import copy_house, settings_in
+from tests.houses import copy_house, home_of, settings_in
 from tests.people import ISSUER, Ada, Bookshop, Clock, house_in
 from tests.sampled import some
 from tests.vault import reader
@@ -387,7 +387,7 @@ def test_the_commands_take_everything_along_and_bring_it_back(
     file, plain = str(tmp_path / "all.vault"), tmp_path / "all.zip"
     copy_house(furnished[0], tmp_path / "other")
     both = f"{PASSPHRASE}\n{CHOSEN}\n"
-    says(ada.house.main.file.parents[1], "export", "--as", "sealed", "--output", file, said=both)
+    says(home_of(ada.house), "export", "--as", "sealed", "--output", file, said=both)
     assert export.fingerprint(ada.open) in says(tmp_path / "other", "bring-back", file, said=both)
     says(tmp_path, "open-archive", file, "--output", str(plain), said=f"{CHOSEN}\n")
     assert b"A Kettle" in inside(plain.read_bytes())["vault.json"]

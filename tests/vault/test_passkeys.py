@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import PASSPHRASE
+from tests.houses import home_of
 from tests.people import ISSUER, Ada, Clock, hidden_in
 from tests.vault.authenticator import PRESENT, Device, text
 from vault import challenges, locks, passkeys, sessions
@@ -173,7 +174,7 @@ def test_its_name_and_its_secret_stand_nowhere_in_clear(ada: Ada, capfd: pytest.
     answer, secret = phone.answers(asked(ada))
     assert tries(ada, answer, secret) == 303
     ada.house.main.checkpoint()
-    kept = b"".join(each.read_bytes() for each in ada.house.main.file.parents[1].rglob("*") if each.is_file())
+    kept = b"".join(each.read_bytes() for each in home_of(ada.house).rglob("*") if each.is_file())
     logged = "".join(capfd.readouterr())
     for planted in ("Telefon z biblioteki", secret, text(phone.held[0].handle)):
         assert planted.encode() not in kept

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from tests.houses import embedded_only
 from tests.people import Ada, Clock
 from vault.db import Database
 from vault.pages import health
@@ -36,6 +37,7 @@ def says(database: Database, statement: str, **values: Any) -> None:
         session.execute(text(statement), values)
 
 
+@embedded_only
 def test_a_process_that_works_says_so_and_touches_no_database_to_say_that_it_lives(ada: Ada) -> None:
     assert broken(ada) == set()
     ada.house.stop()

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
+from tests.houses import home_of
 from tests.people import Ada
 from vault import store, words
 from vault.collections.notes import Note
@@ -257,7 +258,7 @@ def test_the_index_is_sealed_and_rebuilt_when_it_is_missing_broken_or_of_another
     ada.buys("Poster", note=f"With a {word}, life size")
 
     def is_nowhere_in_clear() -> bool:
-        top = ada.house.main.file.parents[1]
+        top = home_of(ada.house)
         return not [each for each in top.rglob("*") if each.is_file() and word.encode() in each.read_bytes().lower()]
 
     assert finds(ada, word) == ["Poster"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import shutil
 import socket
 import statistics
 import time
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from tests import sampled
+from tests.houses import copy_house
 from tests.served import Serving, served
 from vault.bodies import AT_ONCE, OF_ONE
 from vault.keyring import Keyring
@@ -26,7 +26,7 @@ FORM = b"POST /unlock HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x
 def serving(furnished: tuple[Path, str, Keyring], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """One process with eight threads."""
     directory = tmp_path_factory.mktemp("served") / "house"
-    shutil.copytree(furnished[0], directory)
+    copy_house(furnished[0], directory)
     with served(directory) as running:
         yield running
 

@@ -49,7 +49,7 @@ from consent.disclosure import about_disclosure, about_terms
 from tests import sampled
 from tests.conftest import PASSPHRASE
 from tests.house.tree import ROOT, files, texts
-from tests.houses import copy_house
+from tests.houses import copy_house, embedded_only, home_of
 from tests.people import BIRTHDAY, ISSUER, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
 from tests.vault.test_format import tokens
@@ -83,6 +83,8 @@ from vault.opened import OpenVault
 from vault.server import Server
 from vault.stored import Stored
 from vault.values import When
+
+pytestmark = embedded_only
 
 SECOND = "six grey geese went north"
 LARGE, STRIDE = 4096, 37  # bytes up to which every bit is turned; above, each bit of every 37th byte
@@ -315,7 +317,7 @@ def life_of(ada: Ada, shop: Bookshop, coffee: Bookshop) -> dict[str, Any]:
 
 
 def mails(house: Server) -> list[dict[str, str]]:
-    directory = house.main.file.parents[1]
+    directory = home_of(house)
     vault = reader.Vault(house.main.file, directory / "keystore/keystore.db")
     return [payload for kind, payload in vault.jobs() if kind == "mail"]
 

@@ -92,11 +92,16 @@ def bring_to(name: str, database: Database, revisions: Iterable[str]) -> None:
     """Bring an empty database to what an earlier release had. Raises Unsafe when this release does not know it."""
     from alembic.util import CommandError
 
-    wanted = list(revisions)
+    wanted = sorted(revisions, key=_room_of)  # tables of a later room refer to those of an earlier one
     try:
         _run(name, database, wanted)
     except CommandError:
         raise Unsafe("This was made by a newer release. Install that one first; nothing was changed.") from None
+
+
+def _room_of(revision: str) -> int:
+    room = revision.partition("_")[0]
+    return ROOMS.index(room) if room in ROOMS else len(ROOMS)
 
 
 def _run(name: str, database: Database, revisions: Iterable[str] | None = None) -> None:

@@ -1,0 +1,99 @@
+"""Moving databases to another engine or server: the stream of a backup, with nothing left out, and compared at the end.
+
+What has been moved must not go on where it was, or what is ended in one place would live on in the other. So the old
+database is marked first, which keeps every process from starting on it; the mark is taken away if the move fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+
+from sqlalchemy import inspect, select, update
+
+from vault import backup
+from vault.db import Database
+from vault.errors import VaultError
+from vault.models import Instance, KeystoreInstance, LogInstance
+from vault.server import MOVED
+
+SETTINGS = {"main": "database_url", "log": "log_url", "keys": "keystore_url"}
+INSTANCES: dict[str, type[Instance] | type[LogInstance] | type[KeystoreInstance]] = {
+    "main": Instance,
+    "log": LogInstance,
+    "keys": KeystoreInstance,
+}
+
+
+class StillOpen(VaultError):
+    """Somebody else works with the database."""
+
+    code, status = "still_open", 409
+    sentence = "Something still has this database open. Stop `vrm serve` and `vrm worker` first; nothing was changed."
+
+
+class NotEqual(VaultError):
+    """What arrived is not what was there."""
+
+    code, status = "not_equal", 500
+    sentence = "The copy is not equal to what was there, so the old databases stay in use. Drop the new ones."
+
+
+def move(here: Mapping[str, Database], there: Mapping[str, Database]) -> dict[str, int]:
+    """Move databases (`main`, `log`, `keys`) to empty ones. Returns the number of rows of each table.
+
+    Raises StillOpen, NotEqual and backup.NoRoomForIt; then the old ones are as they were.
+    """
+    if any(inspect(database.engine).get_table_names() for database in there.values()):
+        raise backup.NoRoomForIt
+    with _marked(here):
+        if not all(database.kind.alone() for database in here.values()):
+            raise StillOpen
+        backup.put(there, "move", backup.lines_of_all(here, {"kind": "move"}))
+        rows = _compared(here, there)
+        for name, database in there.items():
+            _write_id(name, database, _id_of(name, database).removeprefix(MOVED))
+    return rows
+
+
+@contextmanager
+def _marked(here: Mapping[str, Database]) -> Iterator[None]:
+    """From here nothing starts on them. Of a move that was cut off the mark is there already, and that is as good."""
+    known = {name: _id_of(name, database).removeprefix(MOVED) for name, database in here.items()}
+    for name, database in here.items():
+        _write_id(name, database, MOVED + known[name])
+    try:
+        yield
+    except BaseException:
+        for name, database in here.items():
+            _write_id(name, database, known[name])
+        raise
+
+
+def _id_of(name: str, database: Database) -> bytes:
+    with database.reading() as session:
+        return session.execute(select(INSTANCES[name].id)).scalar_one()
+
+
+def _write_id(name: str, database: Database, instance: bytes) -> None:
+    with database.transaction() as session:
+        session.execute(update(INSTANCES[name]).values(id=instance))
+
+
+def _compared(here: Mapping[str, Database], there: Mapping[str, Database]) -> dict[str, int]:
+    """How many rows each table has, here and there. Raises NotEqual unless they are the same rows."""
+    old, new = dict(_sums(here)), dict(_sums(there))
+    if old != new:
+        raise NotEqual
+    return {table: count for table, (count, _sum) in old.items()}
+
+
+def _sums(named: Mapping[str, Database]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Of each table the number of its rows, and the sum of their digests: engines may order text differently."""
+    for name, table in backup.tables_of(named):
+        count, together = 0, 0
+        with named[name].reading() as session:
+            for line in backup.lines_of(session, table):
+                count, together = count + 1, (together + int.from_bytes(sha256(line).digest())) % (1 << 256)
+        yield f"{name}.{table.name}", (count, together)
