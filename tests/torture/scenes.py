@@ -76,7 +76,7 @@ def preloaded() -> Stage:
 
 def lived(stage: Stage, scene: Scene, into: Path, *, seed: int, days: int, leaves: bool, worse: str = "") -> list[Step]:
     """All that a life did to the disk, and what was told."""
-    trace, here = into / "trace", scene.copied(into / "house")
+    trace, here = into / f"trace {seed}", scene.copied(into / "house")
     part = here.part("traced", seed=seed, days=days, leaves=leaves, time=scene.time, trace=str(trace))
     stage.plays({**part, "synchronous": worse})
     assert stage.ends() == [0], "see what it has written to stderr"
