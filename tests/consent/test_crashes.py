@@ -335,7 +335,7 @@ def cut_everywhere(scene: Scene, tmp_path: Path, prepare: Act, act: Act, then: A
         put_copy_back(home_of(stage.house), "database", ready.old)
     at, power = 0, Power(0)
     while power.failed:
-        at += 1 if sampled.EVERYTHING or at < 3 else 6  # later steps are much alike: a sixth of them in every run
+        at += 1 if sampled.EVERYTHING or at < 2 else 7  # later steps are much alike: a seventh of them in every run
         power = Power(at)
         _forget(ready)
         stage = ready.copied(tmp_path / "cut").begins(power)

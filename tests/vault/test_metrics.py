@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.houses import copy_house, embedded_only
 from tests.people import Ada
 from tests.served import served
 from vault import metrics
@@ -24,7 +24,7 @@ LINE = re.compile(r'(# TYPE \w+ (counter|gauge|histogram)|\w+(\{(\w+="[^"\\\n]*"
 
 
 def test_two_processes_are_added_up_by_whichever_is_asked(furnished: tuple[Path, str, Keyring], tmp_path: Path) -> None:
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     canaries = ("a lantern for Bartholomew", "vrm_rv_secret", "thistle-handle")
@@ -50,6 +50,7 @@ def test_two_processes_are_added_up_by_whichever_is_asked(furnished: tuple[Path,
     assert [line for line in said.splitlines() if not LINE.fullmatch(line)] == []
 
 
+@embedded_only
 def test_a_histogram_adds_up_and_gauges_say_what_waits(
     ada: Ada, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
