@@ -7,9 +7,11 @@ from pathlib import Path
 
 from tests import sampled
 from tests.consent.racing import Stage
+from tests.houses import embedded_only
 from tests.torture.kills import Kills, kill
 from tests.torture.scenes import Scene
 
+pytestmark = embedded_only
 NUMBER = 50 if sampled.EVERYTHING else 2
 
 
