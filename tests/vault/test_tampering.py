@@ -553,6 +553,16 @@ def test_one_key_that_was_tampered_with_keeps_the_vault_shut(ada: Ada) -> None:
     assert urlsplit(ada.browser.get("/purchases").headers["Location"]).path == "/unlock"
 
 
+@pytest.mark.parametrize(
+    "gone", ["owners WHERE 1", *(f"keys WHERE purpose = '{each}'" for each in keyring.PURPOSES[:4])]
+)
+def test_a_row_of_hers_that_was_taken_away_shuts_the_vault_and_is_no_stumble(ada: Ada, gone: str) -> None:
+    writes(ada.house, f"DELETE FROM {gone}")
+    ada.app.testing = False
+    for path in ("/", "/purchases", "/sharing"):
+        assert ada.browser.get(path).headers.get("Location", "").startswith("/unlock"), path
+
+
 def test_the_cost_and_salt_of_a_passphrase_cannot_be_lowered(ada: Ada) -> None:
     row = reads_row(ada.house, "locks", "kind = 'passphrase'")
     weak = crypto.Cost(8, 1, 1).to_bytes() + row["params"][12:]
