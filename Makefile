@@ -58,9 +58,12 @@ translations: dev
 licences: dev
 	.venv/bin/python tools/supply.py licences
 
+# What is given out bears the time of its commit, so that building it again gives the same bytes.
+COMMITTED = $$(git log -1 --format=%ct)
+
 sbom: dev
 	@mkdir -p dist
-	.venv/bin/python tools/supply.py bill > dist/sbom.json
+	SOURCE_DATE_EPOCH=$(COMMITTED) .venv/bin/python tools/supply.py bill > dist/sbom.json
 
 # Strict: what could not be asked after is no good news.
 audit: dev
@@ -68,7 +71,7 @@ audit: dev
 	.venv/bin/pip-audit --strict --require-hashes --disable-pip -r requirements-dev.lock
 
 wheel: dev
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .venv/bin/python -m hatchling build -t wheel -d dist
+	SOURCE_DATE_EPOCH=$(COMMITTED) .venv/bin/python -m hatchling build -t wheel -d dist
 
 bench: runtime
 	@exec .venv/bin/vrm bench $(ARGS)

@@ -50,6 +50,17 @@ def first_file(vault: OpenVault | None) -> Markup | None:
     return Markup(render_template("first_file.html"))  # noqa: S704 - our own template, escaped where it prints
 
 
+def in_trash(vault: OpenVault | None) -> Markup | None:
+    """Which of what lies in the trash one button brings back together."""
+    if vault is None:
+        return None
+    undone = [(each, undoing.lying(vault, each.import_id)) for each in standings(vault) if each.state == "undone"]
+    there = [(each, count) for each, count in undone if count]
+    if not there:
+        return None
+    return Markup(render_template("in_trash.html", undone=there))  # noqa: S704 - our own template, escaped where it prints
+
+
 def _list(problem: str = "") -> str:
     """Looking at the list also wakes what waits since this server was started anew."""
     vault = session.vault()

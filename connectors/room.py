@@ -31,8 +31,10 @@ def _pages(server: Server) -> Iterable[Blueprint]:
 
 def _panel(place: str, vault: OpenVault | None, subject: Any) -> Markup | None:
     from connectors import guide
-    from connectors.pages import first_file
+    from connectors.pages import first_file, in_trash
 
+    if place == "trash":
+        return in_trash(vault)
     return first_file(vault) if place == "home.empty" else guide.panel(place, vault, subject)
 
 

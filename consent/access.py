@@ -6,6 +6,8 @@ in the answer, so the vendor holds a witness that no entry was taken out.
 
 from __future__ import annotations
 
+import threading
+from collections import Counter as Counted
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,12 +19,15 @@ from sqlalchemy import func, select
 from consent.models import Access, Counter, Refusal
 from vault import crypto
 from vault.db import Line, Statement
+from vault.errors import DiskFull
 
 if TYPE_CHECKING:
     from vault.server import Server
 
 LOOK = 600  # seconds
 UNLIMITED = 1 << 40
+REFUSED = "refusals"
+_counting = threading.Lock()
 
 _NEXT = Statement(
     "INSERT INTO counters (owner_id, grant_id, number) VALUES (:owner, :grant, 1) "
@@ -44,8 +49,8 @@ _WRITE = Statement(
     "VALUES (:owner, :grant, :number, :proof, :day, :box)"
 )
 _REFUSED = Statement(
-    "INSERT INTO refusals (owner_id, grant_id, day, count) VALUES (:owner, :grant, :day, 1) "
-    "ON CONFLICT (owner_id, grant_id, day) DO UPDATE SET count = refusals.count + 1"
+    "INSERT INTO refusals (owner_id, grant_id, day, count) VALUES (:owner, :grant, :day, :count) "
+    "ON CONFLICT (owner_id, grant_id, day) DO UPDATE SET count = refusals.count + :count"
 )
 
 
@@ -172,9 +177,27 @@ def looks(server: Server, owner: bytes, grant: bytes) -> int:
 
 
 def count_refusal(server: Server, owner: bytes, grant: bytes) -> None:
-    """A call named a lock of this grant and did not open it: counted per day, nothing else is known of it."""
-    with server.log.written_line() as line:
-        _REFUSED.on(line, owner=owner, grant=grant, day=server.now // 86400)
+    """A call named a lock of this grant and did not open it: counted per day, nothing else is known of it.
+
+    In memory, and written within a minute: a write that only a lock which there is would cost tells that there is one.
+    """
+    with _counting:
+        server.memory.setdefault(REFUSED, Counted())[owner, grant, server.now // 86400] += 1
+
+
+def write_refusals(server: Server) -> None:
+    """Write what was counted since the last time; where there is no room to write, it is kept until there is."""
+    with _counting:
+        counted: Counted[tuple[bytes, bytes, int]] = server.memory.pop(REFUSED, Counted())
+    if not counted:
+        return
+    try:
+        with server.log.written_line() as line:
+            for (owner, grant, day), count in counted.items():
+                _REFUSED.on(line, owner=owner, grant=grant, day=day, count=count)
+    except (DiskFull, server.log.driver.OperationalError):
+        with _counting:
+            server.memory.setdefault(REFUSED, Counted()).update(counted)
 
 
 def proof_tag(server: Server, owner: bytes, thumbprint: str, jti: str) -> bytes:
@@ -248,6 +271,7 @@ def last_days(server: Server, owner: bytes) -> dict[bytes, int]:
 
 def refusals(server: Server, owner: bytes) -> dict[bytes, int]:
     """How often strings that opened nothing were tried, by grant."""
+    write_refusals(server)
     with server.log.reading() as session:
         rows = session.execute(
             select(Refusal.grant_id, func.sum(Refusal.count))

@@ -25,7 +25,7 @@ from consent.looking import MOST, Page
 from consent.oauth.metadata import API
 from consent.problems import PROBLEMS, Code
 from consent.quota import Headers, headers
-from vault import crypto
+from vault import crypto, evenly
 from vault.bodies import taken
 from vault.logs import answered, log
 from vault.record import CLASSES
@@ -231,6 +231,7 @@ def _answer(
     status: int = 200,
     kind: str = "application/json",
 ) -> Answer:
+    began = time.monotonic()
     scheme, _, token = request.header("AUTHORIZATION").partition(" ")
     if scheme.lower() != "dpop" or not token:
         return problem(request, "invalid_token", challenge=False)
@@ -248,6 +249,8 @@ def _answer(
         log.error("damaged", request_id=request.request_id)
         made = Denied("damaged")
     if isinstance(made, Denied):
+        if made.code == "invalid_token":
+            evenly.wait(began)
         refused = problem(request, made.code, made.detail, wait=made.wait)
         return refused._replace(more=(*refused.more, *headers(made.quotas, request.server.now)))
     body, quotas = made if isinstance(made, Limited) else (made, ())

@@ -29,7 +29,6 @@ class BadProof(Exception):
     """A proof that proves nothing. The reason is for the vendor's developer and holds nothing secret."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
         self.reason = reason
 
 

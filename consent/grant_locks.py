@@ -63,12 +63,19 @@ class Opened:
 
 
 def find(line: Line, server: Server, string: str, kind: bearer.Kind) -> Found | None:
-    """The row that a bearer string names. Says nothing yet about whether the string is right."""
+    """The row that a bearer string names. Says nothing yet about whether the string is right.
+
+    One that names none costs what a wrong one costs afterwards: no clock tells which locks there are.
+    """
     wanted = bearer.parse(string, kind, server.keys.route)
     if wanted is None:
         return None
     row = _FIND.on(line, owner=wanted.owner_id, lock=wanted.lock_id, kind=kind).fetchone()
-    return Found(wanted, *row) if row else None
+    if row is None:
+        server.keystore.standing(wanted.owner_id, wanted.lock_id)
+        locks.open_nobodys(kind, wanted.owner_id, wanted.lock_id, wanted.secret)
+        return None
+    return Found(wanted, *row)
 
 
 def open_found(found: Found, pepper: bytes) -> Opened:

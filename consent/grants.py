@@ -99,11 +99,8 @@ def begin(turn: Turn, vault: OpenVault, new: NewGrant, terms: Terms, rows: Seque
             grant_id=grant,
             vendor_tag=vendor_tag(server, owner, terms.client_id),
             state="live",
-            cause=None,
             version=FIRST_VERSION,
-            change=0,
             changed_day=server.now // 86400,
-            ended_day=None,
             copy_box=grant_boxes.seal_copy(vault, grant, new.key),
             **boxes_of(vault, grant, new.key, FIRST_VERSION, terms),
         )

@@ -12,7 +12,7 @@ from consent import grant_boxes, grant_locks, grants
 from consent.models import Grant
 from consent.standing import Moved, standing_of
 from consent.terms import by_link
-from vault import attempts, crypto, mail
+from vault import attempts, crypto, evenly, mail
 
 if TYPE_CHECKING:
     from consent.views import GrantView
@@ -35,6 +35,7 @@ class Linked:
         return by_link(self.label["client_id"])
 
 
+@evenly.refused
 def find(server: Server, string: str) -> Linked | None:
     """The living grant behind a link; None for unknown, ended, expired or forged ones alike."""
     for _attempt in range(5):

@@ -66,8 +66,9 @@ def _commands() -> Iterable[click.Command]:
 
 
 def _on_unlock(vault: OpenVault) -> None:
-    following.on_unlock(vault)
-    with suppress(DiskFull):  # it is folded another time; that there is no room must not keep her out
+    with suppress(DiskFull):  # the answers of a day are given another time, and the log is folded another time
+        following.on_unlock(vault)
+    with suppress(DiskFull):
         segments.fold(vault, views.log_keys(vault, segments.behind(vault, segments.reach(vault))))
 
 

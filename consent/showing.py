@@ -18,7 +18,7 @@ from consent.grant_locks import Found
 from consent.share_links import BEHIND
 from consent.standing import Moved, standing_of
 from consent.terms import Terms, VaultData
-from vault import attempts, crypto, deriving, locks, paces
+from vault import attempts, crypto, deriving, evenly, locks, paces
 from vault.db import Line, Statement
 from vault.errors import N_, Busy, DiskFull, VaultError
 
@@ -78,6 +78,7 @@ class _Look:
     over: bool = False
 
 
+@evenly.refused
 def find(server: Server, string: str) -> Door | None:
     """The door that a string opens; None for unknown, wrong, ended, used-up and expired ones alike. Changes nothing."""
     for _attempt in range(5):

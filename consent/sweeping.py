@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, select
 
-from consent import clients, grant_boxes, grants, pushed, receipt_rows, sandbox, stopping
+from consent import access, clients, grant_boxes, grants, pushed, receipt_rows, sandbox, stopping
 from consent.models import Grant, GrantLock, Receipt
 from consent.terms import DAY
 from vault.errors import DiskFull, NotFound
@@ -59,6 +59,8 @@ def sweep(server: Server) -> None:
 
     What has ended without a receipt, on a full disk or before there were any, gets one.
     """
+    with apart("sweep_failed"):
+        access.write_refusals(server)
     with apart("sweep_failed"):
         sandbox.close(server)
     with apart("sweep_failed"):

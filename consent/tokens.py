@@ -13,7 +13,7 @@ from consent.grant_locks import Found, Opened
 from consent.models import GrantLock
 from consent.standing import Moved, standing_of
 from consent.terms import Terms
-from vault import bearer, crypto
+from vault import bearer, crypto, evenly
 from vault.db import Line, Statement, line_of
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Credential:
         return self.opened.key is None
 
 
+@evenly.refused
 def open_credential(server: Server, string: str, kind: bearer.Kind) -> Credential | None:
     """Open a code or refresh token. None for unknown, revoked, expired, or wrong: they look alike."""
     for _attempt in range(5):

@@ -99,8 +99,7 @@ def _coverage(tests: dict[str, list[str]]) -> None:
         tree = copied(Path(directory))
         recorded(tree, list(tests), files, seconds=BASELINE_MAY_TAKE)
         for module, found in reached(tree, list(tests)).items():
-            (lines, of_lines), (branches, of_branches) = found.lines, found.branches
-            click.echo(f"{module}: {lines} of {of_lines} lines, {branches} of {of_branches} branches")
+            click.echo(f"{module}: {found}")
             source = (tree / module).read_text(encoding="utf-8").splitlines()
             missing |= {(module, source[number - 1].strip()) for number in found.missing}
     said = table().get("unreached", ())
@@ -122,11 +121,16 @@ def _tried(tree: Path, module: str, sample: int | None, draw: random.Random, lon
     if sample is not None and sample < len(chosen):
         chosen = sorted(draw.sample(chosen, sample), key=lambda mutant: mutant.line)
     baseline = recorded(tree, [module], table()["tests"][module], seconds=BASELINE_MAY_TAKE)
-    loaded(table()["tests"][module])
+    click.echo(f"{module}: {reached(tree, [module])[module]}")
+    functions = loaded(table()["tests"][module], file)
     living = []
     for mutant in chosen:
         file.write_text(mutant.source, encoding="utf-8")
-        if _survives(tree, baseline, module, mutant, longest):
+        if baseline.at_import(module, mutant.line, mutant.last_line):
+            prepare: Callable[[], None] = forgotten
+        else:
+            prepare = partial(given_other_code, functions, file, mutant.source)
+        if _survives(tree, prepare, baseline.tests(module, mutant.line, mutant.last_line), baseline, longest):
             living.append(mutant)
             click.echo(f"   lives: {mutant}")
     file.write_text(source, encoding="utf-8")
@@ -137,16 +141,14 @@ def _tried(tree: Path, module: str, sample: int | None, draw: random.Random, lon
     return len(living)
 
 
-def _survives(tree: Path, baseline: Baseline, module: str, mutant: Mutant, longest: float) -> bool:
-    tests = _within(baseline, baseline.tests(module, mutant.line, mutant.last_line), longest)
-    if not tests:
+def _survives(
+    tree: Path, prepare: Callable[[], None], tests: Sequence[str], baseline: Baseline, longest: float
+) -> bool:
+    chosen = _within(baseline, tests, longest)
+    if not chosen:
         return True
-    limit = LEAST + TIMES * sum(baseline.seconds[test] for test in tests)
-    if baseline.at_import(module, mutant.line, mutant.last_line):
-        prepare: Callable[[], None] = forgotten
-    else:
-        prepare = partial(given_other_code, tree / module, mutant.source)
-    return tried(prepare, tests, Furnished(tree), seconds=limit, log=tree / "trial.log") == 0
+    limit = LEAST + TIMES * sum(baseline.seconds[test] for test in chosen)
+    return tried(prepare, chosen, Furnished(tree), seconds=limit, log=tree / "trial.log") == 0
 
 
 def _within(baseline: Baseline, tests: Sequence[str], longest: float) -> list[str]:

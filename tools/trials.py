@@ -79,11 +79,15 @@ def copied(to: Path) -> Path:
     return to
 
 
-def loaded(files: list[str]) -> None:
-    """Load these tests and all that they import."""
+def loaded(files: list[str], module: Path) -> list[FunctionType]:
+    """Load these tests and all that they import. Returns the functions of one module, wherever they are wrapped."""
+    gc.unfreeze()
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         if pytest.main([*ARGUMENTS, "--collect-only", *files]) != 0:
             sys.exit("The tests cannot be loaded.")
+    every = [each for each in gc.get_objects() if isinstance(each, FunctionType)]
+    gc.freeze()  # what every child has is looked through by none of them
+    return [each for each in every if each.__code__.co_filename == str(module)]
 
 
 def forgotten() -> None:
@@ -92,18 +96,17 @@ def forgotten() -> None:
         del sys.modules[name]
 
 
-def given_other_code(file: Path, source: str) -> None:
+def given_other_code(functions: list[FunctionType], file: Path, source: str) -> None:
     """Give the functions of a loaded module the code that they have in another source of it, which `file` holds now.
 
     Where one of them wants other names from around it than before, all is loaded anew instead.
     """
     codes = {code.co_qualname: code for code in _codes(compile(source, str(file), "exec"))}
-    functions = [each for each in gc.get_objects() if isinstance(each, FunctionType)]
-    mine = [each for each in functions if each.__code__.co_filename == str(file)]
-    if any(codes[each.__code__.co_qualname].co_freevars != each.__code__.co_freevars for each in mine):
+    changed = [(each, codes[each.__code__.co_qualname]) for each in functions]
+    if any(each.__code__.co_freevars != code.co_freevars for each, code in changed):
         return forgotten()
-    for each in mine:
-        each.__code__ = codes[each.__code__.co_qualname]
+    for each, code in changed:
+        each.__code__ = code
     return None
 
 
@@ -179,11 +182,11 @@ class Recorder:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool, bool]:
         self.now = item.nodeid
         self.coverage.switch_context(self.now)
-        began = time.process_time()
+        began, self.for_others = time.process_time(), 0.0
         try:
             return (yield)
         finally:
-            self.seconds[item.nodeid] = time.process_time() - began
+            self.seconds[item.nodeid] = time.process_time() - began - self.for_others
             self.coverage.switch_context(AT_IMPORT)
 
     @pytest.hookimpl(wrapper=True)
@@ -191,9 +194,11 @@ class Recorder:
         if fixturedef.scope == "function":
             return (yield)
         self.coverage.switch_context(FOR_ALL if fixturedef.argname == "furnished" else FOR_SEVERAL)
+        began = time.process_time()
         try:
             made = yield
         finally:
+            self.for_others += time.process_time() - began
             self.coverage.switch_context(self.now)
         if fixturedef.argname == "furnished":
             self.house = made
@@ -248,6 +253,11 @@ class Reached:
     lines: tuple[int, int]
     branches: tuple[int, int]
     missing: tuple[int, ...]
+
+    def __str__(self) -> str:
+        (lines, of_lines), (branches, of_branches) = self.lines, self.branches
+        where = f"; not all of lines {', '.join(map(str, self.missing))}" if self.missing else ""
+        return f"reached {lines} of {of_lines} lines, {branches} of {of_branches} branches{where}"
 
 
 def reached(tree: Path, modules: list[str]) -> dict[str, Reached]:

@@ -21,7 +21,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vault import crypto
-from vault.db import Statement, line_of
+from vault.db import Statement, line_of, needing_little
 from vault.errors import TooManyTries
 from vault.models import Attempt
 
@@ -46,9 +46,12 @@ def admit(server: Server, **who: str) -> None:
 
     Its own transaction, so that a refusal stays counted.
     """
-    with server.main.transaction() as session:
-        waits = [_counted(session, server, kind, _tag(server, kind, value)) for kind, value in sorted(who.items())]
-    if longest := max(waits):
+
+    def count() -> int:
+        with server.main.transaction() as session:
+            return max(_counted(session, server, kind, _tag(server, kind, each)) for kind, each in sorted(who.items()))
+
+    if longest := needing_little(server.main, count):
         raise TooManyTries(timedelta(seconds=longest))
 
 
@@ -72,16 +75,24 @@ def _counted(session: Session, server: Server, kind: str, known: bytes) -> int:
 def forget(server: Server, **who: str) -> None:
     """After a success the counting starts anew."""
     tags = [_tag(server, kind, value) for kind, value in who.items()]
-    with server.main.transaction() as session:
-        session.execute(delete(Attempt).where(Attempt.tag.in_(tags)))
+
+    def uncount() -> None:
+        with server.main.transaction() as session:
+            session.execute(delete(Attempt).where(Attempt.tag.in_(tags)))
+
+    needing_little(server.main, uncount)
 
 
 def once(server: Server, what: str, value: str, *, until: int) -> bool:
     """Is this the first use of something that may be used once, and that is good until then anyway?"""
     row = {"tag": _tag(server, what, value), "count": 1, "until": until}
-    try:
+
+    def write() -> None:
         with server.main.transaction() as session:
             session.execute(insert(Attempt).values(**row))
+
+    try:
+        needing_little(server.main, write)
     except IntegrityError:
         return False
     return True

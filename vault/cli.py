@@ -80,17 +80,23 @@ def serve_command(host: str, port: int | None, workers: int | None, threads: int
 @main.command("worker")
 def worker_command() -> None:
     """Do what is due (mail, endings, clean-up) until interrupted. `vrm serve` does this by itself."""
+    import signal
     import threading
-    from contextlib import suppress
 
     from vault.doctor import refuse
     from vault.logs import configure
-    from vault.worker import run
+    from vault.worker import end, run
 
     configure()
-    with running() as server, suppress(KeyboardInterrupt):
+    stopped = threading.Event()
+    for told in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(told, lambda _number, _frame: stopped.set())
+    with running() as server:
         refuse(server)
-        run(server, threading.Event())
+        thread = threading.Thread(target=run, args=(server, stopped), name="worker", daemon=True)
+        thread.start()
+        stopped.wait()
+        end(server, stopped, thread)
 
 
 @main.command("init")

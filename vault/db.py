@@ -209,6 +209,17 @@ def hole_of(connection: Connection) -> str:
     return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
+def needing_little(database: Database, work: Callable[[], _T]) -> _T:
+    """Do something that nobody can do without, and that takes little room: on a full disk the ballast lends some and it
+    is done again. Half of the ballast is never lent: it is for taking away (docs/decisions/0029)."""
+    try:
+        return work()
+    except DiskFull:
+        if not database.kind.lend_ballast():
+            raise
+        return work()
+
+
 def taking_away(databases: tuple[Database, ...], work: Callable[[], _T]) -> _T:
     """Do something that only takes away; on a full disk give up the ballast and do it again."""
     try:

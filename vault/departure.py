@@ -41,7 +41,7 @@ def ask(vault: OpenVault) -> date:
     """She wants it deleted: everything that others can see ends at once. Returns the day; until then it is kept."""
     server, owner = vault.server, vault.owner_id
     day = server.now // DAY + 1 + COOLING_OFF
-    server.keystore.leave(owner, day)
+    taking_away((server.keystore.database,), lambda: server.keystore.leave(owner, day))
     _end_what_others_see(server, owner)
     with suppress(DiskFull), server.main.transaction() as session:
         _tell(session, server, owner, day_of(day))

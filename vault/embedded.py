@@ -109,6 +109,14 @@ class Embedded:
         """Make room for what takes away."""
         self.ballast.unlink(missing_ok=True)
 
+    def lend_ballast(self) -> bool:
+        """Make a mebibyte of room, as long as more than half of the ballast is there."""
+        left = (self.ballast.stat().st_size if self.ballast.exists() else 0) - MEBIBYTE
+        if left < BALLAST // 2:
+            return False
+        os.truncate(self.ballast, left)
+        return True
+
     def _set_up(self, connection: Any, _record: Any) -> None:
         """Set up a new connection. The first makes files beside the database: on a full disk the ballast lends room."""
         try:

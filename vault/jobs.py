@@ -6,7 +6,7 @@ by its id, and correctness never depends on a job: the job only repeats what a c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -62,10 +62,11 @@ def hand_over(session: Session, server: Server, owner: bytes, to: bytes, kinds: 
     session.execute(delete(Job).where(*mine))
 
 
-def run_due(server: Server, *, limit: int = 50) -> int:
-    """Do what is due here, one after the other. Returns how many jobs were done. A job that fails comes back later."""
+def run_due(server: Server, *, limit: int = 50, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Do what is due here, one after the other, until stopped. Returns how many jobs were done. A job that fails comes
+    back later."""
     here = Job.kind.not_in(server.calls)
-    return sum(_try(server, owner, job) for owner, job in _due(server, here, Job.due_at, limit))
+    return sum(_try(server, owner, job) for owner, job in _due(server, here, Job.due_at, limit) if not stopped())
 
 
 def call_out(server: Server, lines: Executor, *, limit: int = LINES) -> int:
@@ -75,6 +76,13 @@ def call_out(server: Server, lines: Executor, *, limit: int = LINES) -> int:
     """
     there = Job.kind.in_(server.calls)
     return sum(lines.map(lambda due: _try(server, *due), _due(server, there, Job.attempts, limit)))
+
+
+def give_back(server: Server) -> None:
+    """This process ends: what it has leased and not finished is free for another one at once, not after the lease."""
+    leases = list(server.leases)
+    with server.main.transaction() as session:
+        session.execute(update(Job).where(Job.lease_id.in_(leases)).values(lease_until=0))
 
 
 def _due(server: Server, kinds: ColumnElement[bool], first: Any, limit: int) -> list[tuple[bytes, bytes]]:
@@ -107,7 +115,11 @@ def _run(server: Server, owner: bytes, job: bytes) -> bool:
         if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
             return False
         row = session.execute(select(Job.kind, Job.attempts, Job.box).where(*mine)).one()
-    done = _work(server, owner, job, row.kind, row.box)
+    server.leases.add(lease)
+    try:
+        done = _work(server, owner, job, row.kind, row.box)
+    finally:
+        server.leases.discard(lease)
     with server.main.transaction() as session:
         still_mine = (*mine, Job.lease_id == lease)
         if done is not False or row.attempts >= GIVE_UP:

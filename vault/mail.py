@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from vault import crypto, languages
+from vault.errors import N_
 from vault.logs import log
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 TIMEOUT = 20  # seconds
+
+WAYS_SUBJECT = N_("What opens your vault was changed")
+WAYS_TEXT = N_(
+    "The passphrase, a passkey or the recovery kit of your vault was changed, from an open vault. If it was you, there "
+    "is nothing to do. If it was not you, unlock the vault, end the other sessions, and change the passphrase:\n\n"
+    "%(address)s\n"
+)
 
 
 def seal_notice(server: Server, owner: bytes, address: str | None, language: str = languages.SOURCE) -> bytes | None:
@@ -76,6 +84,12 @@ def queue(session: Session, server: Server, owner: bytes, subject: str, text: st
     box = session.get_one(Owner, owner).notice_box
     if box is not None and server.settings.smtp_url:
         enqueue(session, server, owner, "mail", {"subject": subject, "text": text})
+
+
+def queue_ways_changed(session: Session, server: Server, owner: bytes) -> None:
+    """Tell her that there is another way in, or one less, after this transaction."""
+    say = speaker(session, server, owner)
+    queue(session, server, owner, say(WAYS_SUBJECT), say(WAYS_TEXT) % {"address": server.settings.issuer})
 
 
 def queue_to(session: Session, server: Server, owner: bytes, address: str, subject: str, text: str) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import update
 
-from vault import bearer, challenges, choices, crypto, lock_rows, locks, sessions
+from vault import bearer, challenges, choices, crypto, lock_rows, locks, mail, sessions
 from vault.challenges import NOT_THIS, to_bytes, to_text
 from vault.errors import N_, Invalid, Locked, NotFound, WrongSecret
 from vault.models import Lock
@@ -149,6 +149,7 @@ def add(vault: OpenVault, answer: str, secret: str, name: str) -> Passkey:
     with server.main.transaction() as session:
         choices.change(session, vault, lambda settings: settings.setdefault("passkeys", {}).update({lock.hex(): label}))
         lock_rows.add(session, kind, owner, lock, held, pepper, params, payload)
+        mail.queue_ways_changed(session, server, owner)
     if server.keystore.pepper(owner, vault.session_id) is None:  # this session was ended meanwhile, and leaves nothing
         lock_rows.unmake_lock(server, owner, {"lock": lock.hex()})
         raise Locked
@@ -173,6 +174,7 @@ def remove(vault: OpenVault, lock: bytes) -> None:
     sessions.end_others(vault)
     with server.main.transaction() as session:
         choices.change(session, vault, lambda settings: settings.get("passkeys", {}).pop(lock.hex(), None))
+        mail.queue_ways_changed(session, server, owner)
 
 
 def checked_name(name: str) -> str:

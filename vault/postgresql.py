@@ -70,6 +70,10 @@ class Postgresql:
     def drop_ballast(self) -> None:
         """As above."""
 
+    def lend_ballast(self) -> bool:
+        """There is none."""
+        return False
+
     def forget(self) -> None:
         """Close every connection."""
         self.engine.dispose()

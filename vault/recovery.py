@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import delete
 
-from vault import choices, crypto, lock_rows, locks, sessions
+from vault import choices, crypto, lock_rows, locks, mail, sessions
 from vault.models import Lock
 
 if TYPE_CHECKING:
@@ -39,5 +39,6 @@ def renew(vault: OpenVault) -> None:
         choices.change(session, vault, lambda settings: settings.update(recovery=written, renewed=True))
         session.execute(delete(Lock).where(Lock.owner_id == owner, Lock.kind == "recovery"))
         lock_rows.add(session, "recovery", owner, crypto.random_bytes(16), code, None, b"", vault.keyring.root)
+        mail.queue_ways_changed(session, server, owner)
     server.main.checkpoint()  # the old lock needs no pepper, so its box must be gone from the files too
     sessions.end_others(vault)

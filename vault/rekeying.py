@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
 
-from vault import crypto, inbox, jobs, lock_rows, locks, reseal, sessions, unlock
+from vault import crypto, inbox, jobs, lock_rows, locks, mail, reseal, sessions, unlock
 from vault.errors import N_, Locked, VaultError
 from vault.keyring import PURPOSES, Keyring, about_key
 from vault.logs import log
@@ -79,6 +79,7 @@ def replace_root(vault: OpenVault, known: unlock.Stretched, seat: sessions.Seat)
         code = _write_settings(session, vault.keyring, opened)
         lock_rows.add(session, "passphrase", owner, lock, known.secret, pepper, known.params, keyring.root)
         lock_rows.add(session, "recovery", owner, crypto.random_bytes(16), code, None, b"", keyring.root)
+        mail.queue_ways_changed(session, server, owner)
         string, ends_at = sessions.add(session, opened, pepper_here, seat)
     server.keystore.take(owner, *dead)
     with server.main.transaction() as session:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy import insert, select
 
@@ -38,6 +39,8 @@ class Server:
     rooms: Sequence[Room] = ()
     clock: Callable[[], datetime] = _now
     catalogues: Catalogues = field(default_factory=Catalogues)
+    memory: dict[str, Any] = field(default_factory=dict, repr=False)  # what rooms keep between two requests
+    leases: set[bytes] = field(default_factory=set)  # of jobs under way in this process
 
     @property
     def keys(self) -> ServerKeys:

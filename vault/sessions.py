@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 from sqlalchemy import select, update
 
-from vault import bearer, choices, crypto, lock_rows, locks
-from vault.db import taking_away
+from vault import bearer, choices, crypto, evenly, lock_rows, locks
+from vault.db import needing_little, taking_away
 from vault.devices import device
 from vault.errors import DiskFull, Locked, WrongSecret
 from vault.keyring import Keyring, check_newest, hold, open_keyring
@@ -51,8 +51,9 @@ def begin(
 ) -> tuple[str, OpenVault]:
     """A session is a lock; the string returned is for the browser's cookie. Runs what waits for an unlock."""
     owner, lock = keyring.owner_id, crypto.random_bytes(16)
-    pepper = server.keystore.make(owner, lock, "session")
-    string, vault = _begin(server, keyring, lock, pepper, Seat(server.now, opened_by, *device(user_agent)))
+    seat = Seat(server.now, opened_by, *device(user_agent))
+    pepper = needing_little(server.keystore.database, lambda: server.keystore.make(owner, lock, "session"))
+    string, vault = needing_little(server.main, lambda: _begin(server, keyring, lock, pepper, seat))
     if keyring.lock_id and not lock_rows.lives(server, owner, keyring.lock_id):
         # What opened it was changed meanwhile, and that may have looked for sessions before this one was there.
         end(server, owner, [lock])
@@ -64,8 +65,9 @@ def begin(
 def welcome(vault: OpenVault) -> None:
     """Run what waits for an unlock."""
     for room in vault.server.rooms:
-        if room.on_unlock is not None:
-            room.on_unlock(vault)
+        with suppress(DiskFull):  # it waits for another unlock; that there is no room must not keep her out
+            if room.on_unlock is not None:
+                room.on_unlock(vault)
 
 
 def _begin(server: Server, keyring: Keyring, lock: bytes, pepper: bytes, seat: Seat) -> tuple[str, OpenVault]:
@@ -129,6 +131,7 @@ def _face_old_copy(server: Server, owner: bytes) -> None:
         recover_old_copy(server, owner)
 
 
+@evenly.refused
 def open_session(server: Server, string: str, *, looking: bool = False) -> OpenVault:
     """The vault that a session's cookie opens. Raises Locked for whatever is wrong, and ends a session that ran out.
 
@@ -145,6 +148,7 @@ def open_session(server: Server, string: str, *, looking: bool = False) -> OpenV
         ).first()
     pepper = server.keystore.pepper(wanted.owner_id, wanted.lock_id)
     if row is None or pepper is None:
+        locks.open_nobodys("session", wanted.owner_id, wanted.lock_id, wanted.secret)
         raise Locked
     try:
         made = ("session", wanted.owner_id, wanted.lock_id, wanted.secret, pepper, row.params)

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
+from vault.db import needing_little
 from vault.errors import NotFound
 from vault.keyring import Keyring, check_newest
 from vault.models import Owner
@@ -83,8 +85,8 @@ def her_turn(
             check_newest(turn.session, keyring)
         yield turn
     for grant, version in turn.versions.items():
-        server.keystore.raise_version(owner, grant, version)
-    server.keystore.raise_floor(owner, turn.revision)
+        needing_little(server.keystore.database, partial(server.keystore.raise_version, owner, grant, version))
+    needing_little(server.keystore.database, partial(server.keystore.raise_floor, owner, turn.revision))
 
 
 def _begin(server: Server, owner: bytes, numbers: int, revisions: int, stack: ExitStack) -> Turn:
@@ -122,7 +124,7 @@ def settle(server: Server, owner: bytes) -> None:
     if revision is None or revision == floor:
         return
     if revision > floor:
-        server.keystore.raise_floor(owner, revision)
+        needing_little(server.keystore.database, partial(server.keystore.raise_floor, owner, revision))
     else:
         recover_old_copy(server, owner)
 

@@ -5,11 +5,12 @@ Order everywhere: what is slow (Argon2id), keystore calls that make, one transac
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
-from vault import attempts, crypto, deriving, lock_rows, locks, sandbox, sessions
+from vault import attempts, crypto, deriving, evenly, lock_rows, locks, mail, sandbox, sessions
 from vault.errors import N_, WrongSecret
 from vault.jobs import enqueue, finish
 from vault.keyring import Keyring, hold
@@ -33,15 +34,14 @@ def only_owner(server: Server) -> bool:
 
 def find_owner(server: Server, handle: str) -> bytes | None:
     """Whose vault is meant: by name, by the number on her kit, or the only one there is."""
+    number = owner_of(handle)
     with server.main.reading() as session:
         owners = session.scalars(select(Handle.owner_id).order_by(Handle.tag).limit(2)).all()
         if len(owners) == 1 and not handle:
             return owners[0]
-        found = session.get(Handle, handle_tag(server, handle))
-        number = owner_of(handle) if found is None else None
-        number = None if number == sandbox.OWNER else number
+        by_name = session.scalar(select(Handle.owner_id).where(Handle.tag == handle_tag(server, handle)))
         by_number = session.scalar(select(Owner.owner_id).where(Owner.owner_id == number)) if number else None
-    return found.owner_id if found else by_number
+    return by_name or (None if by_number == sandbox.OWNER else by_number)
 
 
 def handle_tag(server: Server, handle: str) -> bytes:
@@ -51,25 +51,27 @@ def handle_tag(server: Server, handle: str) -> bytes:
 def with_passphrase(server: Server, handle: str, passphrase: str, *, address: str) -> Keyring:
     """Open a vault by passphrase. Unknown names cost the same as known ones. Raises WrongSecret, TooManyTries, Busy."""
     attempts.admit(server, address=address, handle=handle.strip().casefold())
-    owner = find_owner(server, handle)
-    row = lock_rows.living_of(server, owner, "passphrase") if owner else None
-    params = row.params if row else locks.passphrase_params(deriving.local_cost())
-    secret = deriving.stretch(passphrase, params)
-    keyring = lock_rows.open_with(server, row, secret) if row else None
+    began = time.monotonic()
+    row = lock_rows.living_or_nobodys(server, find_owner(server, handle), "passphrase")
+    evenly.wait(began)
+    keyring = _opened(server, row, deriving.stretch(passphrase, row.params))
     if keyring is None:
         raise WrongSecret
     attempts.forget(server, address=address, handle=handle.strip().casefold())
     return keyring
 
 
+_opened = evenly.refused(lock_rows.open_with)
+
+
+@evenly.refused
 def with_recovery_code(server: Server, handle: str, written: str) -> Keyring:
     """Open a vault by the printed code, which needs no pepper; no old copy of a deleted vault. Raises WrongSecret."""
-    code, owner = locks.read_recovery_code(written), find_owner(server, handle)
-    if owner and server.keystore.leaves_on(owner) == 0:
-        raise WrongSecret
-    row = lock_rows.living_of(server, owner, "recovery") if owner and code else None
-    keyring = lock_rows.open_with(server, row, code) if row and code else None
-    if keyring is None:
+    code = locks.read_recovery_code(written)
+    row = lock_rows.living_or_nobodys(server, find_owner(server, handle), "recovery")
+    gone = server.keystore.leaves_on(row.owner_id) == 0
+    keyring = lock_rows.open_with(server, row, code) if code else None
+    if keyring is None or gone:
         raise WrongSecret
     return keyring
 
@@ -120,6 +122,7 @@ def change_passphrase(vault: OpenVault, old: str | None, new: str, *, address: s
         hold(session, vault.keyring)
         none_newer(session, owner, {row.lock_id for row in known})
         lock_rows.add(session, "passphrase", owner, lock, secret, pepper, params, vault.keyring.root)
+        mail.queue_ways_changed(session, server, owner)
         earlier = [{"lock": row.lock_id.hex()} for row in known]
         jobs = [enqueue(session, server, owner, "unmake_lock", each) for each in earlier]
     for each, job in zip(earlier, jobs, strict=True):

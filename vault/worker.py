@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
-from vault.jobs import LINES, call_out, run_due
+from vault.jobs import LINES, call_out, give_back, run_due
 from vault.logs import apart, log
 
 if TYPE_CHECKING:
     from vault.server import Server
 
-PAUSE, SWEEP = 1.0, 60.0  # seconds
+PAUSE, SWEEP, LAST = 1.0, 60.0, 5.0  # seconds
 
 
-def tick(server: Server, *, sweep: bool) -> int:
+def tick(server: Server, *, sweep: bool, stopped: Callable[[], bool] = lambda: False) -> int:
     """One round. Returns the number of jobs done."""
-    done = run_due(server)
+    done = run_due(server, stopped=stopped)
     if sweep:
         with apart("sweep_failed"):
             server.catalogues.tidy(server)
@@ -43,7 +45,7 @@ def run(server: Server, stopped: threading.Event) -> None:
     with ThreadPoolExecutor(1, thread_name_prefix="round") as rounds:
         while not stopped.wait(PAUSE):
             due = time.monotonic() - swept >= SWEEP
-            _went(rounds.submit(tick, server, sweep=due))
+            _went(rounds.submit(tick, server, sweep=due, stopped=stopped.is_set))
             if due:
                 swept = time.monotonic()
 
@@ -65,7 +67,17 @@ def _went(work: Future[int]) -> int:
 
 
 def begin(server: Server) -> threading.Event:
-    """Start the worker as a daemon thread; set the event to stop it."""
+    """Start the worker as a daemon thread; set the event to stop it. A process that is told to end stops it first."""
     stopped = threading.Event()
-    threading.Thread(target=run, args=(server, stopped), name="worker", daemon=True).start()
+    thread = threading.Thread(target=run, args=(server, stopped), name="worker", daemon=True)
+    thread.start()
+    Finalize(None, end, args=(server, stopped, thread), exitpriority=10)
     return stopped
+
+
+def end(server: Server, stopped: threading.Event, thread: threading.Thread) -> None:
+    """Let the job under way be finished, for some seconds, and give back what is not."""
+    stopped.set()
+    thread.join(LAST)
+    if server.leases:
+        give_back(server)

@@ -39,7 +39,7 @@ class Message(OAuth2Request):  # type: ignore[misc]  # Authlib has no types
     def __init__(
         self, method: str, uri: str, parameters: Mapping[str, str], *, dpop: str | None = None, address: str = ""
     ) -> None:
-        super().__init__(method, uri, headers={})
+        super().__init__(method, uri)
         self.address = address
         self.calls = 0  # of its client at its endpoint in this minute, once that is known
         self.payload = BasicOAuth2Payload(dict(parameters))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import signal
 import subprocess
@@ -39,11 +40,16 @@ from tests.connectors.test_engine import (
 )
 from tests.connectors.test_import_pages import brings_in, words
 from tests.people import PURCHASES, Ada, Bookshop, Clock
-from vault import store, trash, worker
+from tests.vault.test_leaving import elsewhere, moves_in, open_keyring_of, zipped
+from vault import sessions, store, trash, worker
+from vault.bringing import bring_back
 from vault.collections.notes import Note
 from vault.collections.vendors import Vendor
 from vault.models import RecordRow, Version
 from vault.opened import OpenVault
+from vault.server import Server
+
+__all__ = ["elsewhere"]
 
 
 def undone(vault: OpenVault, at: Standing | bytes, *, everything: bool = False) -> Undo:
@@ -194,6 +200,18 @@ def trashed(ada: Ada) -> list[int]:
     with ada.house.main.reading() as session:
         found = trash.removed(session, ada.vault, most=100)
     return sorted(each.number for each in found if each.stored and each.stored.kind is not Vendor)
+
+
+def test_in_another_vault_the_file_brings_it_back_as_well(ada: Ada, elsewhere: Server) -> None:
+    undone(ada.vault, imported(ada.vault, a_history(3)))
+    imported(ada.vault, a_history(5).replace(b"111-000000", b"222-000000"))
+    ada.removes(named(ada.vault, "Thing 4"))
+    arrived = moves_in(elsewhere)
+    bring_back(arrived, io.BytesIO(zipped(ada.open)))
+    there = sessions.for_command(elsewhere, open_keyring_of(arrived))
+    assert imported(there, a_history(3)).course.new == 3
+    assert imported(there, a_history(5).replace(b"111-000000", b"222-000000")).course.removed == 1
+    assert len(items(there)) == 7
 
 
 def test_what_she_took_out_of_the_trash_herself_is_hers_again(ada: Ada) -> None:
@@ -429,13 +447,16 @@ def test_the_page_says_what_would_go_before_she_presses_and_what_stayed_after(ad
     assert "2 things would go to the trash" in page
     assert "1 thing stays" in page
     assert "1: You changed them, or marked them as a gift." in page
+    assert f'href="{there}"' not in ada.looks_at("/trash")
     ada.presses(f"{there}/undo")
     until(lambda: standings(ada.vault)[0].state == "undone")
     page = words(ada.looks_at(there))
     for said in ("2 things were taken away", "Undone", "What stayed", "Bring it back", "Take away what stayed"):
         assert said in page, said
     assert "Undone" in words(ada.looks_at("/imports"))
-    assert "2 things are in the trash" in ada.looks_at("/trash")
+    trash_page = ada.looks_at("/trash")
+    assert "2 things are in the trash" in trash_page
+    assert f'href="{there}"' in trash_page
     ada.presses(f"{there}/return")
     until(lambda: standings(ada.vault)[0].state == "done")
     assert "You had undone this import; 2 things came back." in words(ada.looks_at(there))

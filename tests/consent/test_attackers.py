@@ -366,12 +366,15 @@ class TestA5ReadsAndTampersWithTokenRequestsAndResponses:
             assert answer.status_code in {400, 401}
             assert "access_token" not in answer.text
 
-    def test_authentication_what_signed_it_is_good_once(self, scene: Scene) -> None:
-        sent = self.sent_astray(scene)
-        form = dict(parse_qsl(sent.content.decode()))
+    def test_authentication_what_signed_it_is_good_once_and_leads_to_nobody_but_the_vendor(self, scene: Scene) -> None:
+        form = dict(parse_qsl(self.sent_astray(scene).content.decode()))
         signed = {name: form[name] for name in ("client_assertion", "client_assertion_type")}
-        pushes = [scene.shop.http.post("/oauth/par", data={**scene.shop.form(), **signed}) for _ in range(2)]
-        assert pushes[1].json()["error"] == "invalid_client"
+        asked = {**scene.shop.form(), **signed}
+        to_itself = scene.shop.http.post("/oauth/par", data={**asked, "redirect_uri": scene.mallory.redirect_uri})
+        assert to_itself.json()["error"] == "invalid_request"
+        for path in ("/oauth/par", "/oauth/revoke", "/oauth/token"):
+            again = scene.shop.http.post(path, data={**asked, "token": "x", "grant_type": "refresh_token"})
+            assert again.json()["error"] == "invalid_client", path
 
     def test_session_integrity_tokens_that_it_slips_in_are_bound_to_another_key(self, scene: Scene) -> None:
         slipped = scene.mallory.tokens()

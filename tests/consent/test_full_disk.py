@@ -1,6 +1,7 @@
 """The disk is full: what takes away still works, everything else is refused cleanly, and nothing is broken by it.
 
 Where a small file system can be mounted it is really full; everywhere else, and here too, the databases may not grow.
+What of this holds when the disk of one database is full stands in tests/torture/test_full_disks.py.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from connectors.vendor_client import Connection, NoLongerShared, Paused, TryLater
+from connectors.vendor_client import Connection, NoLongerShared, TryLater
 from consent import grants
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, back, visits_again
@@ -26,8 +27,7 @@ from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.db import Database
 from vault.doctor import dangers
-from vault.errors import DiskFull, Locked
-from vault.models import Lock
+from vault.errors import DiskFull
 from vault.server import Server
 from vault.turn import revision_of
 from vault.worker import tick
@@ -170,32 +170,6 @@ def test_what_adds_is_refused_in_plain_words_and_changes_nothing(disk: Disk, hom
     is_sound(home, shopfront)
 
 
-def test_stopping_works(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
-    disk.fills_up(home)
-    home.house.clock.passes(minutes=2)
-    home.presses(f"/sharing/{shopfront.connection.grant_id}/stop")
-    with pytest.raises(NoLongerShared):
-        shopfront.reads()
-    disk.is_emptied(home.house)
-    with pytest.raises(NoLongerShared):
-        shopfront.reads()
-    ended = shopfront.connection.grant_id
-    is_sound(home, shopfront)
-    assert "You stopped it" in home.looks_at(f"/sharing/{ended}"), "the receipt, now at the latest"
-
-
-def test_pausing_works(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
-    disk.fills_up(home)
-    home.house.clock.passes(minutes=2)
-    home.presses(f"/sharing/{shopfront.connection.grant_id}/pause")
-    with pytest.raises((Paused, TryLater)):
-        shopfront.reads()
-    disk.is_emptied(home.house)
-    with pytest.raises(Paused):
-        shopfront.reads()
-    is_sound(home, shopfront)
-
-
 def test_stopping_by_link_works(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
     grant = bytes.fromhex(shopfront.connection.grant_id)
     pepper = home.house.keystore.pepper(home.owner_id, grant) or b""
@@ -207,21 +181,6 @@ def test_stopping_by_link_works(disk: Disk, home: Ada, shopfront: Bookshop) -> N
     with pytest.raises(NoLongerShared):
         shopfront.reads()
     disk.is_emptied(home.house)
-    is_sound(home, shopfront)
-
-
-def test_locking_works(disk: Disk, home: Ada, shopfront: Bookshop) -> None:
-    home.looks_at("/purchases")
-    disk.fills_up(home)
-    home.house.clock.passes(minutes=2)
-    home.presses("/lock")
-    with pytest.raises(Locked):
-        assert home.open
-    disk.is_emptied(home.house)
-    with pytest.raises(Locked):
-        assert home.open
-    with home.house.main.reading() as session:
-        assert not session.query(Lock).filter(Lock.kind == "session").count()
     is_sound(home, shopfront)
 
 

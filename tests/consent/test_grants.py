@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,6 +87,50 @@ def test_a_new_grant_to_a_client_replaces_its_earlier_one_and_nobody_elses(
     third = bookshop.tokens()["grant_id"]
     assert [kind for kind, _ in jobs(ada)].count("replace") == 1, "of the two before, one lives"
     assert row(ada, third)["vendor_tag"] == row(ada, first)["vendor_tag"] != row(ada, other)["vendor_tag"]
+
+
+def test_she_gets_one_mail_of_an_end_and_none_of_a_replacement(ada: Ada, bookshop: Bookshop) -> None:
+    replaced, revoked = (bytes.fromhex(bookshop.tokens()["grant_id"]) for _ in range(2))
+    house = replace(ada.house, settings=replace(ada.house.settings, smtp_url="smtp://localhost:1"))
+
+    def mails() -> int:
+        return [kind for kind, _ in jobs(ada)].count("mail")
+
+    before = mails()
+    grants.end(house, ada.owner_id, replaced, "replaced")
+    assert mails() == before
+    for _again in range(2):
+        grants.end(house, ada.owner_id, revoked, "revoked")
+        assert mails() == before + 1
+
+
+def test_a_pause_and_its_end_are_told_once_each(ada: Ada, bookshop: Bookshop) -> None:
+    grant = bytes.fromhex(bookshop.tokens()["grant_id"])
+
+    def told() -> int:
+        return [kind for kind, _ in jobs(ada)].count("notice")
+
+    def held_as() -> str | None:
+        return ada.house.keystore.alive(ada.owner_id, "grant")[grant].held
+
+    before = told()
+    grants.pause(ada.house, ada.owner_id, grant)
+    grants.pause(ada.house, ada.owner_id, grant)
+    assert (told(), held_as()) == (before + 1, "paused")
+    assert grants.resume(ada.vault, grant, "old copy") is False
+    assert grants.resume(ada.vault, grant) is True
+    assert grants.resume(ada.vault, grant) is False
+    assert (told(), held_as()) == (before + 2, None)
+    ada.house.keystore.hold_old_copy(ada.owner_id, {grant: 1})
+    grants.pause(ada.house, ada.owner_id, grant)
+    assert (told(), held_as()) == (before + 2, "old copy")
+    assert grants.resume(ada.vault, grant, "old copy") is True
+    assert told() == before + 3
+
+
+def test_the_last_look_of_a_grant_is_followed_by_its_end(ada: Ada) -> None:
+    grants.end_when_used(ada.house, ada.owner_id, b"g" * 16, ada.house.now + 7)
+    assert ("used", rounded(ada.house.now + 7)) in jobs(ada)
 
 
 def test_access_tokens_that_have_run_out_are_dropped_and_nothing_else_is(

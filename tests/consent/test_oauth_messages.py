@@ -55,6 +55,7 @@ def test_a_message_has_what_was_read_and_nothing_else() -> None:
         "192.0.2.7",
     )
     assert message.form == given == message.payload.data
+    assert (message.endpoint, message.calls) == ("token", 0)
     assert message.args == {}
     assert dict(message.headers) == {}
     given["code"] = "y"
@@ -167,9 +168,17 @@ def test_vendors_programs_find_everything_where_it_has_always_been() -> None:
 
 def test_the_last_call_that_is_allowed_is_served_and_the_next_one_waits_for_the_minute_to_end() -> None:
     pace = Pace({"par": 2, "token": 1})
-    assert [pace.admit("par", "shop", now=600 + at) for at in (0, 59, 59)] == [0, 0, 1]
-    assert pace.admit("token", "shop", now=601) == 0
-    assert pace.admit("token", "shop", now=601) == 59
-    assert pace.admit("par", "coffee", now=601) == 0
-    assert pace.admit("par", "shop", now=660) == 0
-    assert [pace.admit("revoke", "shop", now=660) for _ in range(9)] == [0] * 9
+    assert [pace.late("par", calls, now=601) for calls in (1, 2, 3)] == [0, 0, 59]
+    assert [pace.late("token", 2, now=now) for now in (600, 659, 660)] == [60, 1, 60]
+    assert pace.late("elsewhere", 10**6, now=601) == 0
+    assert (Pace().late("par", 300, now=1), Pace().late("par", 301, now=1)) == (0, 59)
+    assert [Pace().late(endpoint, 3001, now=1) for endpoint in ("token", "revoke")] == [59, 59]
+    assert [Pace().late(endpoint, 3000, now=1) for endpoint in ("token", "revoke")] == [0, 0]
+
+
+def test_a_client_is_told_how_many_calls_are_left_to_it_once_that_is_known() -> None:
+    pace = Pace({"par": 2})
+    said = {"RateLimit-Policy": '"par";q=2;w=60'}
+    assert pace.headers("par", 1, now=601) == {**said, "RateLimit": '"par";r=1;t=59'}
+    assert pace.headers("par", 5, now=601) == {**said, "RateLimit": '"par";r=0;t=59'}
+    assert pace.headers("par", 0, now=601) == pace.headers("elsewhere", 1, now=601) == {}

@@ -146,6 +146,10 @@ def test_taking_an_item_away_leaves_the_others_and_what_the_vendor_has_been_told
     assert terms.of("notes") == ()
 
 
+def test_what_is_asked_is_necessary_unless_it_says_otherwise() -> None:
+    assert (SEE.optional, LEAVE.optional, SEE.gifts, SEE.this_vendor, SEE.records) == (False, False, False, False, 0)
+
+
 def test_an_end_is_only_ever_brought_nearer() -> None:
     assert TERMS.ending(UNTIL - 5).until == UNTIL - 5
     assert TERMS.ending(UNTIL + 5) == TERMS

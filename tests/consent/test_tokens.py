@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from consent.models import Grant, GrantLock
 from consent.tokens import Credential
 from tests.conftest import PASSPHRASE
 from tests.people import Bookshop, household
+from vault.keystore import Keystore, Standing
 
 Rows = list[tuple[str, int, int | None]]
 
@@ -185,3 +187,30 @@ def test_a_code_is_good_for_a_minute_and_for_nothing_else(shop: Bookshop, bystan
     assert opened(shop, string, "code")
     shop.ada.house.clock.passes(seconds=1)  # type: ignore[attr-defined]
     assert tokens.open_credential(shop.ada.house, string, "code") is None
+
+
+def test_a_token_is_looked_at_again_when_an_old_copy_was_found_meanwhile(shop: Bookshop, code: Credential) -> None:
+    """Her floor stands above what main holds: an old copy was put back. It is lifted, and the token read anew."""
+    house, string = shop.ada.house, code.found.string.text(shop.ada.house.keys.route)
+    house.keystore.raise_floor(shop.ada.owner_id, house.keystore.floor(shop.ada.owner_id) + 1000)
+    again = opened(shop, string, "code")
+    assert again.found.revision == house.keystore.floor(shop.ada.owner_id) > code.found.revision
+    assert again.found.grant_id == code.found.grant_id
+
+
+def test_a_token_that_moves_each_time_it_is_looked_at_opens_nothing(shop: Bookshop, code: Credential) -> None:
+    class Rising(Keystore):
+        """Somebody puts back one old copy after the other."""
+
+        looks = 0
+
+        def standing(self, owner: bytes, grant: bytes) -> Standing | None:
+            self.looks += 1
+            self.raise_floor(owner, self.floor(owner) + 1000)
+            return super().standing(owner, grant)
+
+    house, string = shop.ada.house, code.found.string.text(shop.ada.house.keys.route)
+    rising = Rising(house.keystore.database)
+    assert tokens.open_credential(replace(house, keystore=rising), string, "code") is None
+    assert rising.looks == 5
+    assert opened(shop, string, "code")

@@ -9,6 +9,7 @@ import pytest
 
 from consent.problems import PROBLEMS
 from consent.purposes import PURPOSES
+from tests.house.tree import modules
 from vault.app import load_rooms
 from vault.cli import main
 from vault.record import CLASSES
@@ -31,6 +32,16 @@ def test_every_finding_of_the_doctor_is_documented() -> None:
     told = _text("docs/operating.md")
     assert len(found) > 20
     assert {code for code in found if f"`{code}`" not in told} == set()
+
+
+def test_every_event_of_the_log_is_documented() -> None:
+    said = {
+        event
+        for path in modules()
+        for event in re.findall(r'\blog\.(?:info|warning|error)\(\s*"(\w+)"', path.read_text(encoding="utf-8"))
+    }
+    assert len(said) > 10
+    assert {event for event in said if f"`{event}`" not in _text("docs/measures.md")} == set()
 
 
 def test_every_problem_and_purpose_is_documented_for_vendors() -> None:

@@ -21,9 +21,15 @@ def scene(furnished: tuple[Path, str, Keyring], shopfront: Bookshop, tmp_path_fa
 
 
 @pytest.fixture(scope="session")
-def preloaded_stage() -> Iterator[Stage]:
+def stage() -> Iterator[Stage]:
     """Where other processes come from."""
-    if compiled() is None:
-        pytest.skip("needs a C compiler: apt install gcc libc6-dev")
     with preloaded() as stage:
         yield stage
+
+
+@pytest.fixture
+def preloaded_stage(stage: Stage) -> Stage:
+    """The same, where they see what they do to their disk."""
+    if compiled() is None:
+        pytest.skip("needs a C compiler: apt install gcc libc6-dev")
+    return stage

@@ -70,8 +70,8 @@ def furnish(furnished: tuple[Path, str, Keyring], shop: Bookshop, directory: Pat
 
 
 def preloaded() -> Stage:
-    """A process whose children see what they do to their disk."""
-    return Stage(PARTS, LD_PRELOAD=str(compiled()))
+    """A process whose children see what they do to their disk, if there is a compiler."""
+    return Stage(PARTS, LD_PRELOAD=str(compiled() or ""))
 
 
 def lived(stage: Stage, scene: Scene, into: Path, *, seed: int, days: int, leaves: bool, worse: str = "") -> list[Step]:

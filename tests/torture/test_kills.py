@@ -8,14 +8,13 @@ from pathlib import Path
 from tests import sampled
 from tests.consent.racing import Stage
 from tests.torture.kills import Kills, kill
-from tests.torture.scenes import PARTS, Scene
+from tests.torture.scenes import Scene
 
-NUMBER = 50 if sampled.EVERYTHING else 3
+NUMBER = 50 if sampled.EVERYTHING else 2
 
 
-def test_one_of_two_processes_is_killed_at_any_moment(scene: Scene, tmp_path: Path) -> None:
-    with Stage(PARTS) as stage:
-        kills = kill(stage, scene, tmp_path, Kills(), number=NUMBER, seed=20261122)
+def test_one_of_two_processes_is_killed_at_any_moment(stage: Stage, scene: Scene, tmp_path: Path) -> None:
+    kills = kill(stage, scene, tmp_path, Kills(), number=NUMBER, seed=20261122)
     assert not kills.wrong
     assert kills.number == NUMBER
     assert not sampled.EVERYTHING or kills.done.total() > 200, "too little was answered for this to say anything"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from connectors.demo_mail import Mail, Mailbox
 from tests.conftest import PASSPHRASE
 from tests.houses import copy_house
-from tests.people import Ada, Clock, house_in
-from vault import choices, mail, notice_address, sessions, set_up, worker
+from tests.people import ISSUER, Ada, Clock, house_in
+from tests.vault.authenticator import Device
+from vault import choices, mail, notice_address, passkeys, sessions, set_up, worker
 from vault.app import create_app
 from vault.server import Server
 
@@ -115,6 +117,23 @@ def test_an_address_for_notices_is_set_with_the_code_that_was_mailed_to_it_and_t
     assert told.to == "ada@home.test"
     assert "porthaven" not in told.subject + told.text
     ada.presses("/settings/notice/code", 422, code=code_in(first))
+
+
+def test_she_is_mailed_whenever_what_opens_her_vault_is_changed(mailing: Ada, mailbox: Mailbox):
+    device = Device(ISSUER, prf=True)
+    answer, secret = device.makes(json.loads(mailing.looks_at("/security/passkeys/new")))
+    changes: list[tuple[str, dict[str, str]]] = [
+        ("/security/passkeys", {"passkey": answer, "secret": secret, "passkey-name": "phone"}),
+        ("/security/passphrase", {"old": PASSPHRASE, "new": "another violet staircase kettle"}),
+        ("/security/recovery/new", {}),
+    ]
+    for path, form in changes:
+        mailing.presses(path, **form)
+        (told,) = mailed(mailing.house, mailbox)
+        assert (told.to, told.subject) == ("ada@home.test", "What opens your vault was changed"), path
+        assert not [word for word in ("phone", "Ada", "violet") if word in told.text]
+    passkeys.remove(mailing.open, passkeys.listed(mailing.open)[0].lock_id)
+    assert [each.subject for each in mailed(mailing.house, mailbox)] == ["What opens your vault was changed"]
 
 
 def test_a_code_runs_out_after_an_hour_and_after_five_wrong_ones(mailing: Ada, mailbox: Mailbox, clock: Clock):

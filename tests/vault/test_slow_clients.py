@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import select
-import signal
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx
 import pytest
 
 from tests import sampled
-from tests.houses import copy_house, settings_in
+from tests.houses import copy_house
+from tests.served import Serving, served
 from vault.bodies import AT_ONCE, OF_ONE
 from vault.keyring import Keyring
-from vault.settings import for_process
 
-ROOT = Path(__file__).resolve().parents[2]
 FORM = b"POST /unlock HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-
-
-class Serving(NamedTuple):
-    """A server in a process of its own."""
-
-    port: int
-    process: subprocess.Popen[bytes]
-
-    @property
-    def address(self) -> str:
-        """Where it is."""
-        return f"http://localhost:{self.port}"
-
-    def connects(self, said: bytes) -> socket.socket:
-        """Somebody who says this much and no more."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        connection.sendall(said)
-        return connection
-
-    def takes(self, path: str = "/unlock") -> float:
-        """Seconds until a page has come."""
-        began = time.perf_counter()
-        answer = httpx.get(self.address + path, timeout=30)
-        assert answer.status_code == 200
-        return time.perf_counter() - began
 
 
 @pytest.fixture(scope="module")
@@ -59,34 +29,6 @@ def serving(furnished: tuple[Path, str, Keyring], tmp_path_factory: pytest.TempP
     copy_house(furnished[0], directory)
     with served(directory) as running:
         yield running
-
-
-class served:  # noqa: N801 - reads as a verb where it is used
-    """`vrm serve` on a directory until the block ends."""
-
-    def __init__(self, directory: Path, workers: int = 1) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        command = [sys.executable, "-m", "vault", "serve", "--port", str(port), "--workers", str(workers)]
-        environment = for_process(settings_in(directory, f"http://localhost:{port}"))
-        self.running = Serving(
-            port,
-            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
-        )
-
-    def __enter__(self) -> Serving:
-        until = time.monotonic() + 90
-        while True:
-            try:
-                if httpx.get(f"{self.running.address}/readyz", timeout=5).status_code == 200:
-                    return self.running
-            except httpx.TransportError:
-                assert time.monotonic() < until, "it did not start"
-                time.sleep(0.1)
-
-    def __exit__(self, *_error: object) -> None:
-        self.running.process.send_signal(signal.SIGTERM)
-        assert self.running.process.wait(timeout=20) is not None
 
 
 def pages(serving: Serving) -> list[float]:
