@@ -1,4 +1,4 @@
-"""One walk through the whole product, for what is to be true of every statement on the way; and which tables are whose."""
+"""One walk through the whole product, for what every statement on the way has to obey; and which tables are whose."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SWEEPS = (
     r"DELETE FROM grant_locks WHERE grant_locks\.expires_at",
     r"SELECT DISTINCT records\.owner_id\s+FROM records\s+WHERE records\.removed_day",
 )
-PATHS = ("/", "/purchases", "/vendors", "/profile", "/inbox", "/insights", "/sharing", "/activity", "/security", "/imports")
+PATHS = ("/", "/purchases", "/profile", "/inbox", "/insights", "/sharing", "/activity", "/security", "/imports")
 HISTORY = """Website,Order ID,Order Date,Currency,Unit Price,Unit Price Tax,Total Owed,ASIN,Quantity,Product Name
 Amazon.com,111-0000001-0000000,2024-03-01T10:11:12Z,USD,10.00,0.80,10.80,B000000001,1,A Lamp
 Amazon.com,111-0000002-0000000,2024-03-02T10:11:12Z,USD,20.00,0.80,20.80,B000000002,1,A Teapot

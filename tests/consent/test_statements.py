@@ -15,6 +15,7 @@ from tests.walk import SWEEPS, owners_tables, walk
 from vault import keystore
 from vault.server import Server
 
+
 @pytest.fixture
 def said(house: Server) -> Iterator[list[str]]:
     """Every statement that goes through Core or the ORM."""
