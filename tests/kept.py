@@ -25,6 +25,7 @@ def keep() -> None:
     flask.Flask.url_rule_class = Route
     registry.register("sqlite", __name__, "SQLite")
     registry.register("postgresql.psycopg", __name__, "PostgreSQL")
+    registry.register("postgresql.psycopg", __name__, "PostgreSQL")
     event.listen(Engine, "engine_connect", _shares_statements)
 
 
@@ -74,14 +75,26 @@ class _Alike:
         return hash(type(self))
 
 
-class SQLite(_Alike, SQLiteDialect_pysqlite):
-    """SQLAlchemy's, for `sqlite://`."""
+class _Equal:
+    """Dialects that are all equal, because a statement is kept under its dialect."""
 
-    supports_statement_cache = True  # SQLAlchemy asks each class itself
+    supports_statement_cache = True
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
 
 
-class PostgreSQL(_Alike, PGDialect_psycopg):
-    """SQLAlchemy's, for `postgresql+psycopg://`."""
+class SQLite(_Equal, SQLiteDialect_pysqlite):
+    """SQLAlchemy's, with that."""
+
+    supports_statement_cache = True
+
+
+class PostgreSQL(_Equal, PGDialect_psycopg):
+    """Likewise."""
 
     supports_statement_cache = True
 

@@ -15,6 +15,11 @@ def some(repeats: Sequence[T]) -> Sequence[T]:
     return repeats if EVERYTHING else repeats[:2]
 
 
+def many(usual: int, *, everywhere: int) -> int:
+    """How many of a thing: as many as the test needs, or a crowd where VRM_TEST_ALL is set."""
+    return everywhere if EVERYTHING else usual
+
+
 def thinned(repeats: Sequence[T], *, first: int, then_every: int) -> Sequence[T]:
     """The first few and then every so manyth; all of them where VRM_TEST_ALL is set."""
     return repeats if EVERYTHING else [*repeats[:first], *repeats[first::then_every]]

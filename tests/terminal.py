@@ -1,8 +1,8 @@
 """`vrm` as somebody at a terminal runs it: a process with its own environment, two outputs and an exit code.
 
-Reading the code takes such a process a second, and most commands a tenth of that. So one process reads it, and splits
-off another for each command (multiprocessing's fork server). `started_anew` is the same from nothing, for a command or
-two, so that not everything rests on what has been read before.
+Reading the code takes such a process a second, and most commands far less. So one process reads it, and splits off
+another for each command (multiprocessing's fork server). `started_anew` is the same from nothing, for a command or two,
+so that not everything rests on what has been read before.
 """
 
 from __future__ import annotations

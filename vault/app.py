@@ -73,12 +73,14 @@ def create_app(server: Server) -> Flask:
 
 def create() -> Flask:
     """What the web server serves: settings from the environment, the worker beside it."""
+    from vault import metrics
     from vault.worker import begin
 
     configure()
     server = build(from_environment(), migrate=False)  # `vrm serve` has just done that
     app = create_app(server)
     begin(server)
+    metrics.begin(server)
     log.info("serving", issuer=server.settings.issuer)
     return app
 

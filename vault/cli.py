@@ -59,6 +59,7 @@ def serve_command(host: str, port: int | None, workers: int | None, threads: int
     """Serve the vault. On a new server it prints the one-time address where the first vault is set up."""
     from vault.app import build
     from vault.doctor import refuse
+    from vault.metrics import begin_anew
     from vault.serving import port_of, serve
     from vault.set_up import set_up_address
     from vault.settings import from_environment
@@ -70,6 +71,7 @@ def serve_command(host: str, port: int | None, workers: int | None, threads: int
     for found in refuse(server):
         click.echo(f"{found.weight:7} {found.sentence}", err=True)
     path = set_up_address(server)
+    begin_anew(settings.cache_dir)
     server.stop()
     click.echo(f"Vault  {settings.issuer}")
     if path is not None:

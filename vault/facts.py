@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from vault import sealed_file
 from vault.dangers import Facts, File, Machine, Served, Standing, Store
 from vault.migrations import standing
 from vault.models import Instance, KeystoreInstance, Lock, LogInstance
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 IDS = {"main": Instance.id, "keystore": KeystoreInstance.id, "log": LogInstance.id}
-BACKUPS = (b"vrm/1/backup\n", b"vrm/1/keystore\n")
+BACKUPS = ("backup", "keystore")
 OTHERS = 0o077
 SETTINGS = "'fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_read_only', 'cluster_name'"
 PRELOADED = {"pgautofailover": "pg_auto_failover", "repmgr": "repmgr"}
@@ -106,7 +107,7 @@ def _backups(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.is_file() and not path.is_symlink():
             with path.open("rb") as file:
-                if file.read(max(map(len, BACKUPS))).startswith(BACKUPS):
+                if any(sealed_file.is_one(kind, file) for kind in BACKUPS):
                     yield path
 
 

@@ -14,6 +14,7 @@ from vault.errors import Locked
 from vault.models import Key, Owner
 
 PURPOSES = ("records", "catalogue", "dedupe", "files", "inbox")
+NEEDED = frozenset(PURPOSES[:4])  # a vault from an earlier release may have no inbox yet
 Keys = Mapping[str, tuple[int, bytes]]  # id and key by purpose
 
 
@@ -111,6 +112,8 @@ def open_keyring(session: Session, owner: bytes, root: bytes) -> Keyring:
     ]
     keys = {purpose: (key_id, key) for key_id, purpose, key in opened}  # of one purpose the last, so the newest
     earlier = {key_id: (purpose, key) for key_id, purpose, key in opened if keys[purpose][0] != key_id}
+    if not keys.keys() >= NEEDED:  # somebody took a row away
+        raise crypto.Damaged
     return Keyring(owner, root, keys, earlier=earlier)
 
 

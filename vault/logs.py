@@ -17,6 +17,8 @@ from typing import Any
 import orjson
 import structlog
 
+from vault.tally import TALLY
+
 ALLOWED = frozenset(
     {
         *("event", "level", "timestamp", "method", "route", "status", "ms", "request_id", "code", "reason", "issuer"),
@@ -108,7 +110,8 @@ def answered(
 
     By route and status it tells every try to unlock, to authenticate as a client or to look, and what came of it.
     """
-    taken = round((time.perf_counter() - began) * 1000, 1)
-    log.info("request", method=method, route=route, status=status, ms=taken, request_id=request_id)
+    seconds = time.perf_counter() - began
+    TALLY.add(method, route, status, seconds)
+    log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1), request_id=request_id)
     if error is not None:
         log.error("request_failed", request_id=request_id, **told(error))

@@ -101,7 +101,9 @@ def _open_vault(
 ) -> OpenVault:
     _face_old_copy(server, keyring.owner_id)
     with server.main.reading() as session:
-        owner = session.get_one(Owner, keyring.owner_id)
+        owner = session.get(Owner, keyring.owner_id)
+        if owner is None:  # her row was taken away: there is nothing to open any more
+            raise Locked
         settings = open_settings(keyring, owner.settings_box)
     return OpenVault(server, keyring, lock, opened_by, settings, owner.lost, proved_at, ends_at)
 

@@ -34,6 +34,7 @@ class Settings:
     upload_limit: int = 512 * MEBIBYTE
     files_limit: int = 1024 * MEBIBYTE
     catalogue_budget: int = 256 * MEBIBYTE
+    metrics_port: int = 0
 
     @property
     def loopback(self) -> bool:
@@ -85,6 +86,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
         "VRM_UPLOAD_LIMIT": str(settings.upload_limit),
         "VRM_FILES_LIMIT": str(settings.files_limit),
         "VRM_CATALOGUE_BUDGET": str(settings.catalogue_budget),
+        "VRM_METRICS_PORT": str(settings.metrics_port or ""),
     }
     return {name: value for name, value in values.items() if value}
 
@@ -115,6 +117,7 @@ def from_environment() -> Settings:
             upload_limit=env.int("VRM_UPLOAD_LIMIT", 512 * MEBIBYTE),
             files_limit=env.int("VRM_FILES_LIMIT", 1024 * MEBIBYTE),
             catalogue_budget=env.int("VRM_CATALOGUE_BUDGET", 256 * MEBIBYTE),
+            metrics_port=env.int("VRM_METRICS_PORT", 0),
         )
     except EnvError as error:
         raise Unsafe(f"A setting cannot be read: {error}") from error
@@ -144,9 +147,15 @@ def checked(settings: Settings) -> Settings:
         raise Unsafe("VRM_KEYSTORE_URL must lie in another directory than VRM_DATABASE_URL.")
     if settings.smtp_url is not None:
         _check_mail(settings.smtp_url)
+    _check_numbers(settings)
+    return settings
+
+
+def _check_numbers(settings: Settings) -> None:
+    if not 0 <= settings.metrics_port <= 65535:
+        raise Unsafe("VRM_METRICS_PORT must be a port of this machine, or 0 for none.")
     if not 0 <= settings.proxies <= 5:
         raise Unsafe("VRM_PROXIES must be the number of proxies in front of this server, 0 to 5.")
-    return settings
 
 
 def is_embedded(url: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from authlib.oauth2.rfc6749.errors import InvalidClientError
-from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry, extract_compact
@@ -17,22 +16,20 @@ from vault import paces
 from vault.server import Server
 
 ALGORITHMS = ("ES256", "EdDSA", "Ed25519", "PS256")
+KIND = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FUTURE, LONGEST = 60, 300  # seconds: clock skew we bear with, and how long an assertion may live
 
 
-class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has no types
-    """Authlib's flow with our keys, algorithms, audiences, times and memory of what was used."""
-
-    CLIENT_AUTH_METHOD = "private_key_jwt"
+class Assertion:
+    """What Authlib asks who calls: by keys, algorithms, audiences, times and a memory of what was used, all ours."""
 
     def __init__(self, server: Server, audiences: list[str]) -> None:
-        super().__init__(validate_jti=True, leeway=FUTURE)
         self.server, self.audiences = server, audiences
 
     def __call__(self, query_client: Any, request: Any) -> Any:
         """Authenticate, or refuse; `client_id` beside the assertion must agree with it."""
         form = request.form
-        if "client_secret" in form or form.get("client_assertion_type") != self.CLIENT_ASSERTION_TYPE:
+        if "client_secret" in form or form.get("client_assertion_type") != KIND:
             raise refuse()
         header, claims = self.extract_assertion(form.get("client_assertion", ""))
         client_id = claims.get("sub")
@@ -42,10 +39,6 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
         request.calls = self._verify(form["client_assertion"], client, request.endpoint)
         request.client = RegisteredClient(client)
         return request.client
-
-    def get_audiences(self) -> list[str]:
-        """Our issuer, or the address that was called (RFC 9126 §2)."""
-        return self.audiences
 
     def extract_assertion(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and claims, before anything is verified: only to learn whose keys to use."""
@@ -76,11 +69,11 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib has 
             leeway=FUTURE,
             iss={"essential": True, "value": str(claims.get("sub"))},
             sub={"essential": True},
-            aud={"essential": True, "values": self.get_audiences()},
+            aud={"essential": True, "values": self.audiences},
             exp={"essential": True},
         )
         expected.validate(claims)
-        if not _for_us_alone(claims["aud"], self.get_audiences()) or not self.validate_jti(claims, claims.get("jti")):
+        if not _for_us_alone(claims["aud"], self.audiences) or not self.validate_jti(claims, claims.get("jti")):
             raise refuse()
 
     def validate_jti(self, claims: dict[str, Any], jti: Any) -> bool:

@@ -33,6 +33,7 @@ from connectors.reading import (
     read_file,
     read_upload,
 )
+from tests.sampled import thinned
 
 SAMPLES = Path(__file__).parent / "samples"
 GOOD = (SAMPLES / "amazon-28-serial-minimal.csv").read_bytes()
@@ -95,7 +96,7 @@ def measured(chunks: str) -> Measured:
 import json, resource, sys, time
 sys.path += sys.argv[1:]
 from connectors.reading import read_file
-HEADER, ROW, CELL, CHUNK = {HEADER!r}, {ROW!r}, {CELL!r}, {CHUNK}
+HEADER, ROW, CELL, CHUNK, MIME = {HEADER!r}, {ROW!r}, {CELL!r}, {CHUNK}, {MIME!r}
 started, last = time.monotonic(), []
 for event in read_file({chunks}, "x"):
     last = [*last[-4:], type(event).__name__] if type(event).__name__ != "Progress" else last
@@ -290,6 +291,30 @@ def test_a_bomb_of_a_line_is_refused_quickly_and_cheaply(chunks: str, usual: Mea
     assert bomb.seconds < 1
     assert bomb.child - usual.child < 10_000
     assert bomb.parent - usual.parent < 10_000
+
+
+MIME = b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n"
+OTHERS = {
+    "gzip that grows a thousandfold": """[__import__("gzip").compress(bytes(4 << 20))]""",
+    "a header of a million columns": """[b"Website," + b"x," * 1_000_000 + b"\\n", ROW % 1]""",
+    "a zip in a zip in a zip": """[b"PK\\x03\\x04" + bytes(26) + b"PK\\x03\\x04" * 100_000]""",
+    "a billion laughs": """[b'<?xml version="1.0"?><!DOCTYPE z [<!ENTITY a "ha">' + b"".join(
+        b'<!ENTITY a%d "%s">' % (at, b"&a%d;" % (at - 1) * 10) for at in range(1, 10)) + b"]><z>&a9;</z>"]""",
+    "JSON a hundred thousand deep": """[b"[" * 100_000 + b"]" * 100_000]""",
+    "MIME of ten thousand parts": """[MIME % (0, 0), *[b"--0\\n\\nx\\n"] * 10_000]""",
+    "MIME ten thousand deep": """[MIME % (at, at) for at in range(10_000)]""",
+    "a calendar that repeats for ever": """[b"BEGIN:VCALENDAR\\nBEGIN:VEVENT\\nRRULE:FREQ=SECONDLY\\n" * 1000]""",
+    "a card that is folded for ever": """[b"BEGIN:VCARD\\nNOTE:x" + b"\\n x" * 1_000_000]""",
+}
+
+
+@pytest.mark.parametrize("chunks", thinned(list(OTHERS.values()), first=0, then_every=5))
+def test_a_bomb_of_another_kind_is_refused_quickly_and_cheaply(chunks: str, usual: Measured) -> None:
+    """Formats that nobody reads here yet: what they hold is never looked into."""
+    bomb = measured(chunks)
+    assert bomb.kinds == ["FileRefused"]
+    assert bomb.seconds < 1
+    assert bomb.child - usual.child < 64_000
 
 
 def test_a_hundred_thousand_lines_grow_the_child_by_less_than_sixty_megabytes(usual: Measured) -> None:

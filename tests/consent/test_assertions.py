@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from authlib.oauth2.rfc6749.errors import InvalidClientError
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from connectors.vendor_client.proofs import public_jwks
 from consent import clients
 from consent.oauth.assertion import Assertion
-from tests.people import Clock, house_in, sign_anything
+from tests.people import Clock, house_in, sign, sign_anything
 from vault import crypto
 from vault.server import Server
 
@@ -52,13 +52,14 @@ def asking(sent: dict[str, str], endpoint: str = "par") -> Any:
 def known(server: Server, sent: dict[str, str]) -> bool:
     """Is it taken for the Bookshop? If not, there is one answer for every reason."""
     request = asking(sent)
-    refusals = []
+    refusals, found = [], None
     try:
-        Assertion(server, HERE)(None, request)
+        found = Assertion(server, HERE)(None, request)
     except InvalidClientError as error:
         refusals.append((error.status_code, "private_key_jwt" in str(error.description)))
-    assert refusals == ([] if request.client else [(401, True)])
-    return request.client is not None
+    assert refusals == ([] if found else [(401, True)])
+    assert found is request.client
+    return found is not None
 
 
 def taken(server: Server, **claims: Any) -> bool:
@@ -159,6 +160,25 @@ def test_it_is_remembered_as_long_as_it_would_be_taken(server: Server) -> None:
     late = form(server, iat=server.now - 119, exp=server.now - 59)
     assert known(server, late), "a minute late, and that is borne with"
     clock.now = began
+
+
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
+@pytest.mark.parametrize(
+    ("algorithm", "key"),
+    [
+        ("EdDSA", OKPKey.generate_key("Ed25519")),
+        ("Ed25519", OKPKey.generate_key("Ed25519")),
+        ("PS256", RSAKey.generate_key(2048)),
+    ],
+    ids=["EdDSA", "Ed25519", "PS256"],
+)
+def test_clients_sign_with_other_keys_too(server: Server, algorithm: str, key: Any) -> None:
+    jwk = {**key.as_dict(private=False), "kid": "k"}
+    document = {"client_id": algorithm, "client_name": algorithm, "redirect_uris": ["https://shop.example/back"]}
+    clients.register(server, {**document, "jwks": {"keys": [jwk]}})
+    claims = {"iss": algorithm, "sub": algorithm, "aud": VAULT, "jti": "j", "iat": server.now, "exp": server.now + 60}
+    signed = sign({"alg": algorithm, "kid": "k"}, claims, key)
+    assert known(server, {"client_assertion_type": KIND, "client_assertion": signed})
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256", "RS256", "ES384", None, 7])

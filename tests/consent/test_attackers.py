@@ -46,7 +46,7 @@ from tests.people import ISSUER, PURCHASES, TASTE, Ada, Bookshop, Raw, household
 from tests.sampled import EVERYTHING
 from tests.vault import reader
 from tests.vault.test_format import everything_known, taken, tokens
-from tests.vault.test_tampering import calls, puts_back, reads_row, writes
+from tests.vault.test_tampering import calls, puts_back, reads_row, reads_rows, writes
 from vault import crypto, locks, sessions, unlock
 from vault.app import create_app, load_rooms
 from vault.collections.preferences import Preference
@@ -537,8 +537,8 @@ class TestA10OperatorWhoWritesSql:
         ada.keeps(Preference(topic="maps", stance="like"))
         ada.lets(coffee, TASTE, ticks=("item-0",))
         mine = tokens(coffee)[0]
-        other = reads_row(ada.house, "grants", "1")
-        seen = reads_row(ada.house, "disclosures", "1")
+        other = reads_row(ada.house, "grants", "1 = 1")
+        seen = reads_row(ada.house, "disclosures", "1 = 1")
         ada.presses("/sharing/stop-all")
         ada.lets(bookshop)
         writes(ada.house, "UPDATE grants SET state = 'live', cause = NULL, ended_day = NULL")
@@ -564,11 +564,12 @@ class TestA10OperatorWhoWritesSql:
         assert ada.house.keystore.pepper(ada.owner_id, own) is None
 
     def test_session_integrity_a_question_put_in_anothers_place_is_no_question(self, scene: Scene) -> None:
+        known = [row["tag"] for row in reads_rows(scene.ada.house, "requests")]
         hers = scene.shop.consent_address()
-        theirs = reads_row(scene.ada.house, "requests", "1 ORDER BY rowid DESC LIMIT 1")
+        (theirs,) = [row for row in reads_rows(scene.ada.house, "requests") if row["tag"] not in known]
         its = scene.mallory.consent_address()
-        mallorys = reads_row(scene.ada.house, "requests", "1 ORDER BY rowid DESC LIMIT 1")
-        assert theirs["tag"] != mallorys["tag"]
+        known.append(theirs["tag"])
+        (mallorys,) = [row for row in reads_rows(scene.ada.house, "requests") if row["tag"] not in known]
         writes(scene.ada.house, "UPDATE requests SET box = ? WHERE tag = ?", mallorys["box"], theirs["tag"])
         scene.ada.looks_at(hers, 410)
         assert "Mallory" in scene.ada.looks_at(its)

@@ -23,12 +23,13 @@ from sqlalchemy.orm import Session
 
 from connectors.vendor_client import Connection, NoLongerShared, Paused, Pending
 from consent import grants, views
-from consent.models import Disclosure, Grant, GrantLock
+from consent.models import Grant
 from tests import sampled
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import REFUSED, Returning, shown_now, sorted_rows, visits_again
 from tests.houses import copy_house, home_of, keep_copy, put_copy_back
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, calls_out, house_in
+from tests.torture.ledger import all_is_well, nothing_was_held
 from vault import locks, sessions, set_up, store, unlock
 from vault.catalogues import Catalogues
 from vault.collections.preferences import Preference
@@ -250,28 +251,6 @@ def scene(
 # What must hold after every cut, whatever was under way.
 
 
-def all_is_well(stage: Stage) -> None:
-    """Nothing is half alive, nothing is held, she is shown nothing that the floors don't cover."""
-    house, owner = stage.house, stage.scene.owner
-    alive = house.keystore.alive(owner, "grant")
-    with house.main.reading() as session:
-        rows = session.execute(select(Grant.grant_id, Grant.state, Grant.version)).all()
-        for kind in (GrantLock, Disclosure):
-            for grant in session.scalars(select(kind.grant_id).distinct()):
-                assert grant in alive, "rows of a grant that is dead"
-        left = session.execute(select(Lock.lock_id).where(Lock.kind != "recovery")).scalars().all()
-    for grant, state, version in rows:
-        assert (state == "live") == (grant in alive), "neither dead nor alive"
-        assert state != "live" or version <= alive[grant].version
-    assert all(house.keystore.pepper(owner, lock) for lock in left), "a lock that nothing opens"
-
-
-def nothing_was_held(stage: Stage) -> None:
-    """Nobody put an old copy back, so nobody may say so."""
-    alive = stage.house.keystore.alive(stage.scene.owner, "grant")
-    assert all(standing.held != "old copy" for standing in alive.values())
-
-
 def what_she_is_shown_is_covered(stage: Stage, ada: Ada) -> None:
     """Her pages, before the worker has done anything."""
     for path in ("/", "/sharing", "/purchases"):
@@ -325,9 +304,9 @@ def recovers(stage: Stage, then: Act) -> None:
         tick(stage.house, sweep=True)
         stage.house.clock.passes(minutes=3)
     tick(stage.house, sweep=True)
-    all_is_well(stage)
+    all_is_well(stage.house, stage.scene.owner)
     if stage.scene.old is None and not stage.scene.lost:
-        nothing_was_held(stage)
+        nothing_was_held(stage.house, stage.scene.owner)
     then(stage)
     if hasattr(stage.bookshop, "connection"):
         reads_what_it_may(stage, stage.bookshop)
@@ -356,7 +335,7 @@ def cut_everywhere(scene: Scene, tmp_path: Path, prepare: Act, act: Act, then: A
         put_copy_back(home_of(stage.house), "database", ready.old)
     at, power = 0, Power(0)
     while power.failed:
-        at += 1 if sampled.EVERYTHING or at < 3 else 6  # later steps are much alike: a sixth of them in every run
+        at += 1 if sampled.EVERYTHING or at < 2 else 7  # later steps are much alike: a seventh of them in every run
         power = Power(at)
         _forget(ready)
         stage = ready.copied(tmp_path / "cut").begins(power)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.vendor_client import NoLongerShared, Paused
+from tests.houses import raw
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, query
 from vault.collections.preferences import Preference
 from vault.collections.profile import Birthday
@@ -92,16 +93,14 @@ def test_removing_one_item_is_seen_at_once(ada: Ada, bookshop: Bookshop) -> None
 
 
 def test_damage_is_told_to_the_vendor_and_stands_in_her_log(ada: Ada, bookshop: Bookshop) -> None:
-    from sqlalchemy import text
-
     ada.buys("The Salt Almanac")
     ada.lets(bookshop)
-    with ada.house.main.writing() as connection:
-        connection.execute(text("UPDATE disclosures SET box = zeroblob(length(box)) WHERE owner_id IS NOT NULL"))
+    with raw(ada.house.main) as say:
+        say("UPDATE disclosures SET box = ?", bytes(200))
     with pytest.raises(Exception, match="damaged"):
         bookshop.reads()
     assert "what it may see is damaged" in ada.looks_at("/activity")
-    with ada.house.main.writing() as connection:
-        connection.execute(text("UPDATE grants SET terms_box = zeroblob(100) WHERE owner_id IS NOT NULL"))
+    with raw(ada.house.main) as say:
+        say("UPDATE grants SET terms_box = ?", bytes(100))
     with pytest.raises(Exception, match="damaged"):
         bookshop.reads()

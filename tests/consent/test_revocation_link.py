@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from connectors.demo_mail import Mailbox
 from tests.conftest import PASSPHRASE
@@ -78,8 +78,7 @@ def everything(shop: Bookshop) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for database in (shop.ada.house.main, shop.ada.house.keystore.database):
         with database.reading() as session:
-            tables = session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")).all()
-            for table in tables:
+            for table in inspect(database.engine).get_table_names():
                 rows[table] = session.execute(text(f'SELECT * FROM "{table}"')).all()
     return rows
 

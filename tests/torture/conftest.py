@@ -21,7 +21,7 @@ def scene(furnished: tuple[Path, str, Keyring], shopfront: Bookshop, tmp_path_fa
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[Stage]:
+def stage(scene: Scene) -> Iterator[Stage]:  # a scene first: its databases may be on a server that is then known
     """Where other processes come from."""
     with preloaded() as stage:
         yield stage

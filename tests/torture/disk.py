@@ -120,7 +120,7 @@ class Disk:
         self.steps, self.at, self.told = steps, 0, list[bytes]()
         self.certain = {name: File(bytearray(content)) for name, content in files_in(before).items()}
         self.names = dict(self.certain)
-        self.moved: list[tuple[str, File | None]] = []  # names that came or went since anything was synced
+        self.moved: list[dict[str, File | None]] = []  # names that came or went since anything was synced
 
     def goes_on(self, to: int) -> None:
         """So many steps of the trace have been done."""
@@ -132,23 +132,22 @@ class Disk:
         if step.kind == "A":
             self.told.append(step.data)
         elif step.kind == "U":
-            self._names(step.path, None)
+            self._names({step.path: None})
         elif step.kind == "R":
-            self._names(step.data.decode(), self.names[step.path])
-            self._names(step.path, None)
+            self._names({step.data.decode(): self.names[step.path], step.path: None})
         else:
             file = self.names.get(step.path)
             if file is None:
                 file = File()
-                self._names(step.path, file)
+                self._names({step.path: file})
             if step.kind == "S":
                 self._is_certain(file)
             else:
                 file.pending.append(step)
 
-    def _names(self, path: str, file: File | None) -> None:
-        self.moved.append((path, file))
-        _named(self.names, path, file)
+    def _names(self, change: dict[str, File | None]) -> None:
+        self.moved.append(change)
+        _named(self.names, change)
 
     def _is_certain(self, file: File) -> None:
         for step in file.pending:
@@ -160,8 +159,8 @@ class Disk:
     def cut(self, chance: Random) -> tuple[str, dict[str, bytes]]:
         """What might be left if the power failed now: which way it was cut, and the files."""
         keeps, names = chance.choice(KEEPS), dict(self.certain)
-        for path, file in self.moved[: chance.randint(0, len(self.moved))]:
-            _named(names, path, file)
+        for change in self.moved[: chance.randint(0, len(self.moved))]:
+            _named(names, change)
         return keeps, {path: file.after_cut(keeps, chance) for path, file in names.items()}
 
 
@@ -228,8 +227,10 @@ def _done(content: bytearray, step: Step) -> None:
         content[step.at : step.at + len(step.data)] = step.data
 
 
-def _named(names: dict[str, File], path: str, file: File | None) -> None:
-    if file is None:
-        names.pop(path, None)
-    else:
-        names[path] = file
+def _named(names: dict[str, File], change: dict[str, File | None]) -> None:
+    """What comes and goes in one step comes and goes together."""
+    for path, file in change.items():
+        if file is None:
+            names.pop(path, None)
+        else:
+            names[path] = file

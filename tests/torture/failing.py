@@ -16,7 +16,7 @@ from connectors.vendor_client import NoLongerShared, SharingError
 from tests.consent.racing import Elsewhere, Returning, tells
 from tests.people import PURCHASES, TASTE
 from tests.torture.disk import Watched, files_in, laid_out
-from tests.torture.ledger import Ledger, Place, all_is_well, looks, unlocks, wait_beside
+from tests.torture.ledger import Ledger, Place, all_is_well, looks, nothing_was_held, unlocks, wait_beside
 from tests.torture.life import ROWS, orders
 from vault.worker import tick
 
@@ -147,4 +147,5 @@ def _is_as_answered(flow: Flow, place: Place, answered: bool) -> None:
     looks(flow.ada, ledger, flow.shop)
     tick(flow.ada.house, sweep=True)
     all_is_well(flow.ada.house, ledger.owner)
+    nothing_was_held(flow.ada.house, ledger.owner)
     looks(flow.ada, ledger, flow.shop)

@@ -134,6 +134,7 @@ def examine(place: Place, ledger: Ledger, shop: Bookshop) -> None:
         place.clock.passes(minutes=place.pause)
         tick(house, sweep=True)
         all_is_well(house, ledger.owner)
+        nothing_was_held(house, ledger.owner)
         looks(ada, ledger, shop)
         ways = [each for each in ledger.may["passphrase"] if opened_by(house, ledger.owner, each)]
         _holds(len(ways) == 1, "one passphrase opens the vault")
@@ -295,7 +296,7 @@ def _goes(house: Server, ledger: Ledger) -> None:
 
 
 def all_is_well(house: Server, owner: bytes) -> None:
-    """Nothing is half alive, and nobody says that an old copy was put back."""
+    """Nothing is half alive."""
     alive = house.keystore.alive(owner, "grant")
     with house.main.reading() as session:
         rows = session.execute(select(Grant.grant_id, Grant.state, Grant.version)).all()
@@ -306,4 +307,9 @@ def all_is_well(house: Server, owner: bytes) -> None:
         _holds((state == "live") == (grant in alive), "a grant is dead or alive")
         _holds(state != "live" or version <= alive[grant].version, "no grant is above its floor")
     _holds(all(house.keystore.pepper(owner, lock) for lock in left), "every lock opens")
+
+
+def nothing_was_held(house: Server, owner: bytes) -> None:
+    """Nobody put an old copy back, so nobody may say so."""
+    alive = house.keystore.alive(owner, "grant")
     _holds(all(standing.held != "old copy" for standing in alive.values()), "nothing is held for an old copy")

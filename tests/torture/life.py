@@ -134,13 +134,14 @@ class Life:
 
     def imports(self) -> None:
         """A file of a dozen orders."""
-        start, mark = int(self.began) * 1000 + self.made, self.name("File")
+        start, mark = int(self.began) * 10_000 + self.made * ROWS, self.name("File")
         items = [f"{mark} {at}" for at in range(ROWS)]
         file = orders(items, start)
         self.told("import", {f"item {item}": "here" for item in items}, lambda: self._import(file))
 
     def _import(self, file: bytes) -> None:
-        assert import_file(self.ada.vault, file).course.new == ROWS
+        at = import_file(self.ada.vault, file)
+        assert (at.state, at.course.new) == ("done", ROWS), at.course
 
     def asks(self) -> None:
         """The Bookshop asks, she allows; that takes the place of what it had before."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -76,7 +75,7 @@ def preloaded() -> Stage:
 
 def lived(stage: Stage, scene: Scene, into: Path, *, seed: int, days: int, leaves: bool, worse: str = "") -> list[Step]:
     """All that a life did to the disk, and what was told."""
-    trace, here = into / "trace", scene.copied(into / "house")
+    trace, here = into / f"trace {seed}", scene.copied(into / "house")
     part = here.part("traced", seed=seed, days=days, leaves=leaves, time=scene.time, trace=str(trace))
     stage.plays({**part, "synchronous": worse})
     assert stage.ends() == [0], "see what it has written to stderr"
@@ -143,7 +142,6 @@ class Cuts:
     images: int = 0
     states: set[tuple[bytes, int]] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
-    done: Counter[str] = field(default_factory=Counter)
 
     @property
     def different(self) -> int:
@@ -164,5 +162,4 @@ def cut_all_over(scene: Scene, steps: list[Step], into: Path, cuts: Cuts, *, num
                 examine(place, deepcopy(image.ledger), scene.shop)
             except Exception as wrong:  # noqa: BLE001 - whatever it is, where it was found must be told
                 cuts.wrong.append(f"{type(wrong).__name__}: {wrong} ({image.place})")
-        cuts.done = image.ledger.done
     return cuts

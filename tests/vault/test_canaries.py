@@ -25,8 +25,9 @@ from tests import sampled
 from tests.hearing import Heard, listening
 from tests.houses import home_of, where
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
+from tests.terminal import vrm
 from tests.vault import reader
-from vault import locks, notice_address, set_up, store, unlock
+from vault import locks, metrics, notice_address, set_up, store, unlock
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday, Email, Name, Phone, Size
@@ -367,7 +368,13 @@ def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
     nothing_is_found("a share link", always=True)
     her.locks()
     nothing_is_found("revoking and locking")
+    counted = metrics.text(house, house.settings.cache_dir)
+    assert 'route="/vendor/v1/<collection>"' in counted
+    assert not planted.found_in(counted.encode()), "metrics"
     house.stop()
+    for arguments in (("doctor", "--json"), ("export", "--passphrase-stdin"), ("restore", "--check", "nowhere")):
+        done = vrm(home_of(house), *arguments, said="not the words\n")
+        assert not planted.found_in(f"{done.stdout}{done.stderr}".encode()), arguments
     assert [path for path in files_of(house) if path.suffix == ".catalogue"]
     nothing_is_found("stopping", always=True)
     assert "/vendor/v1/<collection>" in said.text, "what was logged is what was looked through"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,18 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.houses import copy_house, embedded_only
+from tests.houses import copy_house, embedded_only, served_url
 from tests.people import Clock, house_in
 from tests.terminal import vrm
 from vault import sessions
+from vault.app import load_rooms
 from vault.dangers import RELEASED, Facts, File, Finding, Machine, Served, Store, judged
 from vault.doctor import findings, refuse
 from vault.embedded import BALLAST
 from vault.errors import Unsafe
 from vault.facts import gathered
 from vault.keyring import Keyring
+from vault.server import Server, start
 from vault.settings import Settings, checked, in_directory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -252,6 +255,53 @@ def test_serving_is_refused_for_what_is_fatal_and_for_nothing_less(directory: Pa
     with pytest.raises(Unsafe, match="set its mode to 600"):
         refuse(house)
     house.stop()
+
+
+# A PostgreSQL server.
+
+
+@pytest.fixture
+def on_a_server(tmp_path: Path) -> Iterator[Callable[[], Server]]:
+    """Opens a house whose databases are a server's, as often as a test wants."""
+    urls = {f"{part}_url": served_url(tmp_path / "served", part) for part in ("database", "log", "keystore")}
+    settings = replace(in_directory(tmp_path / "house", "http://localhost:8400"), **urls)
+    opened: list[Server] = []
+
+    def opens() -> Server:
+        opened.append(start(settings, load_rooms()))
+        return opened[-1]
+
+    yield opens
+    for each in opened:
+        each.stop()
+
+
+def test_a_server_as_it_should_be_is_safe(on_a_server: Callable[[], Server]) -> None:
+    house = on_a_server()
+    kept = gathered(house).stores["main"].kept
+    assert isinstance(kept, Served)
+    assert kept == Served(values=GOOD, standby=False, standbys=(), failover=None)
+    assert {each.weight for each in refuse(house)} <= {"better"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "remedy"),
+    [("synchronous_commit", "off", "set it to on"), ("default_transaction_read_only", "on", "set it to off")],
+)
+def test_a_server_that_would_take_back_what_it_acknowledged_is_refused(
+    on_a_server: Callable[[], Server], setting: str, value: str, remedy: str
+) -> None:
+    house = on_a_server()
+    with house.log.writing() as connection:
+        name = house.log.engine.url.database
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET {setting} = {value}')
+    house.stop()
+    house = on_a_server()
+    found = {each.code: each for each in findings(house)}
+    assert remedy in found[setting].sentence
+    assert "access log" in found[setting].sentence
+    with pytest.raises(Unsafe, match=remedy):
+        refuse(house)
 
 
 # The command.

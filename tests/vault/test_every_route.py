@@ -122,9 +122,9 @@ def test_behind_a_proxy_only_what_the_proxy_added_counts(furnished: tuple[Path, 
         stranger, said = create_app(house).test_client(), []
         for number in range(8):
             told = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.7", "X-Real-IP": f"203.0.113.{number}"}
-            said.append(stranger.post("/stop", data={"handle": "nobody"}, headers=told).status_code)
+            said.append(stranger.post("/stop", data={"handle": f"nobody {number}"}, headers=told).status_code)
         elsewhere = {"X-Forwarded-For": "203.0.113.1, 198.51.100.8"}
-        assert stranger.post("/stop", data={"handle": "nobody"}, headers=elsewhere).status_code == 200
+        assert stranger.post("/stop", data={"handle": "nobody else"}, headers=elsewhere).status_code == 200
     finally:
         house.stop()
     assert said == [200] * 6 + [429] * 2

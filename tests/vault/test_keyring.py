@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, event, insert, select
 
 from tests.people import Ada
 from vault import crypto, keyring
@@ -154,3 +154,20 @@ def test_to_hold_her_row_changes_nothing_of_it(ada: Ada) -> None:
     with ada.house.main.transaction() as session:
         keyring.hold(session, ada.vault.keyring)
     assert row() == before
+
+
+def test_her_row_is_taken_before_her_keys_are_looked_at(ada: Ada) -> None:
+    """Or a change of keys on a server could come between the look and what is sealed after it."""
+    said: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        said.append(" ".join(statement.split()))
+
+    event.listen(ada.house.main.engine, "before_cursor_execute", hear)
+    with ada.house.main.transaction() as session:
+        keyring.hold(session, ada.vault.keyring)
+    event.remove(ada.house.main.engine, "before_cursor_execute", hear)
+    taken = next(at for at, statement in enumerate(said) if statement.startswith("UPDATE owners SET lost=owners.lost"))
+    assert "WHERE owners.owner_id = " in said[taken]
+    assert any("FROM keys" in statement for statement in said[taken:])
+    assert not any("FROM keys" in statement for statement in said[:taken])

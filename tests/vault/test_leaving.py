@@ -300,7 +300,7 @@ def test_the_page_to_read_offline_runs_nothing_and_loads_nothing(ada: Ada) -> No
 
 def test_a_damaged_record_is_named_and_the_rest_is_there(ada: Ada) -> None:
     furnish(ada)
-    writes(ada.house, "UPDATE records SET box = zeroblob(100) WHERE number = 2")
+    writes(ada.house, "UPDATE records SET box = ? WHERE number = 2", bytes(100))
     document = json.loads(inside(zipped(ada.open))["vault.json"])
     assert document["damaged"] == [2]
     assert 2 not in {each["number"] for each in document["records"]}

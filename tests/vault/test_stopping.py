@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 import time
@@ -17,6 +16,7 @@ import httpx
 from sqlalchemy import select
 
 from tests.conftest import PASSPHRASE
+from tests.houses import copy_house
 from tests.people import Ada
 from tests.served import Serving, served
 from vault import worker
@@ -39,7 +39,7 @@ def calls(serving: Serving, said: Counter[object], stopped: threading.Event) -> 
 
 
 def test_requests_under_way_are_answered_and_then_it_ends(furnished: tuple[Path, str, Keyring], tmp_path: Path) -> None:
-    shutil.copytree(furnished[0], tmp_path / "house")
+    copy_house(furnished[0], tmp_path / "house")
     said: Counter[object] = Counter()
     answers: list[bytes] = []
     form = urlencode({"passphrase": PASSPHRASE}).encode()

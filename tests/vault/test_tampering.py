@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import LargeBinary, select
+from sqlalchemy import LargeBinary, inspect, select
 from sqlalchemy.engine import RowMapping
 
 from connectors import course as courses
@@ -49,7 +49,7 @@ from consent.disclosure import about_disclosure, about_terms
 from tests import sampled
 from tests.conftest import PASSPHRASE
 from tests.house.tree import ROOT, files, texts
-from tests.houses import copy_house, embedded_only, home_of
+from tests.houses import ON_A_SERVER, copy_house, embedded_only, home_of, raw
 from tests.people import BIRTHDAY, ISSUER, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.vault import reader
 from tests.vault.test_format import tokens
@@ -436,6 +436,10 @@ def another(world: World, name: str, value: Any) -> Any:
 def writes(house: Server, statement: str, *values: Any, to: str = "main") -> int:
     """Raw SQL with unlimited rights on a file of the server."""
     database = {"main": house.main, "log": house.log, "keystore": house.keystore.database}[to]
+    if ON_A_SERVER:
+        with raw(database) as say:
+            say("SET LOCAL session_replication_role = replica")  # no foreign keys
+            return len(say(f"{statement} RETURNING 1", *values))
     connection = sqlite3.connect(database.file, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys=OFF")
@@ -458,19 +462,27 @@ def leaves(shop: Bookshop, data: dict[str, str]) -> httpx.Response:
 
 
 def reads_row(house: Server, table: str, where: str, *values: Any, of: str = "main") -> dict[str, Any]:
-    connection = sqlite3.connect((house.main if of == "main" else house.log).file)
-    connection.row_factory = sqlite3.Row
-    try:
-        return dict(connection.execute(f"SELECT * FROM {table} WHERE {where}", values).fetchone())
-    finally:
-        connection.close()
+    return reads_rows(house, table, where, *values, of=of)[0]
+
+
+def reads_rows(house: Server, table: str, where: str = "1 = 1", *values: Any, of: str = "main") -> list[dict[str, Any]]:
+    """Rows by the names of their columns."""
+    database = house.main if of == "main" else house.log
+    with raw(database) as say:
+        rows = say(f"SELECT * FROM {table} WHERE {where}", *values)
+    return [dict(row._mapping) for row in rows]
 
 
 def puts_back(house: Server, table: str, row: dict[str, Any], *, to: str = "main") -> None:
     """A whole row as it once was, in place of whatever is there now."""
     names = ", ".join(row)
     marks = ", ".join("?" * len(row))
-    writes(house, f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", *row.values(), to=to)
+    found = inspect({"main": house.main, "log": house.log}[to].engine)
+    unique = [each["column_names"] for each in found.get_unique_constraints(table)]
+    for columns in (found.get_pk_constraint(table)["constrained_columns"], *unique):
+        same = " AND ".join(f"{column} = ?" for column in columns)
+        writes(house, f"DELETE FROM {table} WHERE {same}", *(row[column] for column in columns), to=to)
+    writes(house, f"INSERT INTO {table} ({names}) VALUES ({marks})", *row.values(), to=to)
 
 
 def turns_a_bit(house: Server, table: str, column: str, where: str, *values: Any, to: str = "main") -> None:
@@ -503,7 +515,7 @@ def test_a_disclosure_or_terms_that_were_tampered_with_show_the_vendor_nothing(a
     ada.buys("The Salt Almanac")
     ada.lets(bookshop)
     for table, column in (("disclosures", "box"), ("grants", "terms_box")):
-        row = reads_row(ada.house, table, "1")
+        row = reads_row(ada.house, table, "1 = 1")
         turns_a_bit(ada.house, table, column, "1")
         answer = calls(bookshop, "purchases")
         assert answer.status_code >= 500
@@ -541,6 +553,16 @@ def test_one_key_that_was_tampered_with_keeps_the_vault_shut(ada: Ada) -> None:
     assert urlsplit(ada.browser.get("/purchases").headers["Location"]).path == "/unlock"
 
 
+@pytest.mark.parametrize(
+    "gone", ["owners WHERE 1", *(f"keys WHERE purpose = '{each}'" for each in keyring.PURPOSES[:4])]
+)
+def test_a_row_of_hers_that_was_taken_away_shuts_the_vault_and_is_no_stumble(ada: Ada, gone: str) -> None:
+    writes(ada.house, f"DELETE FROM {gone}")
+    ada.app.testing = False
+    for path in ("/", "/purchases", "/sharing"):
+        assert ada.browser.get(path).headers.get("Location", "").startswith("/unlock"), path
+
+
 def test_the_cost_and_salt_of_a_passphrase_cannot_be_lowered(ada: Ada) -> None:
     row = reads_row(ada.house, "locks", "kind = 'passphrase'")
     weak = crypto.Cost(8, 1, 1).to_bytes() + row["params"][12:]
@@ -569,7 +591,7 @@ def test_a_client_that_was_tampered_with_is_fetched_again(ada: Ada, bookshop: Bo
 
 def test_keys_that_a_client_withdrew_do_not_come_back_into_its_present_row(ada: Ada, bookshop: Bookshop) -> None:
     bookshop.asks()
-    older = reads_row(ada.house, "clients", "1")
+    older = reads_row(ada.house, "clients", "1 = 1")
     ada.house.clock.passes(hours=30)  # type: ignore[attr-defined]
     bookshop.asks()
     writes(ada.house, "UPDATE clients SET box = ?", older["box"])
@@ -618,7 +640,7 @@ def test_a_file_on_its_way_in_that_was_tampered_with_is_not_read(ada: Ada) -> No
 
 def test_a_notice_address_that_was_tampered_with_gets_no_mail(ada: Ada) -> None:
     turns_a_bit(ada.house, "owners", "notice_box", "1")
-    row = reads_row(ada.house, "owners", "1")
+    row = reads_row(ada.house, "owners", "1 = 1")
     with pytest.raises(crypto.Damaged):
         mail.open_notice(ada.house, ada.owner_id, row["notice_box"])
 
@@ -671,7 +693,7 @@ class Narrowed:
     @property
     def row(self) -> dict[str, Any]:
         """As it stands."""
-        return reads_row(self.ada.house, "grants", "1")
+        return reads_row(self.ada.house, "grants", "1 = 1")
 
     def looks(self, collection: str) -> Any:
         return calls(self.shop, collection)
@@ -683,12 +705,9 @@ def narrowed(ada: Ada, bookshop: Bookshop) -> Narrowed:
     ada.buys("The Salt Almanac")
     ada.keeps(Preference(topic="maps", stance="like"))
     ada.lets(bookshop, PURCHASES, TASTE, BIRTHDAY, ticks=("item-1", "item-2"))
-    owner = reads_row(ada.house, "owners", "1")
-    grant = reads_row(ada.house, "grants", "1")
-    connection = sqlite3.connect(ada.house.main.file)
-    connection.row_factory = sqlite3.Row
-    before = [dict(row) for row in connection.execute("SELECT * FROM disclosures")]
-    connection.close()
+    owner = reads_row(ada.house, "owners", "1 = 1")
+    grant = reads_row(ada.house, "grants", "1 = 1")
+    before = reads_rows(ada.house, "disclosures")
     ada.presses(f"/sharing/{ada.grant()}/less", item="1")
     return Narrowed(ada, bookshop, grant, before, owner)
 
@@ -755,7 +774,7 @@ def test_her_row_from_before_holds_every_grant_until_she_consents_anew(narrowed:
     ada = narrowed.ada
     puts_back(ada.house, "owners", narrowed.owner)
     assert narrowed.looks("purchases").json()["code"] == "paused"
-    assert reads_row(ada.house, "owners", "1")["lost"] == 1
+    assert reads_row(ada.house, "owners", "1 = 1")["lost"] == 1
     with ada.house.main.reading() as session:
         view = views.read(session, ada.vault, bytes.fromhex(ada.grant()))
         shown = digest_of(view.terms, all_shown(session, ada.vault, view.terms))
@@ -916,7 +935,7 @@ def test_entries_taken_out_of_the_log_are_missed_unless_its_counter_is_turned_ba
 
 
 def test_older_settings_and_an_older_notice_address_put_back_open(ada: Ada) -> None:
-    older = reads_row(ada.house, "owners", "1")
+    older = reads_row(ada.house, "owners", "1 = 1")
     choices.keep(ada.vault, {"name": "Ada Zielińska"})
     assert ada.open.name == "Ada Zielińska"
     writes(ada.house, "UPDATE owners SET settings_box = ?", older["settings_box"])
@@ -962,7 +981,7 @@ def test_an_old_counter_gives_views_back_and_she_sees_every_one_of_them(
 def test_a_link_in_an_old_copy_shows_nothing_until_she_allows_it_again(ada: Ada) -> None:
     stored = ada.buys("The Salt Almanac")
     path = ada.shares(stored)
-    owner = reads_row(ada.house, "owners", "1")
+    owner = reads_row(ada.house, "owners", "1 = 1")
     ada.edits(stored, item="The Salt Almanac, second edition")
     puts_back(ada.house, "owners", owner)
     stranger = ada.app.test_client()
