@@ -58,7 +58,7 @@ def count(vault: OpenVault) -> int:
         return session.scalar(select(func.count()).select_from(Deposit).where(*mine)) or 0
 
 
-def waiting(session: Session, vault: OpenVault, *, limit: int) -> list[Waiting]:
+def waiting(session: Session, vault: OpenVault, *, limit: int | None = None) -> list[Waiting]:
     """What waits, the oldest first."""
     columns = (Deposit.deposit_id, Deposit.grant_id, Deposit.box)
     rows = session.execute(

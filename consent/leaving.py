@@ -57,7 +57,7 @@ def _permission(view: GrantView) -> dict[str, Any]:
 def _inbox(vault: OpenVault) -> list[dict[str, Any]]:
     """What vendors have left and she has not decided about."""
     with vault.server.main.reading() as session:
-        waiting = inbox.waiting(session, vault, limit=-1)
+        waiting = inbox.waiting(session, vault)
     return [
         {
             "from": each.name,

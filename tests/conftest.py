@@ -40,11 +40,8 @@ def _kept() -> None:
     deriving.local_cost = lambda: crypto.FLOOR
 
 
-@pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Keyring]:
-    """A directory with Ada's vault in it, its recovery code and its keys, made once; tests work on copies."""
-    directory = tmp_path_factory.mktemp("furnished") / "house"
-    server = house_in(directory, Clock())
+def furnish(server: Server) -> tuple[str, Keyring]:
+    """Ada moves into an empty house; her recovery code and her keys."""
     set_up.set_up(server, handle="ada", name="Ada", passphrase=PASSPHRASE, notice=None, first=True)
     keyring = unlock.with_passphrase(server, "", PASSPHRASE, address="set-up")
     vault = sessions.for_command(server, keyring)
@@ -52,6 +49,15 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Keyr
     choices.keep(vault, {"recovery": None})
     with server.main.transaction() as session:
         notice_address.keep(session, vault, "ada@home.test", "en")
+    return code, keyring
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Keyring]:
+    """A directory with Ada's vault in it, its recovery code and its keys, made once; tests work on copies."""
+    directory = tmp_path_factory.mktemp("furnished") / "house"
+    server = house_in(directory, Clock())
+    code, keyring = furnish(server)
     server.stop()
     return directory, code, keyring
 

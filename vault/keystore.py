@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeVar, cast
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from vault import crypto
@@ -65,8 +65,11 @@ class Keystore:
         """A new pepper. Made before the rows that need it; an orphan is harmless."""
         secret = crypto.random_bytes()
         row = {"owner_id": owner, "subject_id": subject, "kind": kind, "secret": secret, "version": version}
+        values = [literal(value, Pepper.__table__.c[name].type).label(name) for name, value in row.items()]
+        epoch = func.coalesce(func.max(Floor.epoch), 0)  # of no row that is 0
+        source = select(*values, epoch).where(Floor.owner_id == owner)  # Citus has no subquery among values
         with self.database.writing() as connection:
-            connection.execute(insert(Pepper).values(**row, epoch=_EPOCH), {"owner": owner})
+            connection.execute(insert(Pepper).from_select([*row, "epoch"], source))
         return secret
 
     def pepper(self, owner: bytes, subject: bytes) -> bytes | None:

@@ -52,7 +52,10 @@ class Postgresql:
     def alone(self) -> bool:
         """Is nobody else connected to it?"""
         self.engine.dispose()
-        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        others = (  # Citus has a process of its own there
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
         with self.engine.connect() as connection:
             return connection.exec_driver_sql(others).scalar() == 0
 

@@ -2,6 +2,8 @@
 
 from alembic import context
 
+import vault.citus  # noqa: F401 - how tables are made where Citus spreads them
+
 context.configure(connection=context.config.attributes["connection"], render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()
