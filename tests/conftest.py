@@ -10,7 +10,7 @@ import pytest
 
 from connectors.demo_mail import Mailbox
 from tests import kept
-from tests.houses import ON_A_SERVER, copy_house
+from tests.houses import ON_A_SERVER, copy_house, leave
 from tests.people import Ada, Bookshop, Clock, house_in
 from vault import choices, crypto, deriving, notice_address, sessions, set_up, unlock
 from vault.keyring import Keyring
@@ -50,6 +50,15 @@ def furnish(server: Server) -> tuple[str, Keyring]:
     with server.main.transaction() as session:
         notice_address.keep(session, vault, "ada@home.test", "en")
     return code, keyring
+
+
+if ON_A_SERVER:
+
+    @pytest.fixture(autouse=True)
+    def _left(tmp_path: Path) -> Iterator[None]:
+        """The databases of a test go when it is over."""
+        yield
+        leave(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ ON_A_SERVER = os.environ.get("VRM_TEST_ENGINE", "sqlite") == "postgresql"
 embedded_only = pytest.mark.embedded  # about files: deselected, and not skipped, where there are none
 Part = Literal["database", "log", "keystore"]
 PARTS: dict[Part, str] = {"database": "vault/vault.db", "log": "vault/log.db", "keystore": "keystore/keystore.db"}
+_made: dict[str, Path] = {}  # the directory of each database
 NOBODY = 65534  # PostgreSQL refuses to run as root
 
 
@@ -150,7 +151,9 @@ def _copy_files(here: Path, there: Path) -> None:
 
 
 def _name(directory: Path, part: str) -> str:
-    return f"h{sha256(str(directory.resolve()).encode()).hexdigest()[:20]}_{part}"
+    name = f"h{sha256(str(directory.resolve()).encode()).hexdigest()[:20]}_{part}"
+    _made[name] = directory
+    return name
 
 
 def _make(*names: str) -> None:
@@ -164,13 +167,21 @@ def _url(name: str) -> str:
     return f"postgresql://vrm@/{name}?host={_server()}"
 
 
+def leave(directory: Path) -> None:
+    """Nobody comes back to the houses of a directory: a server that keeps them all would fill the memory."""
+    for name in [name for name, where in _made.items() if where.is_relative_to(directory)]:
+        _say(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        del _made[name]
+
+
 def _say(statement: str) -> list[Any]:
-    cursor = _line().execute(statement)
+    cursor = _line(os.getpid()).execute(statement)
     return cursor.fetchall() if cursor.description else []
 
 
 @cache
-def _line() -> Any:
+def _line(_process: int) -> Any:
+    """A connection of this process: one that was forked must not speak on its parent's."""
     import psycopg
 
     return psycopg.connect(_url("postgres"), autocommit=True)
