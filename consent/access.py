@@ -20,7 +20,7 @@ from consent.models import Access, Counter, Refusal
 from vault import crypto
 from vault.days import DAY, moment_of
 from vault.db import Line, Statement
-from vault.errors import DiskFull
+from vault.errors import Busy, DiskFull
 
 if TYPE_CHECKING:
     from vault.server import Server
@@ -196,9 +196,9 @@ def write_refusals(server: Server) -> None:
         return
     try:
         with server.log.written_line() as line:
-            for (owner, grant, day), count in counted.items():
+            for (owner, grant, day), count in sorted(counted.items()):  # all in one order: none waits for another
                 _REFUSED.on(line, owner=owner, grant=grant, day=day, count=count)
-    except (DiskFull, server.log.driver.OperationalError):
+    except (DiskFull, Busy, server.log.driver.OperationalError):
         with _counting:
             server.memory.setdefault(REFUSED, Counted()).update(counted)
 

@@ -104,13 +104,14 @@ def raw(database: Database) -> Iterator[Callable[..., list[Any]]]:
 
 
 def lose(home: Path, part: str) -> None:
-    """A database is gone, and whatever lay beside it; `vault` is the main one and the log."""
+    """A database is gone, and whatever lay beside it; `vault` is the main one and the log. Empty ones are made anew."""
     if not ON_A_SERVER:
         shutil.rmtree(home / part)
     else:
         for each in PARTS:
             if PARTS[each].startswith(part):
                 _say(f"DROP DATABASE {_name(home, each)} WITH (FORCE)")
+                _make(_name(home, each))
 
 
 def where(database: Database) -> Path | str:

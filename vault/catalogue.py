@@ -94,6 +94,10 @@ class Catalogue:
         self.checked = False
         self.saved = self.revision if image is not None else -1
 
+    def __del__(self) -> None:
+        """Closed with the last who uses it: left alone, a connection and its cache of statements hold each other."""
+        self._db.close()
+
     @property
     def revision(self) -> int:
         """Her revision up to which it is complete."""

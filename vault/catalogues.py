@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from vault.opened import OpenVault
     from vault.server import Server
 
+LEAVING = 3.0  # seconds
+
 
 class Catalogues:
     """The catalogues of the vaults that are open in this process, within a budget of bytes."""
@@ -26,6 +29,7 @@ class Catalogues:
         self.budget = budget
         self._open: dict[bytes, tuple[Catalogue, OpenVault]] = {}
         self._lock = threading.Lock()
+        self._left_at = -LEAVING
 
     def of(self, vault: OpenVault) -> Catalogue:
         """Her catalogue, opened or built if need be, caught up and checked."""
@@ -59,6 +63,11 @@ class Catalogues:
             known = [self._open.pop(each) for each in leaving if each in self._open]
         for catalogue, vault in known:
             _save(catalogue, vault)
+            self._left_at = time.monotonic()
+
+    def just_left(self) -> bool:
+        """Has one been put away these seconds? The request that did it may still be under way."""
+        return time.monotonic() - self._left_at < LEAVING
 
     def tidy(self, server: Server) -> None:
         """Put away the catalogues of owners who have no session left."""

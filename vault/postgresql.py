@@ -52,9 +52,9 @@ class Postgresql:
     def alone(self) -> bool:
         """Is nobody else connected to it?"""
         self.engine.dispose()
-        others = (  # Citus has a process of its own there
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        others = (  # Citus looks after itself there, by a process and from its other servers
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND backend_type = 'client backend' AND NOT starts_with(application_name, 'citus_internal')"
         )
         with self.engine.connect() as connection:
             return connection.exec_driver_sql(others).scalar() == 0

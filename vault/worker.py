@@ -6,6 +6,7 @@ no mail from being sent and no grant from ending.
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ PAUSE, SWEEP, LAST = 1.0, 60.0, 5.0  # seconds
 
 def tick(server: Server, *, sweep: bool, stopped: Callable[[], bool] = lambda: False) -> int:
     """One round. Returns the number of jobs done."""
+    if server.catalogues.just_left():
+        gc.collect()  # her keys, and what she has looked at, may hang in circles that nothing else lets go of for long
     done = run_due(server, stopped=stopped)
     if sweep:
         with apart("sweep_failed"):

@@ -53,7 +53,7 @@ def boxes_of(ada: Ada) -> list[bytes]:
 
 
 def noticed(house: Server) -> set[str]:
-    """What is still to be told for nobody's vault."""
+    """What is still to be told or done for nobody’s vault."""
     with house.main.reading() as session:
         return set(session.scalars(select(Job.kind).where(Job.owner_id == departure.NOBODY)))
 
@@ -174,7 +174,7 @@ def test_vendors_and_she_are_told_also_after_she_is_gone(
     ada.lets(shopfront)
     clock.passes(days=9)
     departure.sweep(house)
-    assert noticed(house) == {"notice", "farewell"}
+    assert noticed(house) == {"notice", "farewell", "leftovers"}
     left = dict(reader.Vault(where(house.main), where(house.keystore.database)).jobs())
     assert left["farewell"]["to"] == "ada@home.test"
     assert departure.certificate_of(house, ada.owner_id) in left["farewell"]["text"]

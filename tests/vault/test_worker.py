@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, text
 
 from consent.models import Grant, Receipt
+from tests.houses import embedded_only
 from tests.people import Ada, Bookshop, Clock
 from vault import jobs, sessions, set_up, store
 from vault.collections.notes import Note
@@ -34,6 +35,7 @@ def damage(ada: Ada, statement: str) -> None:
         session.execute(text(f"{statement} WHERE owner_id = :owner"), {"owner": ada.owner_id})
 
 
+@embedded_only  # a server lets no word into a column of numbers
 def test_a_damaged_lock_keeps_no_other_session_from_ending(ada: Ada, bram: OpenVault, clock: Clock) -> None:
     damage(ada, "UPDATE locks SET expires_at = 'soon'")
     clock.passes(days=1)
@@ -43,6 +45,7 @@ def test_a_damaged_lock_keeps_no_other_session_from_ending(ada: Ada, bram: OpenV
     assert "session" not in left
 
 
+@embedded_only  # a server lets no word into a column of numbers
 def test_a_damaged_lock_keeps_nobodys_trash_from_being_emptied(ada: Ada, bram: OpenVault, clock: Clock) -> None:
     damage(ada, "UPDATE locks SET expires_at = 'soon'")
     clock.passes(days=31)
@@ -51,6 +54,7 @@ def test_a_damaged_lock_keeps_nobodys_trash_from_being_emptied(ada: Ada, bram: O
         assert session.scalars(select(RecordRow.removed_day).where(RecordRow.owner_id == bram.owner_id)).all() == [None]
 
 
+@embedded_only  # a server lets no word into a column of numbers
 def test_a_damaged_day_keeps_no_other_grant_from_its_receipt(ada: Ada, bookshop: Bookshop, coffee: Bookshop) -> None:
     for shop in (bookshop, coffee):
         ada.presses(f"/sharing/{ada.lets(shop).grant_id}/stop")
