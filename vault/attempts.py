@@ -61,10 +61,10 @@ def _counted(session: Session, server: Server, kind: str, known: bytes) -> int:
     while True:
         row = session.execute(select(Attempt.count.label("tries"), Attempt.until).where(Attempt.tag == known)).first()
         # A wait longer than any that is given was written by hand, or before the clock was set back: it begins anew.
-        ours = row is not None and server.now - FORGOTTEN < row.until <= server.now + LONGEST[kind]
-        if ours and row.until > server.now:
-            return int(row.until) - server.now
-        count = min(row.tries, MANY) + 1 if ours else 1
+        left = row.until - server.now if row is not None else 0
+        if 0 < left <= LONGEST[kind]:
+            return left
+        count = min(row.tries, MANY) + 1 if row is not None and -FORGOTTEN < left <= 0 else 1
         values = {"count": count, "until": server.now + _delay(kind, count)}
         if row is None:
             written = _FIRST.on(line_of(session), tag=known, **values)
