@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 DAY = 86400
-LAST = 2_932_530  # 1 January 9999, so that it is in the calendar in every time zone
+LAST = 2_932_532  # 1 January 9999, so that it is in the calendar in every time zone
 
 
 def day_of(number: int) -> date:
