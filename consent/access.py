@@ -18,6 +18,7 @@ from sqlalchemy import func, select
 
 from consent.models import Access, Counter, Refusal
 from vault import crypto
+from vault.days import DAY, moment_of
 from vault.db import Line, Statement
 from vault.errors import Busy, DiskFull
 
@@ -63,7 +64,7 @@ class OverLimit(Exception):
 
 
 class NoLog(Exception):
-    """The log cannot be written, so nobody may look: a full disk, or no turn in time."""
+    """The log cannot be written, so nobody may look: a full disk, no turn in time, or a counter that was spoilt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,11 @@ def write(server: Server, look: Look) -> Written:
             box = sealing.seal(about_access(look.owner_id, look.grant_id, number), plaintext)
             values = {"number": number, "proof": look.proof_tag, "day": now // 86400, "box": box}
             _WRITE.on(line, **keys, **values)
-    except server.log.driver.IntegrityError:
+    except server.log.driver.IntegrityError as error:
+        if look.proof_tag is None:  # then it is its number that stands there already: the counter was turned back
+            raise NoLog from error
         raise Replayed from None
-    except server.log.driver.OperationalError as error:
+    except (server.log.driver.OperationalError, crypto.Damaged) as error:
         raise NoLog from error
     return Written(int(number), *looked)
 
@@ -239,7 +242,7 @@ def _read(sealing: crypto.RowKey, owner: bytes, grant: bytes, number: int, day: 
     try:
         content: dict[str, Any] = orjson.loads(sealing.open(about_access(owner, grant, number), box))
     except crypto.Damaged:
-        return Entry(grant, number, datetime.fromtimestamp(day * 86400, UTC), {}, 0, [], "damaged", "")
+        return Entry(grant, number, moment_of(day * DAY), {}, 0, [], "damaged", "")
     at = datetime.fromtimestamp(content.pop("at"), UTC)
     return Entry(grant, number, at, **content)
 

@@ -32,6 +32,7 @@ from consent.calls import (
 from consent.disclosure import about_disclosure
 from consent.terms import DAY, VaultData
 from vault import crypto
+from vault.days import day_of
 from vault.db import Line, Statement
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _page(opening: Opening, page: Page, rows: list[_Row], number: int) -> bytes:
     )
     gone = b",".join(b'{"ref":"%s","change":%d}' % (_name(name), change) for change, name, data in rows if data is None)
     last = rows[-1].change if rows else _after(page, opening) or 0
-    day = datetime.fromtimestamp(opening.found.changed_day * DAY, UTC).date().isoformat().encode()
+    day = day_of(opening.found.changed_day).isoformat().encode()
     return b'{"items":[%s],"gone":[%s],"next":"%d.%d","as_of":"%s","access":%d}' % (
         shown,
         gone,

@@ -8,6 +8,7 @@ crash leaves over, the worker's sweep finds by what the keystore still has of th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from consent import grants
@@ -28,7 +29,8 @@ def stop_all(server: Server, owner: bytes) -> None:
     stopped = server.keystore.stopped(owner, AT_ONCE + 1)
     if not stopped:
         return
-    grants.end_some(server, owner, stopped[:AT_ONCE], "revoked", tell_her=True)
+    with suppress(NotFound):  # her row was taken away: nothing of hers opens, and there is nobody to tell
+        grants.end_some(server, owner, stopped[:AT_ONCE], "revoked", tell_her=True)
     if len(stopped) > AT_ONCE:
         _go_on(server, owner)
 

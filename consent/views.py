@@ -14,6 +14,7 @@ from consent.models import Grant
 from consent.standing import version_now
 from consent.terms import Terms
 from vault import crypto
+from vault.days import day_of
 from vault.errors import NotFound
 from vault.keystore import Held, Standing
 
@@ -127,8 +128,3 @@ def settle_versions(vault: OpenVault, views: Iterable[GrantView]) -> None:
 def ended_on(view: GrantView) -> date | None:
     """The day it ended."""
     return day_of(view.ended_day) if view.ended_day is not None else None
-
-
-def day_of(number: int) -> date:
-    """A day by its number since 1970."""
-    return date.fromordinal(date(1970, 1, 1).toordinal() + number)

@@ -35,6 +35,7 @@ FREE = {"address": 5, "handle": 5, "session": 5, "link": 5, "visitor": 5, "code"
 FREE |= {"fetch": 60, "recovery": 10, "setting_up": 10, "links": 5}
 LONGEST = dict.fromkeys(FREE, QUARTER) | {"handle": 30, "recovery": MINUTES}
 FORGOTTEN = 3600  # seconds
+MANY = 1000  # tries, above which it makes no difference
 
 _FIRST = Statement(
     "INSERT INTO attempts (tag, count, until) VALUES (:tag, :count, :until) ON CONFLICT (tag) DO NOTHING"
@@ -59,9 +60,11 @@ def _counted(session: Session, server: Server, kind: str, known: bytes) -> int:
     """Seconds to wait; 0 when the try was counted. Of two at once one is counted first, and the other after it."""
     while True:
         row = session.execute(select(Attempt.count.label("tries"), Attempt.until).where(Attempt.tag == known)).first()
-        if row is not None and row.until > server.now:
-            return int(row.until) - server.now
-        count = row.tries + 1 if row is not None and row.until > server.now - FORGOTTEN else 1
+        # A wait longer than any that is given was written by hand, or before the clock was set back: it begins anew.
+        left = row.until - server.now if row is not None else 0
+        if 0 < left <= LONGEST[kind]:
+            return left
+        count = min(row.tries, MANY) + 1 if row is not None and -FORGOTTEN < left <= 0 else 1
         values = {"count": count, "until": server.now + _delay(kind, count)}
         if row is None:
             written = _FIRST.on(line_of(session), tag=known, **values)

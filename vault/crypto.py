@@ -48,8 +48,14 @@ def random_bytes(length: int = KEY_LENGTH) -> bytes:
 
 
 def identity(kind: str, *parts: bytes | int | str) -> bytes:
-    """An injective encoding of what a box is: each part with its length in front, integers as 8 bytes big-endian."""
-    return b"".join((_of_kind(kind), *map(_encoded, parts)))
+    """An injective encoding of what a box is: each part with its length in front, integers as 8 bytes big-endian.
+
+    Raises Damaged for what no box was ever sealed as, such as a number below zero that somebody wrote into a row.
+    """
+    try:
+        return b"".join((_of_kind(kind), *map(_encoded, parts)))
+    except (struct.error, AttributeError):
+        raise Damaged from None
 
 
 def _encoded(part: bytes | int | str) -> bytes:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table, delete, insert, select, tuple_
 
 from vault import certificate, crypto, jobs, kit, mail, signing
+from vault.days import DAY, day_of
 from vault.db import taking_away
 from vault.errors import DiskFull
 from vault.logs import apart
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from vault.opened import OpenVault
     from vault.server import Server
 
-DAY = 86400  # seconds
 COOLING_OFF = 7  # days, all of them whole
 AT_ONCE = 500  # rows deleted in one transaction
 UNDER_WAY = 600  # seconds, longer than any call
@@ -131,11 +131,6 @@ def address_of(server: Server, owner: bytes) -> str:
 def farewell(server: Server, _owner: bytes, payload: Mapping[str, Any]) -> bool:
     """The job that mails the certificate, to an address that is kept nowhere else any more."""
     return mail.send(server, payload["to"], payload["subject"], payload["text"])
-
-
-def day_of(number: int) -> date:
-    """A day by its number since 1970."""
-    return date.fromordinal(date(1970, 1, 1).toordinal() + number)
 
 
 def _end_what_others_see(server: Server, owner: bytes) -> None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeVar, cast
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, literal, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from vault import crypto
 from vault.db import Database, Statement
+from vault.errors import Unsafe
 from vault.models import Floor, KeystoreInstance, Pepper, ServerKey
 
 _T = TypeVar("_T")
@@ -90,8 +91,11 @@ class Keystore:
 
         What is left of their peppers is `stopped`, and is taken away afterwards.
         """
+        hers = select(func.max(Pepper.epoch)).where(Pepper.owner_id == owner, Pepper.kind == "grant")
         with self.database.writing() as connection:
-            connection.execute(update(Floor).where(Floor.owner_id == owner).values(epoch=Floor.epoch + 1))
+            highest = connection.scalar(hers) or 0  # above her own, if somebody has turned that back
+            above = case((Floor.epoch < highest, highest), else_=Floor.epoch) + 1
+            connection.execute(update(Floor).where(Floor.owner_id == owner).values(epoch=above))
         self.database.checkpoint()
 
     def stopped(self, owner: bytes, most: int) -> list[bytes]:
@@ -243,9 +247,15 @@ class Keystore:
             return made
 
     def complete(self) -> None:
-        """Make the keys that sign where they are missing, as in a keystore from an earlier release."""
+        """Make the keys that sign where they are missing, as in a keystore from an earlier release.
+
+        Raises Unsafe where one that opens is missing, or any is cut: whatever went on would stumble at every step.
+        """
         with self.database.writing() as connection:
-            present = set(connection.scalars(select(ServerKey.purpose)))
+            rows = connection.execute(select(ServerKey.purpose, ServerKey.secret)).all()
+            present = {purpose for purpose, _secret in rows}
+            if not present.issuperset(OPENING) or any(len(secret) != crypto.KEY_LENGTH for _purpose, secret in rows):
+                raise Unsafe("A key of the server is missing from the keystore, or is damaged. Nothing was changed.")
             for purpose in SIGNING:
                 if purpose not in present:
                     _add_key(connection, purpose)

@@ -19,8 +19,9 @@ from consent.pages.activity import OUTCOMES
 from consent.pages.receipts import EVENTS, to_scan
 from consent.purposes import PURPOSES
 from consent.terms import DAY, SOONER
-from consent.views import GrantView, day_of, ended_on
+from consent.views import GrantView, ended_on
 from vault import crypto
+from vault.days import day_of
 from vault.errors import NotFound
 from vault.pages.guard import ask_again
 from vault.pages.session import day_in, for_sandbox, server, unlocked, vault

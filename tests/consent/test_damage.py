@@ -15,8 +15,10 @@ from consent.deposits import about_deposit
 from consent.models import Deposit, Grant, GrantLock
 from tests.houses import raw
 from tests.people import BIRTHDAY, RECEIPTS, Ada, Bookshop, details
-from vault import crypto, inbox, notice_address
+from vault import attempts, crypto, inbox, notice_address
 from vault.collections.profile import Birthday
+from vault.errors import TooManyTries, Unsafe
+from vault.server import Server
 from vault.values import When
 from vault.worker import tick
 
@@ -132,6 +134,77 @@ def test_a_damaged_label_leaves_every_link_that_stops_it_working(ada: Ada, books
     assert stranger.post(link, data={"answer": button}).status_code == 200
     with pytest.raises(Refused):
         bookshop.reads()
+
+
+def test_with_damaged_settings_she_still_comes_in_and_stops_everything(ada: Ada, bookshop: Bookshop) -> None:
+    ada.buys("The Salt Almanac")
+    ada.lets(bookshop)
+    damages(ada, "owners", "settings_box")
+    ada.unlocks()
+    assert "The Salt Almanac" in ada.looks_at("/purchases")
+    refused = ada.presses("/settings", 500, name="Ada", language="", zone="", currency="", amounts="", theme="")
+    assert "damaged" in refused.text
+    ada.presses("/sharing/stop-all")
+    assert not ada.house.keystore.alive(ada.owner_id, "grant")
+
+
+@pytest.mark.parametrize("way", ["revision = 9223372036854775807", "revision = -5"])
+def test_whatever_stands_for_her_revision_everything_is_stopped(ada: Ada, bookshop: Bookshop, way: str) -> None:
+    ada.lets(bookshop)
+    with raw(ada.house.main) as say:
+        say(f"UPDATE owners SET {way}")
+    ada.presses("/sharing/stop-all")
+    assert not ada.house.keystore.alive(ada.owner_id, "grant")
+    with pytest.raises(Refused):
+        bookshop.reads()
+
+
+def test_stopping_everything_reaches_what_lies_above_an_epoch_that_was_turned_back(
+    ada: Ada, bookshop: Bookshop
+) -> None:
+    ada.lets(bookshop)
+    with raw(ada.house.keystore.database) as say:
+        say("UPDATE floors SET epoch = -7")
+    ada.presses("/sharing/stop-all")
+    assert not ada.house.keystore.alive(ada.owner_id, "grant")
+
+
+@pytest.mark.parametrize("way", ["DELETE FROM counters", "UPDATE counters SET number = -4"])
+def test_where_the_counter_of_the_log_is_spoilt_nobody_looks(ada: Ada, bookshop: Bookshop, way: str) -> None:
+    token = bookshop.tokens("item-0", authorization_details=details(BIRTHDAY))["access_token"]
+    assert bookshop.looks("/vendor/v1/profile", token).status_code == 200
+    with raw(ada.house.log) as say:
+        say(way)
+    answer = bookshop.looks("/vendor/v1/profile", token)
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+
+
+def test_days_that_no_calendar_has_are_shown_as_its_first_or_last(ada: Ada, bookshop: Bookshop) -> None:
+    ada.lets(bookshop)
+    ada.presses(f"/sharing/{ada.grant()}/stop")
+    for day in (1 << 62, -(1 << 62)):
+        with raw(ada.house.main) as say:
+            say("UPDATE grants SET ended_day = ?", day)
+            say("UPDATE locks SET used_at = ?", day)
+        for page in ("/sharing", "/security"):
+            ada.looks_at(page)
+
+
+def test_a_wait_that_was_written_by_hand_keeps_nobody_out(ada: Ada) -> None:
+    attempts.admit(ada.house, address="192.0.2.7")
+    with raw(ada.house.main) as say:
+        say("UPDATE attempts SET until = ?, count = ?", (1 << 63) - 1, (1 << 63) - 1)
+    for _guess in range(attempts.FREE["address"] + 1):
+        attempts.admit(ada.house, address="192.0.2.7")
+    with pytest.raises(TooManyTries):
+        attempts.admit(ada.house, address="192.0.2.7")
+
+
+def test_a_server_does_not_start_with_a_damaged_key(house: Server) -> None:
+    with raw(house.keystore.database) as say:
+        say("UPDATE server_keys SET secret = ? WHERE purpose = 'seal'", bytes(16))
+    with pytest.raises(Unsafe, match="A key of the server"):
+        house.keystore.complete()
 
 
 def links(ada: Ada) -> int:

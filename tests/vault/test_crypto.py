@@ -364,6 +364,12 @@ def test_every_slip_in_a_recovery_code_is_noticed() -> None:
         assert locks.read_recovery_code(wrong) is None
 
 
+@pytest.mark.parametrize("part", [-1, -(1 << 62), 1 << 64, float(1 << 63)])
+def test_what_no_box_was_ever_sealed_as_is_damaged(part: Any) -> None:
+    with pytest.raises(crypto.Damaged):
+        crypto.identity("vrm/1/record", b"owner", part)
+
+
 def test_an_identity_of_many_parts_takes_time_in_proportion_to_them() -> None:
     parts = [number if number % 2 else b"x" * 100 for number in range(200_000)]
     assert len(crypto.identity("k", *parts)) == 5 + 100_000 * (12 + 104)

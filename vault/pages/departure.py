@@ -8,6 +8,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from flask_babel import gettext
 
 from vault import departure
+from vault.days import DAY, day_of
 from vault.errors import N_, NotFound
 from vault.kit import owner_of
 from vault.pages import guard, session
@@ -77,7 +78,7 @@ def _page(refused: str = "") -> Response:
         "delete.html",
         leaving=day,
         last_day=day - timedelta(days=1) if day else None,
-        would=departure.day_of(vault.server.now // departure.DAY + 1 + departure.COOLING_OFF),
+        would=day_of(vault.server.now // DAY + 1 + departure.COOLING_OFF),
         certificate=departure.address_of(vault.server, vault.owner_id),
         errors=(sentence,) if refused else (),
         wrong=[("name", gettext("Short name of your vault"), sentence)] if refused else [],

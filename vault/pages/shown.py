@@ -20,6 +20,7 @@ from flask import Flask, g, request, url_for
 from flask_babel import get_locale, gettext
 
 from vault import choices, departure
+from vault.days import moment_of
 from vault.pages.notices import NOTICES
 from vault.pages.session import server
 from vault.record import Field
@@ -184,7 +185,7 @@ def total(amounts: Iterable[Any]) -> str:
 
 def moment(seconds: int) -> str:
     """today, 18:12, or 18 November 2026, 18:12."""
-    then = datetime.fromtimestamp(seconds).astimezone(zone())
+    then = moment_of(seconds).astimezone(zone())
     words = _near(then.date()) or format_date(then.date(), "long", locale=locale())
     return _at(words, then.time())
 
@@ -196,7 +197,7 @@ def _near(then: date) -> str:
 
 def instant(seconds: int) -> str:
     """2026-11-22T18:12+01:00: a moment in her zone, ISO 8601 to the minute."""
-    return datetime.fromtimestamp(seconds).astimezone(zone()).isoformat(timespec="minutes")
+    return moment_of(seconds).astimezone(zone()).isoformat(timespec="minutes")
 
 
 def ago(known: date | str) -> str:
