@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.demo_life import live
+from tests.houses import embedded_only
 from tests.people import Ada, house_in
 from vault import choices
 
@@ -53,6 +54,7 @@ def test_a_vault_of_her_own_has_no_strip(ada: Ada):
     assert step(ada.looks_at("/")) == ""
 
 
+@embedded_only
 def test_the_demo_is_lived_in(tmp_path: Path):
     code = live(tmp_path / "demo", "http://localhost:8400", "", "a lamp, a kettle, a map")
     assert len(code.split("-")) == 8

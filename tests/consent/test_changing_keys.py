@@ -18,7 +18,7 @@ from connectors.course import ReportLine, add_report, standing
 from connectors.uploads import Arriving
 from tests.consent.test_crashes import Power, PowerCut, fragile
 from tests.house.tree import modules, name, nodes
-from tests.houses import copy_house, home_of, keep_copy, put_copy_back
+from tests.houses import copy_house, embedded_only, home_of, keep_copy, put_copy_back
 from tests.people import RECEIPTS, Ada, Bookshop, Clock, details, house_in
 from tests.sampled import thinned
 from tests.vault import reader
@@ -109,6 +109,7 @@ def contents(vault: reader.Vault, root: bytes) -> Any:
     )
 
 
+@embedded_only
 def test_everything_opens_as_before_and_the_old_keys_open_nothing(ada: Ada, bookshop: Bookshop, tmp_path: Path) -> None:
     some_of_everything(ada, bookshop)
     before = ada.vault.keyring
@@ -223,6 +224,7 @@ def test_every_turn_that_seals_something_for_her_says_with_which_keys() -> None:
     assert unsaid == WITHOUT_KEYS
 
 
+@embedded_only
 def test_it_goes_on_at_the_next_unlock_where_it_was_interrupted(ada: Ada, tmp_path: Path) -> None:
     with store.writing(ada.vault, numbers=450) as turn:
         for at in range(450):
@@ -284,6 +286,7 @@ def test_every_column_of_boxes_is_stated_or_known_to_lie_under_other_keys(ada: A
     assert stated <= boxes
 
 
+@embedded_only
 def test_the_power_fails_anywhere_while_the_keys_are_changed(ada: Ada, bookshop: Bookshop, tmp_path: Path) -> None:
     some_of_everything(ada, bookshop)
     ada.house.stop()

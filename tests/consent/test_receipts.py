@@ -17,7 +17,7 @@ from sqlalchemy import delete, text, update
 from consent import clients, grants, receipts, verifying
 from consent.models import Grant, Receipt
 from consent.purposes import PURPOSES
-from tests.houses import home_of
+from tests.houses import embedded_only, home_of
 from tests.people import BIRTHDAY, ISSUER, PURCHASES, TASTE, Ada, Bookshop, house_in, query
 from vault import worker
 from vault.collections.preferences import Preference
@@ -356,6 +356,7 @@ def test_a_grant_whose_label_is_damaged_still_ends_with_a_receipt(ada: Ada, book
     assert "You stopped it" in ada.looks_at(f"/receipts/{receipts_of(ada, grant)[-1]}")
 
 
+@embedded_only
 def test_what_is_given_and_its_receipt_are_one(ada: Ada, bookshop: Bookshop, house: Server) -> None:
     """A trigger stands for a crash between the two: then neither is there."""
     address = bookshop.consent_address()

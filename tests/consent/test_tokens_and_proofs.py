@@ -18,7 +18,7 @@ from sqlalchemy import text
 from connectors.vendor_client import new_key
 from connectors.vendor_client.proofs import public_jwk, s256
 from tests.conftest import PASSPHRASE
-from tests.houses import home_of
+from tests.houses import embedded_only, home_of
 from tests.people import ISSUER, PURCHASES, TASTE, VERIFIER, Ada, Bookshop, details, household, sign, sign_anything
 from vault import bearer, crypto
 
@@ -417,6 +417,7 @@ def _opens(ada: Ada, string: str) -> bool:
     return browser.get("/sharing").status_code == 200
 
 
+@embedded_only
 def test_a_thief_of_the_databases_finds_no_string_no_secret_and_nothing_of_hers(ada: Ada, bookshop: Bookshop) -> None:
     """N72 (RFC 9700 §4.9.3; OAuth 2.1 §1.4), N73: in no file of the house, and in nothing that was said on the way."""
     ada.buys("The Salt Almanac")

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from tests.conftest import PASSPHRASE
+from tests.houses import embedded_only
 from tests.people import Ada, Bookshop, Clock
 from tests.vault.test_canaries import Planted, files_of, finds
 from vault import attachments, choices, crypto, set_up, store, unlock
@@ -203,6 +204,7 @@ def test_a_turn_that_fails_leaves_nothing(ada: Ada):
     assert rows(ada) == 0
 
 
+@embedded_only
 def test_a_file_taken_away_can_be_brought_back_for_thirty_days(ada: Ada, clock: Clock):
     number = ada.buys("Kettle").number
     where = keeps(ada, number)

@@ -23,7 +23,7 @@ from connectors.engine import run
 from connectors.uploads import Arriving
 from tests import sampled
 from tests.hearing import Heard, listening
-from tests.houses import home_of, where
+from tests.houses import embedded_only, home_of, where
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
 from tests.terminal import vrm
 from tests.vault import reader
@@ -399,6 +399,7 @@ def test_what_is_planted_would_be_found_if_it_were_there(wilhelmina: Ada) -> Non
     assert finds(house, planted, "An Almanac of Brine")
 
 
+@embedded_only
 def test_a_secret_removed_is_gone_from_the_files_at_once(wilhelmina: Ada) -> None:
     """`secure_delete` and a truncating checkpoint: a pepper that was taken is in no byte of the keystore."""
     house = wilhelmina.house

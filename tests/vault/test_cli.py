@@ -12,7 +12,7 @@ import pytest
 from click import ClickException
 
 from tests.conftest import PASSPHRASE
-from tests.houses import copy_house
+from tests.houses import copy_house, embedded_only
 from tests.terminal import started_anew, vrm
 
 
@@ -102,6 +102,7 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+@embedded_only
 def test_a_strangers_keystore_stops_the_start(furnished_copy: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     vrm(other, "grants")
@@ -116,6 +117,7 @@ def test_a_strangers_keystore_stops_the_start(furnished_copy: Path, tmp_path: Pa
     assert (found.returncode, "do not belong together" in found.stdout) == (1, True)
 
 
+@embedded_only
 def test_an_empty_keystore_stops_the_start_and_stays_empty(furnished_copy: Path) -> None:
     for file in (furnished_copy / "keystore").glob("keystore.db*"):
         file.unlink()

@@ -196,6 +196,7 @@ def test_a_vault_as_it_is_served_is_safe(directory: Path) -> None:
     assert {each.weight for each in found_in(directory).values()} <= {"better"}
 
 
+@embedded_only
 def test_what_lies_open_is_found_wherever_it_lies(directory: Path) -> None:
     for path in (
         *(directory / "keystore", directory / "vault" / "log.db", directory / "vault" / "ballast"),
@@ -208,12 +209,14 @@ def test_what_lies_open_is_found_wherever_it_lies(directory: Path) -> None:
         path.chmod(before)
 
 
+@embedded_only
 def test_a_keystore_that_is_a_link_into_the_data_is_found(directory: Path) -> None:
     (directory / "keystore").rename(directory / "vault" / "keys")
     (directory / "keystore").symlink_to(directory / "vault" / "keys")
     assert found_in(directory)["together"].weight == "fatal"
 
 
+@embedded_only
 def test_a_backup_beside_the_data_is_found_and_none_is_written_there(directory: Path) -> None:
     (directory / "vault" / "old").write_bytes(b"vrm/1/backup\nand so on")
     (directory / "vault" / "old").chmod(0o600)
@@ -307,6 +310,7 @@ def test_a_server_that_would_take_back_what_it_acknowledged_is_refused(
 # The command.
 
 
+@embedded_only
 def test_the_doctor_says_it_in_words_and_in_json_by_exit_code(directory: Path) -> None:
     done = vrm(directory, "doctor", "--json")
     said = json.loads(done.stdout)
@@ -321,6 +325,7 @@ def test_the_doctor_says_it_in_words_and_in_json_by_exit_code(directory: Path) -
     assert vrm(directory, "doctor", "--all").returncode == 2
 
 
+@embedded_only
 def test_serve_and_worker_do_not_start_where_it_is_dangerous(directory: Path) -> None:
     (directory / "keystore").chmod(0o750)
     for command in ("serve", "worker"):

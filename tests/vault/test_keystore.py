@@ -236,6 +236,7 @@ def test_the_head_of_her_log_goes_on_from_where_it_was_seen(keystore: Keystore) 
     assert keystore.log_head(ada) == (2, b"c" * 32)
 
 
+@embedded_only
 def test_a_keystore_is_set_up_once_with_all_its_keys(tmp_path: Path) -> None:
     database = Database(url_in(tmp_path, "keystore"))
     Keys.metadata.create_all(database.engine)

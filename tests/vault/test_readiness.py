@@ -78,6 +78,7 @@ def test_a_database_that_cannot_be_written_is_not_ready(ada: Ada, name: str, mon
     assert broken(ada) == {name}
 
 
+@embedded_only
 def test_a_disk_with_less_room_than_the_ballast_is_not_ready(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**9, 10**9 - 1, 1))  # type: ignore[attr-defined]  # a full disk
     assert broken(ada) == {"disk"}
