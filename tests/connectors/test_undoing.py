@@ -487,7 +487,7 @@ def test_nobody_undoes_an_import_that_is_not_there(ada: Ada) -> None:
     ada.looks_at(f"/imports/{'0' * 32}/undo", 404)
 
 
-def test_a_large_import_is_undone_in_the_time_it_took(ada: Ada, tmp_path: Path) -> None:
+def test_a_large_import_is_undone_in_a_few_times_what_it_took(ada: Ada, tmp_path: Path) -> None:
     lines = 100_000 if sampled.EVERYTHING else 1_000
     wide_history(tmp_path / "history.csv", lines)
     began = time.perf_counter()
@@ -498,4 +498,4 @@ def test_a_large_import_is_undone_in_the_time_it_took(ada: Ada, tmp_path: Path) 
     taking = time.perf_counter() - began
     assert undo.gone == at.course.new == lines
     assert purchases(ada.vault) == []
-    assert taking < max(2 * reading, 5), f"{taking:.1f} s, and {reading:.1f} s for bringing it in"
+    assert taking < max(4 * reading, 5), f"{taking:.1f} s, and {reading:.1f} s for bringing it in"

@@ -61,7 +61,7 @@ def _one_round(
             for timer in timers:
                 timer.start()
             begun = True
-    for timer in timers:
+    for timer in timers if begun else ():
         timer.join()
     assert set(line["ended"]) <= {-signal.SIGKILL, 0}, "see what it has written to stderr"
 

@@ -316,6 +316,7 @@ def killed(told: Mapping[str, Any]) -> None:
     if told["leaves"]:
         life.hour()
         life.leaves()
+        return
     for day in count(told["seed"]):
         life.day(day)
 
