@@ -5,16 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests import sampled
 from tests.consent.racing import Stage
 from tests.torture.kills import Kills, kill
 from tests.torture.scenes import Scene
 
-NUMBER = 50 if sampled.EVERYTHING else 2
+NUMBER = 2  # more by `make torture ARGS="--images 0 --kills 50"`
 
 
 def test_one_of_two_processes_is_killed_at_any_moment(stage: Stage, scene: Scene, tmp_path: Path) -> None:
     kills = kill(stage, scene, tmp_path, Kills(), number=NUMBER, seed=20261122)
     assert not kills.wrong
     assert kills.number == NUMBER
-    assert not sampled.EVERYTHING or kills.done.total() > 200, "too little was answered for this to say anything"
