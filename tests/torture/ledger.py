@@ -70,6 +70,9 @@ class Ledger:
             else:
                 self.may[key] = {value}
         self.doing = said.get("doing", "")
+        if self.doing == "consent":  # which takes the place of what there is, known to this process or not
+            for grant in self.tokens:
+                self.may.setdefault(f"ended {grant}", {None}).add(True)
         if "done" in said:
             self.done[said["done"]] += 1
             if said["done"] == "exchange":

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests import sampled
 from tests.consent.racing import Stage
 from tests.torture.kills import Kills, kill
 from tests.torture.scenes import Scene
 
-NUMBER = 2  # more by `make torture ARGS="--images 0 --kills 50"`
+NUMBER = 14 if sampled.EVERYTHING else 2  # more by `make torture ARGS="--images 0 --kills 50"`
 
 
 def test_one_of_two_processes_is_killed_at_any_moment(stage: Stage, scene: Scene, tmp_path: Path) -> None:
