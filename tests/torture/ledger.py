@@ -70,9 +70,7 @@ class Ledger:
             else:
                 self.may[key] = {value}
         self.doing = said.get("doing", "")
-        if self.doing == "consent":  # which takes the place of what there is, known to this process or not
-            for grant in self.tokens:
-                self.may.setdefault(f"ended {grant}", {None}).add(True)
+        self._is_replacing()
         if "done" in said:
             self.done[said["done"]] += 1
             if said["done"] == "exchange":
@@ -92,6 +90,11 @@ class Ledger:
     def begun(cls, owner: str, number: int, passphrase: str, code: str) -> Ledger:
         """Before anybody was told anything."""
         return cls(bytes.fromhex(owner), number, {"passphrase": {passphrase}, "code": {code}, "vault": {"here"}})
+
+    def _is_replacing(self) -> None:
+        """A consent takes the place of what there is, known to the process that gives it or not."""
+        for grant in self.tokens if self.doing == "consent" else ():
+            self.may.setdefault(f"ended {grant}", {None}).add(True)
 
     def is_so(self, key: str, value: Any) -> None:
         """What was found. Raises Lost or Revived unless that may be."""
