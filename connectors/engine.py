@@ -13,17 +13,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import update
-
+from connectors import lease
 from connectors.batches import Plan, Ready, Vendors, Writing, ready
 from connectors.connector import Found, LeftOut, Refused
-from connectors.course import Course, ReportLine, Standing, add_report, mine, open_course, seal_course, standing
-from connectors.models import Import
+from connectors.course import Course, ReportLine, Standing, add_report, standing
+from connectors.lease import Lease, Lost
 from connectors.reading import ZIP, Event, FileRefused, Progress, Recognised, read_upload
 from connectors.uploads import SealedUpload, drop_chunks
 from vault import crypto, store
 from vault.errors import N_, Invalid
-from vault.keyring import hold
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -33,13 +31,8 @@ if TYPE_CHECKING:
 ROWS_FIRST, ROWS_MOST, FEWEST = 500, 4000, 25  # rows of the first batch, of any, and of any on a slow machine
 TURN = 0.06  # seconds that writing a batch should keep everybody else from writing
 TELL = 0.5  # seconds after which progress is committed although nothing was found
-LEASE = 20  # seconds
 CUT = N_("The sealed copy of this file is damaged, so reading ended there. What was read before is listed.")
 NOTHING = N_("Nothing in this archive can be read here.")
-
-
-class Lost(Exception):
-    """Somebody else has the lease, she stopped the import, or her vault was locked."""
 
 
 class _Moved(Exception):
@@ -87,35 +80,12 @@ def run(vault: OpenVault, import_id: bytes, told: Callable[[Course], object] | N
 
     Returns how it stands then; `running` means that somebody else is at it. Raises NotFound, crypto.Damaged.
     """
-    lease = crypto.random_bytes(16)
-    course = _take_lease(vault, import_id, lease)
-    if course is not None:
-        running = _Run(vault, import_id, lease, course, told)
-        try:
-            running.to_the_end()
-        except Lost:
-            pass  # what was committed counts; where it stands is told below
-        finally:
-            running.release()
+    lease.work(_take(vault, import_id), lambda held, course: _Run(held, course, told))
     return standing(vault, import_id)
 
 
-def alive(vault: OpenVault) -> bool:
-    """Is the session that opened this vault still there? A command has none and lives as long as it runs."""
-    return not vault.session_id or vault.server.keystore.pepper(vault.owner_id, vault.session_id) is not None
-
-
-def _take_lease(vault: OpenVault, import_id: bytes, lease: bytes) -> Course | None:
-    now = vault.server.now
-    free = (Import.state.in_(("waiting", "running")), Import.lease_until <= now)
-    with vault.server.main.transaction() as session:
-        row = session.execute(
-            update(Import)
-            .where(*mine(vault, import_id), *free)
-            .values(state="running", lease_id=lease, lease_until=now + LEASE)
-            .returning(Import.box)
-        ).first()
-    return open_course(vault, import_id, row[0]) if row else None
+def _take(vault: OpenVault, import_id: bytes) -> tuple[Lease, Course] | None:
+    return lease.take(vault, import_id, ("waiting", "running"), becomes="running")
 
 
 def _sentence(error: Invalid) -> str:
@@ -129,15 +99,9 @@ def _sentence(error: Invalid) -> str:
 class _Run:
     """One run under one lease. `course` is what is committed; `skip` outcomes of the file were committed before."""
 
-    def __init__(
-        self,
-        vault: OpenVault,
-        import_id: bytes,
-        lease: bytes,
-        course: Course,
-        told: Callable[[Course], object] | None = None,
-    ) -> None:
-        self.vault, self.import_id, self.lease, self.course, self.told = vault, import_id, lease, course, told
+    def __init__(self, held: Lease, course: Course, told: Callable[[Course], object] | None = None) -> None:
+        self.held, self.course, self.told = held, course, told
+        self.vault, self.import_id = vault, import_id = held.vault, held.import_id
         self.upload = SealedUpload(vault, import_id, course)
         self.batch, self.most, self.skip = Batch(), min(ROWS_FIRST, ROWS_MOST), course.cursor
         self.bytes_done, self.told_at = course.bytes_done, time.monotonic()
@@ -210,7 +174,7 @@ class _Run:
 
     def _commit(self, batch: Batch) -> None:
         """Write one batch, in halves if it would write too many rows. Raises Lost."""
-        if not alive(self.vault):
+        if not lease.alive(self.vault):
             raise Lost
         server = self.vault.server
         with server.main.reading() as session:
@@ -260,17 +224,8 @@ class _Run:
         course.units += planned.new_units + planned.changed_units + planned.same + refused + len(batch.left_out)
         course.cursor += batch.outcomes
         add_report(session, self.vault, self.import_id, course, batch.lines + planned.lines)
-        self._save(session, course, lease_until=self.vault.server.now + LEASE)
+        self.held.save(session, course, lease_until=self.held.until())
         return course
-
-    def _save(self, session: Session, course: Course, **values: object) -> None:
-        """Raises Lost unless the lease is still held; nothing of the transaction is committed then."""
-        hold(session, self.vault.keyring)
-        box = seal_course(self.vault, self.import_id, course)
-        held = (*mine(self.vault, self.import_id), Import.lease_id == self.lease, Import.state == "running")
-        saved = session.execute(update(Import).where(*held).values(box=box, **values))
-        if saved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
-            raise Lost
 
     def _finish(self, state: str) -> None:
         """The file is read. The original is not kept."""
@@ -278,11 +233,5 @@ class _Run:
         done = self.upload.size if state == "done" and not self.course.sentence else self.bytes_done
         self.course = replace(self.course, bytes_done=done)
         with server.main.transaction() as session:
-            self._save(session, self.course, state=state, lease_id=None, lease_until=0)
+            self.held.save(session, self.course, state=state, lease_id=None, lease_until=0)
         drop_chunks(server, self.vault.owner_id, self.import_id)
-
-    def release(self) -> None:
-        """Let somebody else go on from the cursor; nothing happens if the lease is not held any more."""
-        held = (*mine(self.vault, self.import_id), Import.lease_id == self.lease, Import.state == "running")
-        with self.vault.server.main.transaction() as session:
-            session.execute(update(Import).where(*held).values(state="waiting", lease_id=None, lease_until=0))

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from connectors import engine, undoing
 from connectors.course import ENDED, Standing, mine, open_course, seal_course, standing, standings
-from connectors.engine import alive
+from connectors.lease import alive
 from connectors.models import Import
 from connectors.uploads import drop_chunks, tidy
 from vault import crypto

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from connectors import lease
 from connectors.course import ENDED, Course, Standing, Undo, mine, open_course, seal_course, standing
-from connectors.engine import LEASE, Lost, alive
+from connectors.lease import Lease, Lost
 from connectors.models import Import
 from connectors.putting_away import RETURNING, UNDOING, Step, how_many, lies, stands
 from connectors.uploads import drop_chunks
-from vault import crypto, store
+from vault import store
 from vault.keyring import hold
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from vault.opened import OpenVault
 
 STATES = ("undoing", "returning")
@@ -66,54 +65,29 @@ def run(vault: OpenVault, import_id: bytes, told: Callable[[Course], object] | N
 
     Returns how it stands then. Raises NotFound, crypto.Damaged.
     """
-    lease = crypto.random_bytes(16)
-    taken = _take_lease(vault, import_id, lease)
-    if taken is not None:
-        running = _Run(vault, import_id, lease, *taken, told)
-        try:
-            running.to_the_end()
-        except Lost:
-            pass  # what was committed counts; where it stands is told below
-        finally:
-            running.release()
+    lease.work(lease.take(vault, import_id, STATES), lambda held, course: _Run(held, course, told))
     return standing(vault, import_id)
-
-
-def _take_lease(vault: OpenVault, import_id: bytes, lease: bytes) -> tuple[str, Course] | None:
-    now = vault.server.now
-    free = (Import.state.in_(STATES), Import.lease_until <= now)
-    with vault.server.main.transaction() as session:
-        row = session.execute(
-            update(Import)
-            .where(*mine(vault, import_id), *free)
-            .values(lease_id=lease, lease_until=now + LEASE)
-            .returning(Import.state, Import.box)
-        ).first()
-    return (row.state, open_course(vault, import_id, row.box)) if row else None
 
 
 @dataclass
 class _Run:
     """One run under one lease. `course` is what is committed."""
 
-    vault: OpenVault
-    import_id: bytes
-    lease: bytes
-    state: str
+    held: Lease
     course: Course
     told: Callable[[Course], object] | None = None
 
     def to_the_end(self) -> None:
         """Every phase, turn by turn, then the last word. Raises Lost."""
         while self._undo.phase != "over":
-            if not alive(self.vault):
+            if not lease.alive(self.held.vault):
                 raise Lost
             self._turn()
             if self.told:
                 self.told(self.course)
-        with self.vault.server.main.transaction() as session:
-            state = "undone" if self.state == "undoing" else "done"
-            self._save(session, self.course, state=state, lease_id=None, lease_until=0)
+        with self.held.vault.server.main.transaction() as session:
+            state = "undone" if self.held.state == "undoing" else "done"
+            self.held.save(session, self.course, state=state, lease_id=None, lease_until=0)
 
     @property
     def _undo(self) -> Undo:
@@ -122,33 +96,19 @@ class _Run:
 
     def _turn(self) -> None:
         """One turn of hers: at most so many records, and how far it has come with them."""
-        self.vault.catalogue  # noqa: B018 - caught up before her turn, so that it is short
+        vault = self.held.vault
+        vault.catalogue  # noqa: B018 - caught up before her turn, so that it is short
         undo = replace(self._undo, kept=dict(self._undo.kept))
         course = replace(self.course, undo=undo)
-        steps = UNDOING if self.state == "undoing" else RETURNING
-        with store.writing(self.vault) as turn:
-            last = steps[undo.phase](Step(turn, self.vault, self.import_id, undo))
+        steps = UNDOING if self.held.state == "undoing" else RETURNING
+        with store.writing(vault) as turn:
+            last = steps[undo.phase](Step(turn, vault, self.held.import_id, undo))
             if last is None:
                 undo.phase, undo.cursor = _next(undo.phase, course), 0
             else:
                 undo.cursor = last
-            self._save(turn.session, course, lease_until=self.vault.server.now + LEASE)
+            self.held.save(turn.session, course, lease_until=self.held.until())
         self.course = course
-
-    def _save(self, session: Session, course: Course, **values: object) -> None:
-        """Raises Lost unless the lease is still held; nothing of the transaction is committed then."""
-        hold(session, self.vault.keyring)
-        box = seal_course(self.vault, self.import_id, course)
-        held = (*mine(self.vault, self.import_id), Import.lease_id == self.lease, Import.state == self.state)
-        saved = session.execute(update(Import).where(*held).values(box=box, **values))
-        if saved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
-            raise Lost
-
-    def release(self) -> None:
-        """Let somebody else go on from there; nothing happens if the lease is not held any more."""
-        held = (*mine(self.vault, self.import_id), Import.lease_id == self.lease)
-        with self.vault.server.main.transaction() as session:
-            session.execute(update(Import).where(*held).values(lease_id=None, lease_until=0))
 
 
 def _next(phase: str, course: Course) -> str:

@@ -24,12 +24,13 @@ from connectors import batches, engine, resuming
 from connectors.child import UNKNOWN
 from connectors.connector import Found, VendorHint
 from connectors.course import ENDED, Course, Standing, report, standing, standings
-from connectors.engine import Lost, run
+from connectors.engine import run
+from connectors.lease import LEASE, Lost
 from connectors.models import Import, ImportChunk
 from connectors.uploads import Arriving, SealedUpload, TooLarge, tidy
 from tests import sampled
 from tests.people import Ada, Clock, house_in
-from vault import crypto, sessions, store
+from vault import sessions, store
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
 from vault.errors import Invalid
@@ -283,19 +284,15 @@ def test_of_two_threads_one_has_the_lease_and_the_other_does_nothing(ada: Ada) -
 
 def test_a_lease_that_was_lost_writes_nothing_more(ada: Ada, clock: Clock) -> None:
     import_id = sealed(ada.vault, a_history(100))
-    slow = engine._Run(ada.vault, import_id, lease := crypto.random_bytes(16), taken(ada.vault, import_id, lease))
-    clock.passes(seconds=engine.LEASE + 1)
+    taken = engine._take(ada.vault, import_id)
+    assert taken is not None
+    slow = engine._Run(*taken)
+    clock.passes(seconds=LEASE + 1)
     assert run(ada.vault, import_id).state == "done"
     before = what_she_has(ada.vault)
     with pytest.raises(Lost):
         slow.to_the_end()
     assert what_she_has(ada.vault) == before
-
-
-def taken(vault: OpenVault, import_id: bytes, lease: bytes) -> Course:
-    course = engine._take_lease(vault, import_id, lease)
-    assert course is not None
-    return course
 
 
 def test_locking_stops_it_between_two_batches_and_unlocking_goes_on(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:

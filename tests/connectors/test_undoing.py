@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from connectors import engine, putting_away, resuming, undoing
+from connectors import engine, lease, putting_away, resuming, undoing
 from connectors.course import ENDED, Course, Standing, Undo, report, standing, standings
 from connectors.models import Import
 from tests import sampled
@@ -330,7 +330,7 @@ def cut(monkeypatch: pytest.MonkeyPatch, countdown: list[int]) -> None:
 
         return step
 
-    for owner, name in ((undoing._Run, "_save"), (undoing._Run, "_turn"), (store, "remove_all"), (trash, "put_back")):
+    for owner, name in ((lease.Lease, "save"), (undoing._Run, "_turn"), (store, "remove_all"), (trash, "put_back")):
         monkeypatch.setattr(owner, name, perhaps(getattr(owner, name)))
     monkeypatch.setattr(store, "put_all", perhaps(store.put_all))
 

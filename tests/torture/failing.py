@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from connectors.engine import LEASE
+from connectors.lease import LEASE
 from connectors.vendor_client import NoLongerShared, SharingError
 from tests.consent.racing import Elsewhere, Returning, tells
 from tests.people import PURCHASES, TASTE

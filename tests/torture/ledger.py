@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from connectors.course import standings
-from connectors.engine import LEASE
+from connectors.lease import LEASE
 from connectors.vendor_client import Connection, NoLongerShared, NotGranted, Paused, Pending
 from consent import segments, views
 from consent.models import Disclosure, Grant, GrantLock
