@@ -12,9 +12,11 @@ from collections.abc import Callable
 from math import ceil
 from typing import ParamSpec, TypeVar
 
+from vault.errors import VaultError
+
 P = ParamSpec("P")
 R = TypeVar("R")
-AFTER = 0.003  # seconds: several times what looking something up takes on a machine that is not busy
+AFTER = 0.010  # seconds: several times what looking something up takes, even beside others on a slow machine
 
 
 def wait(began: float) -> None:
@@ -23,17 +25,27 @@ def wait(began: float) -> None:
     time.sleep(AFTER * ceil(took / AFTER) - took)
 
 
+def _bare(refusal: VaultError) -> VaultError:
+    """Without what led to it: to let go of what was found takes time too, and that belongs before the wait."""
+    refusal.__traceback__ = refusal.__context__ = refusal.__cause__ = None
+    return refusal
+
+
 def refused(view: Callable[P, R]) -> Callable[P, R]:
-    """For what looks something up: nothing found, or an exception, is told at an even time."""
+    """For what looks something up: nothing found, or a refusal, is told at an even time."""
 
     @functools.wraps(view)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        began, found = time.monotonic(), None
+        began = time.monotonic()
         try:
             found = view(*args, **kwargs)
-        finally:
+        except VaultError as error:
+            refusal = _bare(error)
+        else:
             if found is None:
                 wait(began)
-        return found
+            return found
+        wait(began)
+        raise refusal
 
     return wrapped

@@ -51,17 +51,20 @@ def handle_tag(server: Server, handle: str) -> bytes:
 def with_passphrase(server: Server, handle: str, passphrase: str, *, address: str) -> Keyring:
     """Open a vault by passphrase. Unknown names cost the same as known ones. Raises WrongSecret, TooManyTries, Busy."""
     attempts.admit(server, address=address, handle=handle.strip().casefold())
-    began = time.monotonic()
-    row = lock_rows.living_or_nobodys(server, find_owner(server, handle), "passphrase")
-    evenly.wait(began)
-    keyring = _opened(server, row, deriving.stretch(passphrase, row.params))
-    if keyring is None:
-        raise WrongSecret
+    keyring = _opened(server, handle, passphrase)
     attempts.forget(server, address=address, handle=handle.strip().casefold())
     return keyring
 
 
-_opened = evenly.refused(lock_rows.open_with)
+@evenly.refused
+def _opened(server: Server, handle: str, passphrase: str) -> Keyring:
+    began = time.monotonic()
+    row = lock_rows.living_or_nobodys(server, find_owner(server, handle), "passphrase")
+    evenly.wait(began)
+    keyring = lock_rows.open_with(server, row, deriving.stretch(passphrase, row.params))
+    if keyring is None:
+        raise WrongSecret
+    return keyring
 
 
 @evenly.refused

@@ -492,10 +492,11 @@ def test_a_large_import_is_undone_in_a_few_times_what_it_took(ada: Ada, tmp_path
     wide_history(tmp_path / "history.csv", lines)
     began = time.perf_counter()
     at = imported(ada.vault, (tmp_path / "history.csv").read_bytes())
+    ada.vault.catalogue  # noqa: B018 - what the first page after it does: everything has its line there
     reading = time.perf_counter() - began
     began = time.perf_counter()
     undo = undone(ada.vault, at)
     taking = time.perf_counter() - began
     assert undo.gone == at.course.new == lines
     assert purchases(ada.vault) == []
-    assert taking < max(4 * reading, 5), f"{taking:.1f} s, and {reading:.1f} s for bringing it in"
+    assert taking < max(2 * reading, 5), f"{taking:.1f} s, and {reading:.1f} s for bringing it in"
