@@ -8,6 +8,7 @@ from consent import grant_locks, grants
 from consent.details import read_details
 from consent.terms import Terms
 from vault import crypto, store
+from vault.days import DAY
 from vault.db import line_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def nothing(name: str, now: int) -> Terms:
         vendor=1 << 40,
         alias=None,
         given_at=now,
-        until=now + 86400,
+        until=now + DAY,
         log_key=crypto.random_bytes(),
         items=read_details(DETAILS).items,
     )

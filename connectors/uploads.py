@@ -14,6 +14,7 @@ from sqlalchemy import delete, insert, select, update
 from connectors.course import Course, mine, seal_course
 from connectors.models import Import, ImportChunk, ImportReport
 from vault import crypto
+from vault.days import DAY
 from vault.errors import N_, VaultError
 from vault.keyring import hold
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 PIECE = 1 << 20  # bytes of one chunk
-DAY = 24 * 3600
 ARRIVAL = 600  # seconds without a further mebibyte after which an upload has broken off
 AT_ONCE = 8  # chunks removed in one transaction
 

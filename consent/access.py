@@ -143,7 +143,7 @@ def write(server: Server, look: Look) -> Written:
             number = _NEXT.on(line, **keys).fetchone()[0]
             looked = _begin_look(line, look.limit, now, **keys) if look.limit is not None else ()
             box = sealing.seal(about_access(look.owner_id, look.grant_id, number), plaintext)
-            values = {"number": number, "proof": look.proof_tag, "day": now // 86400, "box": box}
+            values = {"number": number, "proof": look.proof_tag, "day": now // DAY, "box": box}
             _WRITE.on(line, **keys, **values)
     except server.log.driver.IntegrityError as error:
         if look.proof_tag is None:  # then it is its number that stands there already: the counter was turned back
@@ -163,7 +163,7 @@ def _begin_look(line: Line, limit: Limit, now: int, **keys: bytes) -> tuple[bool
         "now": now,
         "since": now - limit.lasts + 1 if limit.lasts else UNLIMITED,
         "latest": now + 60,
-        "day": now // 86400,
+        "day": now // DAY,
     }
     most, per_day = limit.most or UNLIMITED, limit.per_day or UNLIMITED
     row = _LOOK.on(line, **keys, **values, most=most, per_day=per_day).fetchone()
@@ -185,7 +185,7 @@ def count_refusal(server: Server, owner: bytes, grant: bytes) -> None:
     In memory, and written within a minute: a write that only a lock which there is would cost tells that there is one.
     """
     with _counting:
-        server.memory.setdefault(REFUSED, Counted())[owner, grant, server.now // 86400] += 1
+        server.memory.setdefault(REFUSED, Counted())[owner, grant, server.now // DAY] += 1
 
 
 def write_refusals(server: Server) -> None:
@@ -234,7 +234,7 @@ def of_grant(
             .order_by(Access.number)
             .limit(limit)
         ).all()
-    sealing, today = crypto.RowKey(log_key), server.now // 86400
+    sealing, today = crypto.RowKey(log_key), server.now // DAY
     return [_read(sealing, owner, grant, number, min(day, today), box) for number, day, box in rows]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from consent import mails, pushed
 from consent.access import Look, Written
-from consent.terms import DAY
+from vault.days import DAY
 from vault.db import line_of
 from vault.errors import DiskFull
 

@@ -16,13 +16,14 @@ from consent.client_documents import BadClient, Client, fetch, read_document
 from consent.models import ClientRow
 from consent.terms import by_link
 from vault import attempts, crypto
+from vault.days import DAY
 from vault.db import Statement
 from vault.errors import TooManyTries
 
 if TYPE_CHECKING:
     from vault.server import Server
 
-DAY, MINUTE = 86400, 60
+MINUTE = 60
 UNUSED = 30 * DAY
 
 _KNOWN = Statement("SELECT fresh_until, box FROM clients WHERE tag = :tag")

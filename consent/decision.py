@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from consent.details import Details
-from consent.terms import DAY, Terms, VaultData, durations
+from consent.terms import Terms, VaultData, durations
+from vault.days import DAY
 
 
 @dataclass(frozen=True)

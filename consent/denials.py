@@ -11,8 +11,8 @@ from consent import grants, offer
 from consent.details import Details
 from consent.models import Denial
 from consent.pushed import Asked
-from consent.terms import DAY
 from vault import crypto
+from vault.days import DAY
 from vault.keyring import hold
 
 if TYPE_CHECKING:

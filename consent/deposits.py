@@ -31,8 +31,9 @@ from consent.calls import (
 )
 from consent.models import Deposit, Grant
 from consent.quota import Quota
-from consent.terms import DAY, VaultDeposit
+from consent.terms import VaultDeposit
 from vault import crypto, inbox
+from vault.days import DAY
 from vault.db import Line
 from vault.errors import Invalid
 from vault.record import CLASSES

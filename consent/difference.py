@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from consent.details import Details
-from consent.terms import DAY, Terms, VaultData, VaultDeposit
+from consent.terms import Terms, VaultData, VaultDeposit
+from vault.days import DAY
 
 Kind = Literal["new", "optional", "removed", "purpose", "wider", "longer"]
 

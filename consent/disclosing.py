@@ -14,6 +14,7 @@ from consent.disclosure import about_disclosure, disclose, is_gift, ref
 from consent.models import Disclosure, Grant
 from consent.terms import Terms, VaultData
 from vault import crypto, store
+from vault.days import DAY
 from vault.db import insert_many
 from vault.stored import Stored
 
@@ -237,5 +238,5 @@ def _change(session: Session, view: GrantView) -> int:
 
 def _keep_change(turn: Turn, grant: bytes, change: int) -> None:
     mine = (Grant.owner_id == turn.owner_id, Grant.grant_id == grant, Grant.state == "live")
-    day = turn.server.now // 86400
+    day = turn.server.now // DAY
     turn.session.execute(update(Grant).where(*mine).values(change=change, changed_day=day))

@@ -13,9 +13,8 @@ from sqlalchemy import insert, select, update
 from consent import notices, segments
 from consent.access import Entry
 from consent.models import Erasure
-from consent.terms import DAY
 from consent.views import GrantView
-from vault.days import day_of
+from vault.days import DAY, day_of
 from vault.errors import NotFound
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from consent.disclosure import about_terms
 from consent.models import Disclosure, Grant, GrantLock
 from consent.terms import Terms
 from vault import crypto
+from vault.days import DAY
 from vault.db import line_of, taking_away
 from vault.errors import DiskFull
 from vault.jobs import enqueue
@@ -100,7 +101,7 @@ def begin(turn: Turn, vault: OpenVault, new: NewGrant, terms: Terms, rows: Seque
             vendor_tag=vendor_tag(server, owner, terms.client_id),
             state="live",
             version=FIRST_VERSION,
-            changed_day=server.now // 86400,
+            changed_day=server.now // DAY,
             copy_box=grant_boxes.seal_copy(vault, grant, new.key),
             **boxes_of(vault, grant, new.key, FIRST_VERSION, terms),
         )
@@ -164,7 +165,7 @@ def _erased(turn: Turn, grant: bytes, cause: str) -> bool:
     ended = turn.session.execute(
         update(Grant)
         .where(*mine, Grant.state == "live")
-        .values(state="ended", cause=cause, ended_day=turn.server.now // 86400)
+        .values(state="ended", cause=cause, ended_day=turn.server.now // DAY)
     )
     turn.session.execute(update(Grant).where(*mine).values(terms_box=None, copy_box=None))
     for kind in (GrantLock, Disclosure):

@@ -30,9 +30,9 @@ from consent.calls import (
     unless_moved,
 )
 from consent.disclosure import about_disclosure
-from consent.terms import DAY, VaultData
+from consent.terms import VaultData
 from vault import crypto
-from vault.days import day_of
+from vault.days import DAY, day_of
 from vault.db import Line, Statement
 
 if TYPE_CHECKING:

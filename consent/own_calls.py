@@ -12,7 +12,7 @@ from consent.access import Entry
 from consent.calls import Call, Denied, Opening, about_grant
 from consent.problems import OUTCOMES
 from consent.segments import KEPT
-from consent.terms import DAY
+from vault.days import DAY
 
 if TYPE_CHECKING:
     from vault.server import Server

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from consent.terms import DAY
+from vault.days import DAY
 
 Headers = tuple[tuple[str, str], ...]
 

@@ -17,6 +17,7 @@ from consent.models import Grant, Receipt
 from consent.receipts import NOT_STATED, Notice, Occasion, Screen
 from consent.terms import Terms
 from vault import crypto
+from vault.days import DAY
 from vault.errors import NotFound
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _insert(turn: Turn, occasion: Occasion, kind: Kind, key: bytes, key_id: int,
         grant_id=occasion.grant_id,
         kind=kind,
         revision=turn.revision,
-        day=occasion.at // 86400,
+        day=occasion.at // DAY,
     )
     row.box = crypto.seal(key, about_row(row), _padded(text), key_id=key_id)
     turn.session.add(row)

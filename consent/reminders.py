@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from consent import access, grant_boxes, mails
 from consent.models import Grant
-from consent.terms import DAY
 from vault import crypto
+from vault.days import DAY
 from vault.jobs import enqueue, finish
 from vault.models import Job
 

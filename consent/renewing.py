@@ -14,8 +14,9 @@ from consent import grants, mails, notices, views
 from consent.disclosing import all_shown, digest_of
 from consent.models import GrantLock
 from consent.narrowing import agree, terms_again
-from consent.terms import DAY, Terms, durations
+from consent.terms import Terms, durations
 from vault import crypto
+from vault.days import DAY
 from vault.errors import NotFound
 from vault.turn import Turn, her_turn
 

@@ -24,8 +24,8 @@ from consent import access, chain
 from consent.access import Entry
 from consent.chain import Head, Verdict
 from consent.models import Access, Segment
-from consent.terms import DAY
 from vault import crypto
+from vault.days import DAY
 from vault.keyring import hold
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from consent.asking import ChangedMeanwhile, NothingAllowed, new_pepper
 from consent.disclosing import Row, Shown, digest_of, sealed_set, shown_by
 from consent.disclosure import is_gift
 from consent.receipts import Screen
-from consent.terms import DAY, LINK, Terms, VaultData
+from consent.terms import LINK, Terms, VaultData
 from vault import bearer, crypto, deriving, locks, store
+from vault.days import DAY
 from vault.db import line_of
 from vault.record import Field, collection_paths
 from vault.stored import Stored

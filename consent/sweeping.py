@@ -12,7 +12,7 @@ from sqlalchemy import delete, exists, select
 
 from consent import access, clients, grant_boxes, grants, pushed, receipt_rows, sandbox, stopping
 from consent.models import Grant, GrantLock, Receipt
-from consent.terms import DAY
+from vault.days import DAY
 from vault.errors import DiskFull, NotFound
 from vault.logs import apart
 from vault.turn import her_turn, settle

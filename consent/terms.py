@@ -13,7 +13,6 @@ import vault.collections  # noqa: F401 - states the record classes
 from consent.purposes import DANGEROUS
 from vault.record import Field, collection_paths
 
-DAY = 86400  # seconds
 SOONER = (1, 7, 30, 90)  # days from now on which she can let it end instead
 LINK = "link:"  # what the client_id of a grant without a client begins with: a share link, for whoever holds it
 

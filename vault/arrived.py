@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from vault.days import DAY
 from vault.errors import Invalid
 from vault.export import FORMAT
 from vault.record import CLASSES
@@ -22,7 +23,7 @@ MARK, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[a-z_]{1,40}")
 MOST_NUMBERS = 1 << 40
 LATEST = 250_000_000_000  # the last second, and day below, that is taken: every page can still write them as a date
-LATEST_DAY = LATEST // 86400
+LATEST_DAY = LATEST // DAY
 TEXT_MOST = 2000
 WRONG = (KeyError, TypeError, ValueError, AttributeError, Invalid)
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from vault import crypto, jobs
 from vault.attached import Attachment, NoRoom, Sealed, TooMany, open_content, open_known, seal_known
+from vault.days import DAY
 from vault.errors import NotFound
 from vault.models import AttachmentRow, RecordRow
 
@@ -140,7 +141,7 @@ def _still_gone(session: Session, owner: bytes, number: int, revision: int) -> b
 
 
 def _end_later(turn: Turn, vault: OpenVault, payload: Mapping[str, Any]) -> None:
-    due_at = vault.server.now + DAYS_KEPT * 24 * 3600
+    due_at = vault.server.now + DAYS_KEPT * DAY
     jobs.enqueue(turn.session, vault.server, vault.owner_id, JOB, payload, due_at=due_at)
 
 

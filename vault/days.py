@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-DAY = 86400
+DAY = 86400  # seconds
 LAST = 2_932_532  # 1 January 9999, so that it is in the calendar in every time zone
 
 

@@ -74,15 +74,7 @@ def erase(server: Server, owner: bytes) -> None:
     """Delete a vault whose day has come. Nothing happens before that day, or if she has taken it back."""
     if not server.keystore.begin_leaving(owner, today=server.now // DAY):
         return
-    server.keystore.take_all(owner)
-    _shred(server, owner)
-    for room in server.rooms:
-        if room.on_erase is not None:
-            room.on_erase(server, owner)
-    with server.main.transaction() as session:
-        jobs.hand_over(session, server, owner, NOBODY, tuple(server.calls))
-    _empty_all(server, owner)
-    server.catalogues.rebuild(server, owner)
+    _take_everything(server, owner)
     _certify(server, owner)
     for database in server.databases:
         database.checkpoint()
@@ -91,6 +83,13 @@ def erase(server: Server, owner: bytes) -> None:
 def throw_away(server: Server, owner: bytes) -> None:
     """Delete the vault of somebody made up: as above, but at once and without a certificate. Never of anybody real."""
     _end_what_others_see(server, owner)
+    _take_everything(server, owner)
+    with server.main.transaction() as session:
+        session.execute(delete(Owner).where(Owner.owner_id == owner))
+
+
+def _take_everything(server: Server, owner: bytes) -> None:
+    """From the peppers to the last row, but for her own: while it is there, it is known that this is not finished."""
     server.keystore.take_all(owner)
     _shred(server, owner)
     for room in server.rooms:
@@ -100,8 +99,6 @@ def throw_away(server: Server, owner: bytes) -> None:
         jobs.hand_over(session, server, owner, NOBODY, tuple(server.calls))
     _empty_all(server, owner)
     server.catalogues.rebuild(server, owner)
-    with server.main.transaction() as session:
-        session.execute(delete(Owner).where(Owner.owner_id == owner))
 
 
 def leftovers(server: Server, _owner: bytes, payload: Mapping[str, Any]) -> None:

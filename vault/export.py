@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import select
 
 from vault import crypto, mail, store, trash
+from vault.days import DAY
 from vault.fingerprint import Fingerprint
 from vault.models import Owner, RecordRow, Version
 from vault.stored import Stored, to_bytes
@@ -86,7 +87,7 @@ class Walk:
     def _gone(self, row: Any) -> dict[str, Any]:
         gone: dict[str, Any] = {"removed": True}
         if row.removed_day is not None:
-            gone["removed_day"] = trash.likely(row.removed_day, self._vault.server.now // trash.DAY)
+            gone["removed_day"] = trash.likely(row.removed_day, self._vault.server.now // DAY)
         if row.returns and row.mark:
             gone["returns"] = True
         return gone

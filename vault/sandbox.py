@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vault import crypto, departure, inbox, lock_rows
 from vault.crypto import Damaged
+from vault.days import DAY
 from vault.errors import NotFound
 from vault.keyring import Keyring, new_keys, opened_keys
 from vault.models import Owner
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 OWNER = b"a made-up person"
 CODE = b"nothing secret in it"
 NAME = "Sandbox"
-KEPT = 7 * 86400  # seconds
+KEPT = 7 * DAY
 
 
 def unlock(server: Server) -> Keyring:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from vault import crypto
+from vault.days import DAY
 from vault.db import hole_of, insert_many
 from vault.errors import NotFound
 from vault.models import RecordRow, Version
@@ -115,7 +116,7 @@ def remove_all(turn: Turn, vault: OpenVault, standing: Sequence[Stored], *, retu
     numbers = [each.number for each in standing]
     _keep_versions(turn, vault, numbers)
     mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number.in_(numbers))
-    gone = {"revision": turn.revision, "box": None, "removed_day": vault.server.now // 86400, "returns": returns}
+    gone = {"revision": turn.revision, "box": None, "removed_day": vault.server.now // DAY, "returns": returns}
     turn.session.execute(update(RecordRow).where(*mine).values(**gone))
     turn.changes += [Change(each.number, each, None) for each in standing]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, true, update
 
 from vault import attachments, crypto, store
+from vault.days import DAY
 from vault.db import taking_away
 from vault.errors import DiskFull, NotFound
 from vault.logs import apart
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 KEPT = 30  # days
-DAY = 86400  # seconds
 Last = tuple[int, int, bytes]  # number, revision and box of an earlier version
 
 

@@ -19,9 +19,9 @@ from consent.offer import read_offer
 from consent.purposes import DANGEROUS, PURPOSES
 from consent.pushed import Asked
 from consent.receipts import Screen
-from consent.terms import DAY, durations
+from consent.terms import durations
 from vault import attempts
-from vault.days import day_of
+from vault.days import DAY, day_of
 from vault.errors import NotFound
 from vault.pages.guard import ask_again, form_may_lead_to
 from vault.pages.session import address, day_in, for_sandbox, in_sandbox, server, unlocked, vault

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from consent import access, segments
-from consent.terms import DAY
 from consent.views import GrantView
+from vault.days import DAY
 from vault.errors import N_
 from vault.opened import OpenVault
 

@@ -17,8 +17,8 @@ from consent.models import Disclosure
 from consent.pages.activity import OUTCOMES
 from consent.pages.looks import AT_HOME, given_and_got, keys_of, looks_map, strip
 from consent.pages.seen_by import seen_by
-from consent.terms import DAY
 from consent.views import GrantView
+from vault.days import DAY
 from vault.opened import OpenVault
 from vault.record import classes_of
 from vault.stored import Stored

@@ -18,10 +18,10 @@ from consent.pages import groups
 from consent.pages.activity import OUTCOMES
 from consent.pages.receipts import EVENTS, to_scan
 from consent.purposes import PURPOSES
-from consent.terms import DAY, SOONER
+from consent.terms import SOONER
 from consent.views import GrantView, ended_on
 from vault import crypto
-from vault.days import day_of
+from vault.days import DAY, day_of
 from vault.errors import NotFound
 from vault.pages.guard import ask_again
 from vault.pages.session import day_in, for_sandbox, server, unlocked, vault
@@ -71,7 +71,7 @@ def sharing() -> str:
         counts=counts,
         looks=looks,
         ended_on=ended_on,
-        soon=server().now + 7 * 86400,
+        soon=server().now + 7 * DAY,
     )
 
 

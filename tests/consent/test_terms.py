@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from consent.purposes import DANGEROUS
-from consent.terms import DAY, LINK, SOONER, Terms, VaultData, VaultDeposit, by_link, durations
+from consent.terms import LINK, SOONER, Terms, VaultData, VaultDeposit, by_link, durations
+from vault.days import DAY
 
 SEE = VaultData(1, "purchases", ("item", "price"), "CustomerCare", "To help.", 90)
 LEAVE = VaultDeposit(2, "purchases", ("item",), "CustomerCare", "To leave receipts.", 90, per_day=20)
