@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, LargeBinary, MetaData, Table, inspect, sel
 from vault import migrations
 from vault.db import AT_ONCE, Database, insert_many
 from vault.errors import N_, VaultError
-from vault.models import AttachmentRow, Instance, Keys, KeystoreInstance, Log, LogInstance, Main, Pepper
+from vault.models import AttachmentRow, Instance, Keys, Log, Main, Pepper
 from vault.settings import MEBIBYTE
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ FORMAT = "vrm/1/backup"
 TOGETHER = 4 * MEBIBYTE  # of rows in one transaction
 READ_AHEAD = 16  # rows: one may hold a mebibyte; of attached files one at a time, which hold up to ten
 METADATA: dict[str, MetaData] = {"main": Main.metadata, "log": Log.metadata, "keys": Keys.metadata}
-INSTANCES = {Instance.__tablename__, LogInstance.__tablename__, KeystoreInstance.__tablename__}
 
 
 class NotABackup(VaultError):
@@ -148,14 +147,6 @@ def put(named: Mapping[str, Database], kind: str, stream: Iterable[bytes]) -> No
             insert_many(connection, place.table, place.columns, rows)
 
 
-def instance_of(database: Database) -> bytes | None:
-    """Which vault a database belongs to; None for an empty one."""
-    if not inspect(database.engine).has_table(Instance.__tablename__):
-        return None
-    with database.engine.connect() as connection:
-        return connection.execute(select(Instance.id)).scalar()
-
-
 def _databases(server: Server, kind: Kind) -> dict[str, Database]:
     return {"keys": server.keystore.database} if kind == "keystore" else {"main": server.main, "log": server.log}
 
@@ -163,7 +154,7 @@ def _databases(server: Server, kind: Kind) -> dict[str, Database]:
 def tables_of(named: Iterable[str]) -> list[tuple[str, Table]]:
     """The tables of those databases so that each may refer to those before; the rows that name the instance last."""
     every = [(name, table) for name in named for table in METADATA[name].sorted_tables]
-    return sorted(every, key=lambda each: each[1].name in INSTANCES)
+    return sorted(every, key=lambda each: each[1].name == Instance.__tablename__)
 
 
 def _ahead(table: Table) -> int:

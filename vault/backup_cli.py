@@ -82,7 +82,7 @@ def restore_command(file: Path, check: bool, passphrase_stdin: bool) -> None:
 
 def _refuse_strangers(server: Server, kind: str, contents: Contents) -> None:
     """A database and a keystore that do not belong together are not put together."""
-    from vault.backup import instance_of
+    from vault.instances import instance_of
 
     other = instance_of(server.main if kind == "keystore" else server.keystore.database)
     if other not in (None, contents.instance):

@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from vault import sealed_file
 from vault.dangers import Facts, File, Machine, Served, Standing, Store
+from vault.instances import instance_if_readable
 from vault.migrations import standing
-from vault.models import Instance, KeystoreInstance, Lock, LogInstance
+from vault.models import Lock
 from vault.settings import debugging
 
 if TYPE_CHECKING:
     from vault.db import Database
     from vault.server import Server
 
-IDS = {"main": Instance.id, "keystore": KeystoreInstance.id, "log": LogInstance.id}
 BACKUPS = ("backup", "keystore")
 OTHERS = 0o077
 SETTINGS = "'fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_read_only', 'cluster_name'"
@@ -47,21 +46,15 @@ def gathered(server: Server) -> Facts:
 
 def _store(name: str, database: Database) -> Store:
     if database.engine.dialect.name != "sqlite":
-        return Store(instance=_instance(name, database), standing=_standing(name, database), kept=_served(database))
+        return Store(
+            instance=instance_if_readable(database), standing=_standing(name, database), kept=_served(database)
+        )
     there = database.file.exists()
     return Store(
-        instance=_instance(name, database) if there else None,
+        instance=instance_if_readable(database) if there else None,
         standing=_standing(name, database) if there else "new",
         kept=_file(database, there=there),
     )
-
-
-def _instance(name: str, database: Database) -> bytes | None:
-    try:
-        with database.reading() as session:
-            return session.scalar(select(IDS[name]))
-    except SQLAlchemyError:
-        return None  # there is no such table yet
 
 
 def _standing(name: str, database: Database) -> Standing:

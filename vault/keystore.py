@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from vault import crypto
 from vault.db import Database, Statement
 from vault.errors import Unsafe
+from vault.instances import instance_of
 from vault.models import Floor, KeystoreInstance, Pepper, ServerKey
 
 _T = TypeVar("_T")
@@ -231,8 +232,7 @@ class Keystore:
 
     def instance(self) -> bytes | None:
         """Which main database it belongs to; None before its first start."""
-        with self.database.engine.connect() as connection:
-            return connection.execute(select(KeystoreInstance.id)).scalar()
+        return instance_of(self.database)
 
     def set_up(self, instance: bytes | None = None) -> bytes:
         """Make the instance id and its first keys where there is no id yet; returns the id."""

@@ -10,20 +10,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 
-from sqlalchemy import inspect, select, update
+from sqlalchemy import inspect
 
 from vault import backup
 from vault.db import Database
 from vault.errors import VaultError
-from vault.models import Instance, KeystoreInstance, LogInstance
+from vault.instances import instance_of, rename
 from vault.server import MOVED
 
 SETTINGS = {"main": "database_url", "log": "log_url", "keys": "keystore_url"}
-INSTANCES: dict[str, type[Instance] | type[LogInstance] | type[KeystoreInstance]] = {
-    "main": Instance,
-    "log": LogInstance,
-    "keys": KeystoreInstance,
-}
+
+
+class NothingHere(VaultError):
+    """No server has ever started on one of them."""
+
+    code, status = "nothing_here", 409
+    sentence = "There is no vault in this database, so there is nothing to move. Is its address the right one?"
 
 
 class StillOpen(VaultError):
@@ -43,7 +45,7 @@ class NotEqual(VaultError):
 def move(here: Mapping[str, Database], there: Mapping[str, Database]) -> dict[str, int]:
     """Move databases (`main`, `log`, `keys`) to empty ones. Returns the number of rows of each table.
 
-    Raises StillOpen, NotEqual and backup.NoRoomForIt; then the old ones are as they were.
+    Raises NothingHere, StillOpen, NotEqual and backup.NoRoomForIt; then the old ones are as they were.
     """
     if any(inspect(database.engine).get_table_names() for database in there.values()):
         raise backup.NoRoomForIt
@@ -52,33 +54,31 @@ def move(here: Mapping[str, Database], there: Mapping[str, Database]) -> dict[st
             raise StillOpen
         backup.put(there, "move", backup.lines_of_all(here, {"kind": "move"}))
         rows = _compared(here, there)
-        for name, database in there.items():
-            _write_id(name, database, _id_of(name, database).removeprefix(MOVED))
+        for database in there.values():
+            rename(database, _id_of(database))
     return rows
 
 
 @contextmanager
 def _marked(here: Mapping[str, Database]) -> Iterator[None]:
     """From here nothing starts on them. Of a move that was cut off the mark is there already, and that is as good."""
-    known = {name: _id_of(name, database).removeprefix(MOVED) for name, database in here.items()}
-    for name, database in here.items():
-        _write_id(name, database, MOVED + known[name])
+    known = [(database, _id_of(database)) for database in here.values()]
+    for database, instance in known:
+        rename(database, MOVED + instance)
     try:
         yield
     except BaseException:
-        for name, database in here.items():
-            _write_id(name, database, known[name])
+        for database, instance in known:
+            rename(database, instance)
         raise
 
 
-def _id_of(name: str, database: Database) -> bytes:
-    with database.reading() as session:
-        return session.execute(select(INSTANCES[name].id)).scalar_one()
-
-
-def _write_id(name: str, database: Database, instance: bytes) -> None:
-    with database.transaction() as session:
-        session.execute(update(INSTANCES[name]).values(id=instance))
+def _id_of(database: Database) -> bytes:
+    """Without the mark. Raises NothingHere."""
+    known = instance_of(database)
+    if known is None:
+        raise NothingHere
+    return known.removeprefix(MOVED)
 
 
 def _compared(here: Mapping[str, Database], there: Mapping[str, Database]) -> dict[str, int]:

@@ -12,7 +12,8 @@ from sqlalchemy import delete, insert, select, update
 
 from vault import inbox, migrations, unlock
 from vault.errors import Unsafe
-from vault.models import AttachmentRow, Attempt, Handle, Instance, Job, Owner
+from vault.instances import instance_of
+from vault.models import AttachmentRow, Attempt, Handle, Job, Owner
 
 if TYPE_CHECKING:
     from vault.opened import OpenVault
@@ -26,12 +27,12 @@ def recover(server: Server) -> int:
     Raises Unsafe.
     """
     migrations.upgrade(server.main, server.log, server.keystore.database)
+    instance = instance_of(server.main)
     with server.main.reading() as session:
-        instance = session.scalar(select(Instance.id))
         owners = session.execute(select(Owner.owner_id, Owner.revision).order_by(Owner.owner_id)).all()
     if instance is None:
         raise Unsafe("There is no vault in this database.")
-    if server.keystore.instance() is not None:
+    if instance_of(server.keystore.database) is not None:
         raise Unsafe("There is a keystore already. Nothing was changed.")
     known = server.keystore.owners()
     for owner, revision in owners:

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from vault.catalogues import Catalogues
 from vault.db import Database
 from vault.errors import Unsafe
+from vault.instances import instance_of
 from vault.keystore import Keystore, ServerKeys
-from vault.models import Instance, KeystoreInstance, LogInstance
+from vault.models import Instance, LogInstance
 from vault.rooms import Job, Room
 from vault.settings import Settings
 
@@ -93,13 +94,10 @@ def start(
 
 def _marry(main: Database, log: Database, keystore: Keystore) -> None:
     """The three databases carry one id. A stranger's keystore would make every grant look dead."""
-    for database, column in ((main, Instance.id), (log, LogInstance.id), (keystore.database, KeystoreInstance.id)):
-        with database.reading() as session:
-            if (session.scalar(select(column)) or b"").startswith(MOVED):
-                raise Unsafe("This database has been moved. Set the address that `vrm move` said; nothing was changed.")
-    with main.reading() as session:
-        known = session.scalar(select(Instance.id))
-    if known is not None and keystore.instance() is None:
+    known, logged, kept = (instance_of(database) for database in (main, log, keystore.database))
+    if any(each and each.startswith(MOVED) for each in (known, logged, kept)):
+        raise Unsafe("This database has been moved. Set the address that `vrm move` said; nothing was changed.")
+    if known is not None and kept is None:
         raise Unsafe("The keystore is empty, but the main database belongs to another one. Nothing was changed.")
     instance = keystore.set_up()
     if known is None:
@@ -108,9 +106,8 @@ def _marry(main: Database, log: Database, keystore: Keystore) -> None:
     elif known != instance:
         raise Unsafe("The keystore belongs to another main database. Nothing was changed.")
     keystore.complete()
-    with log.transaction() as session:
-        logged = session.scalar(select(LogInstance.id))
-        if logged is None:
+    if logged is None:
+        with log.transaction() as session:
             session.execute(insert(LogInstance).values(id=instance))
-        elif logged != instance:
-            raise Unsafe("The access log belongs to another vault. Nothing was changed.")
+    elif logged != instance:
+        raise Unsafe("The access log belongs to another vault. Nothing was changed.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from tests.houses import embedded_only, home_of, raw, served_url, settings_in
 from tests.people import ISSUER, Ada, Bookshop, Clock, house_in
@@ -17,6 +17,7 @@ from vault.app import load_rooms
 from vault.cli import main
 from vault.db import Database
 from vault.errors import Unsafe
+from vault.instances import instance_of
 from vault.models import Owner
 from vault.server import Server, start
 from vault.settings import to_environment
@@ -105,6 +106,14 @@ def test_nothing_is_moved_onto_something(house: Server, there: dict[str, Databas
         moving.move({"main": house.main}, {"main": there["main"]})
 
 
+def test_where_no_vault_is_nothing_is_moved(there: dict[str, Database], tmp_path: Path) -> None:
+    empty = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+    with pytest.raises(moving.NothingHere):
+        moving.move({"main": empty}, {"main": there["main"]})
+    assert inspect(there["main"].engine).get_table_names() == []
+    empty.dispose()
+
+
 def test_a_copy_that_is_not_equal_is_noticed_and_the_old_one_stays(
     house: Server, clock: Clock, there: dict[str, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +137,7 @@ def test_after_a_move_that_was_cut_off_it_is_moved_again(house: Server, there: d
         say("UPDATE instance SET id = ?", b"moved:" + (house.keystore.instance() or b""))
     house.stop()
     moving.move({"main": house.main}, {"main": there["main"]})
-    assert backup.instance_of(there["main"]) == house.keystore.instance()
+    assert instance_of(there["main"]) == house.keystore.instance()
     house.stop()
 
 

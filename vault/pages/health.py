@@ -15,8 +15,9 @@ from vault.dangers import RELEASED, SLACK
 from vault.db import Database
 from vault.embedded import BALLAST
 from vault.errors import DiskFull
+from vault.instances import instance_if_readable
 from vault.migrations import up_to_date
-from vault.models import Instance, KeystoreInstance, LogInstance
+from vault.models import Instance
 from vault.pages.session import server
 from vault.server import FORMAT
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 pages = Blueprint("health", __name__)
 KEPT = 1.0  # seconds an answer is given again: asking writes, and anybody may ask
-IDS = {"main": Instance.id, "keystore": KeystoreInstance.id, "log": LogInstance.id}
 
 
 @pages.get("/livez")
@@ -94,13 +94,5 @@ def _fits(name: str, database: Database) -> bool:
 
 
 def _belong_together(databases: dict[str, Database]) -> bool:
-    ids = {_id(name, database) for name, database in databases.items()}
+    ids = {instance_if_readable(database) for database in databases.values()}
     return len(ids) == 1 and None not in ids
-
-
-def _id(name: str, database: Database) -> bytes | None:
-    try:
-        with database.reading() as session:
-            return session.scalar(select(IDS[name]))
-    except SQLAlchemyError:
-        return None
