@@ -111,8 +111,9 @@ def unmake_lock(server: Server, owner: bytes, payload: Mapping[str, Any]) -> Non
 
 def sweep_locks(server: Server) -> None:
     """The worker's part: rows of locks whose pepper is gone, or whose session ran out, are removed."""
+    chosen = select(Lock.owner_id, Lock.lock_id, Lock.expires_at).where(Lock.kind != "recovery")
     with server.main.reading() as session:
-        rows = session.execute(select(Lock.owner_id, Lock.lock_id, Lock.expires_at).where(Lock.kind != "recovery")).all()
+        rows = session.execute(chosen).all()
     for owner, lock, expires_at in rows:
         with apart("sweep_failed"):
             if (expires_at is not None and expires_at <= server.now) or server.keystore.pepper(owner, lock) is None:

@@ -157,9 +157,7 @@ def test_the_mail_holds_one_link_for_everything_that_is_shared_and_nothing_else(
     assert len(links) == 2
 
 
-def test_no_link_is_mailed_for_what_is_over_or_cannot_be_read(
-    shop: Bookshop, grant: bytes, mailbox: Mailbox
-) -> None:
+def test_no_link_is_mailed_for_what_is_over_or_cannot_be_read(shop: Bookshop, grant: bytes, mailbox: Mailbox) -> None:
     shop.ada.shares(shop.ada.buys("A Kettle"))
     keystore, owner = shop.ada.house.keystore, shop.ada.owner_id
     [shared] = keystore.alive(owner, "grant").keys() - {grant}
