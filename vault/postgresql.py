@@ -64,6 +64,9 @@ class Postgresql:
         expected = _EXPECTED.get(getattr(error, "sqlstate", None) or "")
         return expected() if expected else None
 
+    def settle(self) -> None:
+        """The server stops at a sync that fails, and reads its log before it answers again."""
+
     def checkpoint(self) -> None:
         """Left to the server: what is deleted stays in its log anyhow (docs/threats.md), and opens nothing."""
 
