@@ -19,7 +19,8 @@ from tests.torture.examining import Place, examine, examine_moved
 from tests.torture.ledger import Ledger
 from tests.torture.scenes import Scene, archive_of, moving
 
-LONGEST = 2.5  # seconds that both live
+LINES = 60  # that both have told at most when one of them is killed: so a busy machine lets them do as much
+MOMENT = 0.1  # seconds at most after that
 EVERY = (
     8  # kills: once in so many she has her vault deleted, in a life of its own, and once she moves in with an archive
 )
@@ -71,15 +72,15 @@ def _life(
 
 def _one_round(stage: Stage, parts: list[dict[str, Any]], ledger: Ledger, chance: Random) -> None:
     """All of them live until they are killed; what they are told is written down."""
-    timers = [threading.Timer(chance.random() * LONGEST, _kills, (process,)) for process in stage.plays(*parts)]
-    begun = False
+    left, heard, timers = {each: chance.randrange(LINES) for each in stage.plays(*parts)}, 0, list[threading.Timer]()
     while "ended" not in (line := stage.hears()):
         ledger.hears(line)
-        if not begun:
-            for timer in timers:
-                timer.start()
-            begun = True
-    for timer in timers if begun else ():
+        heard += 1
+        for process in [each for each, lines in left.items() if lines < heard]:
+            del left[process]
+            timers.append(threading.Timer(chance.random() * MOMENT, _kills, (process,)))
+            timers[-1].start()
+    for timer in timers:
         timer.join()
     assert set(line["ended"]) <= {-signal.SIGKILL, 0}, "see what it has written to stderr"
 

@@ -38,7 +38,7 @@ class Ledger:
 
     def hears(self, said: dict[str, Any]) -> None:
         """One line."""
-        self.now = said.get("now", self.now)
+        self.now = max(self.now, said.get("now", 0))  # one of two processes may be a week ahead
         for key, value in said.get("so", {}).items():
             if "doing" in said:
                 self.may.setdefault(key, {None}).add(value)
