@@ -27,6 +27,7 @@ from consent.problems import PROBLEMS, Code
 from consent.quota import Headers, headers
 from vault import crypto, evenly
 from vault.bodies import taken
+from vault.errors import Busy
 from vault.logs import answered, log
 from vault.record import CLASSES
 from vault.server import Server
@@ -248,6 +249,8 @@ def _answer(
     except crypto.Damaged:
         log.error("damaged", request_id=request.request_id)
         made = Denied("damaged")
+    except Busy:
+        made = Denied("busy")
     if isinstance(made, Denied):
         if made.code == "invalid_token":
             evenly.wait(began)

@@ -78,6 +78,10 @@ class Embedded:
         """What a driver's error means to her, if it is one that is to be expected. SQLite has rolled back by then."""
         return DiskFull() if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL else None
 
+    def has_ended(self, _connection: object) -> bool:
+        """A file has no connection to lose."""
+        return False
+
     def checkpoint(self) -> None:
         """Write the log into the file and truncate it."""
         with self.engine.connect() as connection:
