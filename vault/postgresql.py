@@ -66,13 +66,14 @@ class Postgresql:
     def known(self, error: Exception) -> VaultError | None:
         """What a driver's error means to her, if it is one that is to be expected. The server has rolled back."""
         state = getattr(error, "sqlstate", None) or ""
-        if state.startswith("08") or (not state and isinstance(error, self.engine.dialect.loaded_dbapi.OperationalError)):
-            return Unreachable()  # the second: what the driver says by itself, when the server says nothing any more
+        said_by_the_driver = not state and type(error).__name__ == "OperationalError"
+        if state.startswith("08") or said_by_the_driver:  # which speaks where the server says nothing any more
+            return Unreachable()
         expected = _EXPECTED.get(state)
         return expected() if expected else None
 
     def has_ended(self, connection: Any) -> bool:
-        """Has the server ended a connection since it was used? On one that waits for no answer nothing comes but that."""
+        """Has the server ended a connection since it was used? On one that waits for nothing nothing else comes."""
         if connection.closed:
             return True
         coming = select.poll()
