@@ -80,6 +80,9 @@ class Postgresql:
         coming.register(connection.fileno(), select.POLLIN)
         return bool(coming.poll(0))
 
+    def settle(self) -> None:
+        """The server stops at a sync that fails, and reads its log before it answers again."""
+
     def checkpoint(self) -> None:
         """Left to the server: what is deleted stays in its log anyhow (docs/threats.md), and opens nothing."""
 

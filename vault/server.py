@@ -93,6 +93,8 @@ def start(
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold keys
     main, log, keys = (Database(url) for url in (settings.database_url, settings.log_url, settings.keystore_url))
+    for database in (main, keys, log):
+        database.kind.settle()
     settings.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if migrate:
         with main.kind.starting():

@@ -45,9 +45,8 @@ def _form() -> dict[str, str]:
 
 
 def _proof() -> str | None:
-    """The one DPoP header; two are as bad as none."""
-    shown = request.headers.getlist("DPoP")
-    return ",".join(shown) if shown else None
+    """The one DPoP header; a server joins two by a comma, and then they are as bad as none."""
+    return request.headers.get("DPoP")
 
 
 def _answered(work: Any) -> Response:
