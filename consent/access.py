@@ -182,7 +182,8 @@ def looks(server: Server, owner: bytes, grant: bytes) -> int:
 def count_refusal(server: Server, owner: bytes, grant: bytes) -> None:
     """A call named a lock of this grant and did not open it: counted per day, nothing else is known of it.
 
-    In memory, and written within a minute or when the process stops: a write that only a lock which there is would cost tells that there is one.
+    In memory, and written within a minute or when the process stops: a write that only a lock which there is would cost
+    tells that there is one.
     """
     with _counting:
         server.memory.setdefault(REFUSED, Counted())[owner, grant, server.now // DAY] += 1
