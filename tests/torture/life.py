@@ -43,8 +43,10 @@ class Life(Things):
         usual = [self.buys, self.marks, self.forgets, self.puts_back, self.refreshes, self.narrows, self.pauses]
         usual += [self.resumes, self.locks, self.reads, self.works]
         self.chance.shuffle(usual)
-        acts = [self.wakes, self.buys, self.buys, self.asks, self.exchanges, self.reads, *usual[:7]]
-        for act in [*acts, *(each[number % len(each)] for each in (rare, rarer, ends))]:
+        between = [*usual[:7], rare[number % len(rare)], rarer[number % len(rarer)]]
+        self.chance.shuffle(between)
+        begin = [self.wakes, self.buys, self.buys, self.asks, self.exchanges, self.reads]
+        for act in [*begin, *between, ends[number % len(ends)]]:
             act()
 
     def asks(self) -> None:
