@@ -149,7 +149,7 @@ def write(server: Server, look: Look) -> Written:
         if look.proof_tag is None:  # then it is its number that stands there already: the counter was turned back
             raise NoLog from error
         raise Replayed from None
-    except (server.log.driver.OperationalError, crypto.Damaged) as error:
+    except (Busy, server.log.driver.OperationalError, crypto.Damaged) as error:
         raise NoLog from error
     return Written(int(number), *looked)
 
@@ -182,7 +182,8 @@ def looks(server: Server, owner: bytes, grant: bytes) -> int:
 def count_refusal(server: Server, owner: bytes, grant: bytes) -> None:
     """A call named a lock of this grant and did not open it: counted per day, nothing else is known of it.
 
-    In memory, and written within a minute: a write that only a lock which there is would cost tells that there is one.
+    In memory, and written within a minute or when the process stops: a write that only a lock which there is would cost
+    tells that there is one.
     """
     with _counting:
         server.memory.setdefault(REFUSED, Counted())[owner, grant, server.now // DAY] += 1

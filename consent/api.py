@@ -25,7 +25,7 @@ from consent.looking import MOST, Page
 from consent.oauth.metadata import API
 from consent.problems import PROBLEMS, Code
 from consent.quota import Headers, headers
-from vault import crypto, evenly
+from vault import crypto, errors, evenly
 from vault.bodies import taken
 from vault.logs import answered, log
 from vault.record import CLASSES
@@ -183,10 +183,9 @@ def before(server: Server, inner: WSGIApplication) -> WSGIApplication:
         except Exception as failed:  # noqa: BLE001 - the last resort: told by its id, and logged without its words
             answer, error = problem(request, "failed"), failed
         answered(method, route.rule if route else "-", answer.status, began, request.request_id, error)
-        size = ("Content-Length", str(len(answer.body)))
         status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
-        kind = (("Content-Type", answer.kind), size) if answer.status != HTTPStatus.NOT_MODIFIED else ()
-        start_response(status, [*kind, *answer.more])
+        kind = (("Content-Type", answer.kind), ("Content-Length", str(len(answer.body))))
+        start_response(status, [*(kind if answer.status != HTTPStatus.NOT_MODIFIED else ()), *answer.more])
         return [answer.body] if method != "HEAD" else []
 
     return application
@@ -248,6 +247,8 @@ def _answer(
     except crypto.Damaged:
         log.error("damaged", request_id=request.request_id)
         made = Denied("damaged")
+    except errors.Busy:
+        made = Denied("busy")
     if isinstance(made, Denied):
         if made.code == "invalid_token":
             evenly.wait(began)

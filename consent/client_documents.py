@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from consent.details import UNSEEN
 from consent.fetching import Unreachable, acceptable, fetch_json
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def read_document(server: Server, client_id: str, document: Mapping[str, Any]) -
     if any(name.startswith("client_secret") for name in document):
         raise BadClient("a metadata document holds no secret")
     name = document.get("client_name")
-    if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80 or not name.isprintable():
+    if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80 or not name.isprintable() or UNSEEN.search(name):
         raise BadClient("client_name is missing or not a name")
     uris = document.get("redirect_uris")
     if not isinstance(uris, list) or not 1 <= len(uris) <= 20 or not all(_redirectable(server, uri) for uri in uris):

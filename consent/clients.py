@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 
 from consent.client_documents import BadClient, Client, fetch, read_document
 from consent.models import ClientRow
@@ -27,6 +27,10 @@ MINUTE = 60
 UNUSED = 30 * DAY
 
 _KNOWN = Statement("SELECT fresh_until, box FROM clients WHERE tag = :tag")
+_KEEP = Statement(  # two who ask first fetch at once
+    "INSERT INTO clients (tag, fresh_until, box) VALUES (:tag, :until, :box) "
+    "ON CONFLICT (tag) DO UPDATE SET fresh_until = excluded.fresh_until, box = excluded.box"
+)
 
 
 def find(server: Server, client_id: str, *, key_id: str | None = None, asker: str = "") -> Client:
@@ -131,9 +135,8 @@ def _open(server: Server, tag: bytes, fresh_until: int, box: bytes) -> Client | 
 def _keep(server: Server, client: Client, *, fresh_until: int) -> None:
     tag = _tag(server, client.client_id)
     box = _seal(server, tag, client, fresh_until)
-    with server.main.transaction() as session:
-        session.execute(delete(ClientRow).where(ClientRow.tag == tag))
-        session.execute(insert(ClientRow).values(tag=tag, fresh_until=fresh_until, box=box))
+    with server.main.written_line() as line:
+        _KEEP.on(line, tag=tag, until=fresh_until, box=box)
 
 
 def _seal(server: Server, tag: bytes, client: Client, fresh_until: int) -> bytes:

@@ -213,8 +213,8 @@ def _today(server: Server) -> ColumnElement[bool]:
 
 
 def _quota(opening: Opening, today: int) -> Quota:
-    """How many she lets this client leave in a day, given how many it has left today."""
-    most = sum(each.per_day for each in opening.terms.deposits)
+    """How many she lets this client leave in a day, whatever they are, given how many it has left today."""
+    most = min(each.per_day for each in opening.terms.deposits)
     return Quota("deposit", most, most - today, daily=True)
 
 

@@ -198,6 +198,8 @@ def read_details(raw: str | None) -> Details:
         raise BadDetails(detail="duration: one for the whole request")
     if len({(item.looks, item.looks_per_day) for item in read.items}) > 1:
         raise BadDetails(detail="looks, looks_per_day: the same in every item")
+    if len({item.per_day for item in read.deposits}) > 1:
+        raise BadDetails(detail="per_day: the same in every vault_deposit")
     _not_too_many(read)
     return read
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -148,7 +148,7 @@ def change_set(turn: Turn, vault: OpenVault, view: GrantView, changes: Sequence[
     change = first = _change(turn.session, view)
     for item in view.terms.items:
         for each in changes:
-            before = disclose(view.terms, item, each.before, today) if each.before else None
+            before = _before(turn, vault, view, sealing, item, each, today)
             after = disclose(view.terms, item, each.after, today) if each.after else None
             if before == after or (view.terms.once and not _shows(turn.session, view, item.number, each.number)):
                 continue
@@ -159,6 +159,18 @@ def change_set(turn: Turn, vault: OpenVault, view: GrantView, changes: Sequence[
             )
     if change > first:
         _keep_change(turn, view.grant_id, change)
+
+
+def _before(
+    turn: Turn, vault: OpenVault, view: GrantView, sealing: crypto.RowKey, item: VaultData, each: Change, today: date
+) -> bytes | None:
+    """What was shown of a record until now. Where that depends on the day, it is what lies there: it was sealed on
+    another day, and a clock may have been set back since."""
+    if each.before is None:
+        return None
+    if item.daily:
+        return _present(turn, vault, view, sealing, item.number, each.number)
+    return disclose(view.terms, item, each.before, today)
 
 
 def _shows(session: Session, view: GrantView, item: int, number: int) -> bool:

@@ -192,27 +192,42 @@ def _server() -> Path:
     """The folder of the server's socket. It goes with the process that has started it; processes of a test share it."""
     if started := os.environ.get("VRM_TEST_SOCKET"):
         return Path(started)
-    programs = Path(os.environ.get("VRM_TEST_POSTGRESQL") or _of_the_wheel())
-    folder, who = folder_of_nobody()
+    server = OfPostgresql()
+    atexit.register(server.goes)
+    os.environ["VRM_TEST_SOCKET"] = str(server.folder)
+    return server.folder
 
-    def run(program: str, *arguments: str) -> None:
+
+class OfPostgresql:
+    """A server of PostgreSQL, begun, with nothing in it."""
+
+    def __init__(self) -> None:
+        self.folder, self._who = folder_of_nobody()
+        self._run("initdb", "-U", "vrm", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        self.begins()
+
+    def begins(self) -> None:
+        """It answers, on a socket in its folder."""
+        settings = "-c listen_addresses= -c max_connections=500 -c shared_buffers=64MB -c max_wal_size=256MB"
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "-w", "-s", "-l", log, "-o", f"-k {self.folder} {settings}", "start")
+
+    def stops(self) -> None:
+        """It answers nobody any more, and ends every connection at once."""
+        self._run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+
+    def goes(self) -> None:
+        """And leaves nothing behind."""
+        self.stops()
+        shutil.rmtree(self.folder)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        programs = Path(os.environ.get("VRM_TEST_POSTGRESQL") or _of_the_wheel())
         done = subprocess.run(
-            [programs / program, "-D", folder / "data", *arguments],
-            cwd="/", env={"HOME": str(folder), "LC_ALL": "C"}, capture_output=True, text=True, **who,
+            [programs / program, "-D", self.folder / "data", *arguments],
+            cwd="/", env={"HOME": str(self.folder), "LC_ALL": "C"}, capture_output=True, text=True, **self._who,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-
-    run("initdb", "-U", "vrm", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-    options = f"-k {folder} -c listen_addresses= -c max_connections=500 -c shared_buffers=64MB -c max_wal_size=256MB"
-    run("pg_ctl", "-w", "-s", "-l", str(folder / "log"), "-o", options, "start")
-
-    def stop() -> None:
-        run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
-
-    atexit.register(stop)
-    os.environ["VRM_TEST_SOCKET"] = str(folder)
-    return folder
 
 
 def folder_of_nobody() -> tuple[Path, dict[str, int]]:

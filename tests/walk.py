@@ -54,6 +54,7 @@ def walk(house: Server, ada: Ada, bookshop: Bookshop) -> None:
     assert bookshop.connection.receipt()
     assert list(bookshop.connection.calls())
     reminders.remind(house, ada.owner_id, {"day": house.now // 86400 + 90})
+    assert "on its way" in ada.app.test_client().post("/stop").text
     ada.presses(f"/sharing/{grant}/stop")
     ada.looks_at("/sharing/links/choose")
     link = ada.shares(ada.buys("A Kettle"), views="1", passphrase="obsidian marmalade trombone")

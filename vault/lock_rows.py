@@ -54,21 +54,16 @@ class Nobodys(NamedTuple):
 
 def living_or_nobodys(server: Server, owner: bytes | None, kind: str) -> Any:
     """Her living lock of a kind, found and opened by the same steps whether or not there is one: names are not told."""
-    nobodys = Nobodys(crypto.random_bytes(16), crypto.random_bytes(16), kind, b"")
+    params = locks.passphrase_params(deriving.local_cost())
+    nobodys = Nobodys(crypto.random_bytes(16), crypto.random_bytes(16), kind, params)
     rows = of_kind(server, owner or nobodys.owner_id, kind)
-    living_one = living(server, rows or [nobodys])
-    if living_one is None or not rows:
-        return nobodys._replace(params=locks.passphrase_params(deriving.local_cost()))
-    return living_one
+    return living(server, rows or [nobodys]) or nobodys
 
 
-def of_kind(server: Server, owner: bytes, *kinds: str) -> Sequence[Any]:
+def of_kind(server: Server, owner: bytes, *kinds: str) -> Sequence[Lock]:
+    chosen = select(Lock).where(Lock.owner_id == owner, Lock.kind.in_(kinds)).order_by(Lock.lock_id)
     with server.main.reading() as session:
-        return session.execute(
-            select(Lock.owner_id, Lock.lock_id, Lock.kind, Lock.params, Lock.used_at, Lock.box)
-            .where(Lock.owner_id == owner, Lock.kind.in_(kinds))
-            .order_by(Lock.lock_id)
-        ).all()
+        return session.scalars(chosen).all()
 
 
 def living(server: Server, rows: Sequence[Any]) -> Any:
@@ -116,12 +111,9 @@ def unmake_lock(server: Server, owner: bytes, payload: Mapping[str, Any]) -> Non
 
 def sweep_locks(server: Server) -> None:
     """The worker's part: rows of locks whose pepper is gone, or whose session ran out, are removed."""
+    chosen = select(Lock.owner_id, Lock.lock_id, Lock.expires_at).where(Lock.kind != "recovery")
     with server.main.reading() as session:
-        rows = session.execute(
-            select(Lock.owner_id, Lock.lock_id, Lock.expires_at)
-            .where(Lock.kind != "recovery")
-            .order_by(Lock.owner_id, Lock.lock_id)
-        ).all()
+        rows = session.execute(chosen).all()
     for owner, lock, expires_at in rows:
         with apart("sweep_failed"):
             if (expires_at is not None and expires_at <= server.now) or server.keystore.pepper(owner, lock) is None:

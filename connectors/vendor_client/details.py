@@ -71,7 +71,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """To be allowed to leave records of a collection in her inbox, with these fields, at most `per_day` a day."""
+    """To be allowed to leave records of a collection in her inbox, with these fields, at most `per_day` a day.
+
+    `per_day` is the same in every item of a request, and all that is left counts towards it.
+    """
 
     collection: str
     fields: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from authlib.common.urls import add_params_to_uri
@@ -22,17 +22,19 @@ from consent.oauth.refusals import InvalidGrantId, InvalidProof, TooFast
 from consent.oauth.registered import RegisteredClient
 from vault.server import Server
 
+SIGNED = "private_key_jwt"
+
 
 class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
     """One per process. Methods take a Message and return an Answer."""
 
     def __init__(self, server: Server) -> None:
-        super().__init__(scopes_supported=["vault"])
+        super().__init__()
         self.vault_server, self.pace = server, Pace()
         issuer = server.settings.issuer
         audiences = [issuer, *(issuer + path for path in (TOKEN, PAR, REVOKE))]
-        self.register_client_auth_method("private_key_jwt", Assertion(server, audiences))
-        self.register_grant(CodeGrant, [StrictChallenge(required=True), needs_details])
+        self.register_client_auth_method(SIGNED, Assertion(server, audiences))
+        self.register_grant(CodeGrant, [StrictChallenge(), needs_details])
         self.register_grant(RefreshGrant)
         self.register_extension(lambda engine: _Issuer(issuer)(engine))
 
@@ -43,9 +45,9 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
         except BadClient:
             return None
 
-    def authenticate_client(self, request: Message, methods: Sequence[str], endpoint: str = "token") -> Any:
-        """Who calls; and whether it calls too often, which only itself can bring about."""
-        client: RegisteredClient = super().authenticate_client(request, methods, endpoint)
+    def authenticate_client(self, request: Message, _methods: Any = None) -> RegisteredClient:
+        """Who calls, by the one method there is; and whether it calls too often, which only itself can bring about."""
+        client: RegisteredClient = super().authenticate_client(request, [SIGNED])
         if wait := self.pace.late(request.endpoint, request.calls, now=self.vault_server.now):
             raise TooFast(wait)
         return client
@@ -73,25 +75,26 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
     def save_token(self, token: Any, request: Any) -> None:
         """Minting has stored it."""
 
-    def message(self, path: str, parameters: Mapping[str, str], proof: str | None = None, address: str = "") -> Message:
-        """An OAuth request to one of our endpoints, and the network address it came from."""
-        return Message("POST", self.vault_server.settings.issuer + path, parameters, dpop=proof, address=address)
+    def message(self, path: str, parameters: Mapping[str, str], **more: Any) -> Message:
+        """An OAuth request to one of our endpoints."""
+        return Message("POST", self.vault_server.settings.issuer + path, parameters, **more)
 
     def push(self, parameters: Mapping[str, str], proof: str | None, address: str) -> Answer:
         """The pushed authorization request endpoint (RFC 9126 §2)."""
-        request = self.message(PAR, parameters, proof, address)
+        request = self.message(PAR, parameters, address=address)
         try:
-            client = self.authenticate_client(request, ["private_key_jwt"], "par")
+            client = self.authenticate_client(request)
             if {"request_uri", "request"} & set(parameters):
                 raise InvalidRequestError("request and request_uri cannot be pushed.")
-            if parameters.get("response_mode", "query") != "query":
+            if parameters.get("response_mode") not in {None, "query"}:
                 raise InvalidRequestError("response_mode must be query.")
             _managed(parameters)
             wanted = {**parameters, "client_id": client.client_id}
             self._validated(wanted)
             jkt = self._pushed_key(parameters, proof)
         except OAuth2Error as error:
-            error.redirect_uri = None
+            error.redirect_uri = None  # told to the client alone: it sends nobody anywhere
+            error.state = None
             return self.paced(request, error_answer(error))
         kept = {name: value for name, value in wanted.items() if not name.startswith("client_assertion")}
         uri = pushed.keep(self.vault_server, kept, jkt)
@@ -119,13 +122,10 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
         return checked.thumbprint
 
     def _validated(self, parameters: Mapping[str, str]) -> CodeGrant:
-        request = self.message(AUTHORIZE, parameters)
-        if not parameters.get("redirect_uri"):
-            raise InvalidRequestError("redirect_uri is missing.")
-        for name in ("response_type", "redirect_uri"):  # Authlib quotes these two when it refuses them
-            if quoted(parameters.get(name, "")) != parameters.get(name, ""):
+        for name in parameters.keys() & {"response_type", "redirect_uri"}:  # Authlib quotes these two in its refusals
+            if quoted(parameters[name]) != parameters[name]:
                 raise InvalidRequestError(f"{name} holds a character that it cannot.")
-        grant = self.get_authorization_grant(request)
+        grant = self.get_authorization_grant(self.message(AUTHORIZE, parameters))
         grant.validate_consent_request()
         return grant  # type: ignore[no-any-return]  # Authlib has no types
 
@@ -159,7 +159,7 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
         """Token revocation (RFC 7009): 200 whatever became of it; a hint changes nothing."""
         request = self.message(REVOKE, parameters, address=address)
         try:
-            client = self.authenticate_client(request, ["private_key_jwt"], "revoke")
+            client = self.authenticate_client(request)
             if "token" not in parameters:
                 raise InvalidRequestError("token is missing.")
         except OAuth2Error as error:
@@ -169,11 +169,8 @@ class Engine(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
 
     def token(self, parameters: Mapping[str, str], proof: str | None, address: str) -> Answer:
         """The token endpoint."""
-        request = self.message(TOKEN, parameters, proof, address)
-        try:
-            return self.paced(request, self.create_token_response(request))
-        except OAuth2Error as error:
-            return self.paced(request, error_answer(error))
+        request = self.message(TOKEN, parameters, dpop=proof, address=address)
+        return self.paced(request, self.create_token_response(request))
 
 
 def _managed(parameters: Mapping[str, str]) -> None:

@@ -44,7 +44,7 @@ def answers() -> dict[str, Shape]:
     tokens = {
         "access_token": TEXT,
         "token_type": {"const": "DPoP"},
-        "expires_in": {"type": "integer", "minimum": 0},
+        "expires_in": {"type": "integer", "minimum": 1},
         "authorization_details": granted,
         "grant_id": TEXT,
         "refresh_token": TEXT,
@@ -78,6 +78,8 @@ def _request() -> Shape:
             "dpop_jkt": {**DIGEST, "description": "The thumbprint of the key to come, if there is no proof."},
             "scope": {"const": "vault"},
             "response_mode": {"const": "query"},
+            "grant_management_action": {"enum": ["create", "replace"]},
+            "grant_id": {"type": "string", "description": "To replace it: the id of your own permission."},
         },
         "response_type",
         "redirect_uri",

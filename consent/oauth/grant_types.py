@@ -20,13 +20,9 @@ from consent.oauth.registered import RegisteredClient
 class StrictChallenge(CodeChallenge):  # type: ignore[misc]  # Authlib has no types
     """PKCE with S256, always, for confidential clients too (RFC 7636; FAPI 2.0 §5.3.2.2)."""
 
-    DEFAULT_CODE_CHALLENGE_METHOD = "S256"
-    SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
-
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
-        """Both parameters are needed."""
-        data = grant.request.payload.data
-        if not data.get("code_challenge") or data.get("code_challenge_method") != "S256":
+        """Both parameters are needed: Authlib sees to the challenge where a method is named."""
+        if grant.request.payload.data.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE with S256 is needed.")
         super().validate_code_challenge(grant, redirect_uri)
 
@@ -46,7 +42,6 @@ def needs_details(grant: Any) -> None:
 class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib has no types
     """The authorization code grant. What is stored and minted is ours."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("private_key_jwt",)
     give: Callable[[], str] | None = None
 
     def generate_authorization_code(self) -> str:
@@ -82,13 +77,6 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib has no
             raise InvalidGrantError("The code has been used before; the permission has ended.")
         return 200, answer, self.TOKEN_RESPONSE_HEADER
 
-    def authenticate_user(self, authorization_code: Any) -> Any:
-        """Not asked: consent happened in her own session."""
-        raise NotImplementedError
-
-    def delete_authorization_code(self, authorization_code: Any) -> None:
-        """Spending it has done that."""
-
 
 class _Code:
     """A code in the words that Authlib asks in."""
@@ -97,17 +85,14 @@ class _Code:
 
     def __init__(self, credential: tokens.Credential) -> None:
         self.credential = credential
-        self.code_challenge = credential.opened.bound.get("challenge")
-        self.jkt = credential.opened.bound.get("jkt", "")
+        self.code_challenge, self.jkt = (credential.opened.bound[name] for name in ("challenge", "jkt"))
 
     def get_redirect_uri(self) -> str:
-        return str(self.credential.opened.bound.get("redirect", ""))
+        return str(self.credential.opened.bound["redirect"])
 
 
 class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]  # Authlib has no types
     """Refreshing: the token stays, the proof names the next key (RFC 9449 §5 for confidential clients)."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = ("private_key_jwt",)
 
     def validate_token_request(self) -> None:
         """Client, token, proof; nothing may be widened (RFC 9396 §6)."""

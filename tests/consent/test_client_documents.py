@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -259,6 +260,13 @@ def test_a_document_that_says_it_is_somebody_elses_is_refused_and_not_kept(ada: 
         shop.close()
 
 
+def test_eight_calls_of_a_client_that_is_not_known_yet_are_all_answered(ada: Ada, bookshop: Bookshop) -> None:
+    clients.forget(ada.house, bookshop.client_id)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: bookshop.pushes().status_code, range(8)))
+    assert answers == [201] * 8
+
+
 def test_a_document_is_read_strictly(ada: Ada, bookshop: Bookshop) -> None:
     """N11, N15, N17, N53 as they concern the document itself."""
     good = bookshop.document()
@@ -274,6 +282,8 @@ def test_a_document_is_read_strictly(ada: Ada, bookshop: Bookshop) -> None:
         {"client_name": "Book\u202eshop"},
         {"client_name": "Book\u200bshop"},
         {"client_name": "Book\nshop"},
+        {"client_name": "\u3164"},
+        {"client_name": "Book\u115f\uffa0shop"},
         {"client_name": "x" * 81},
         {"redirect_uris": None},
         {"redirect_uris": []},

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import select
 
 from consent import grant_locks, grants
+from consent.grant_locks import Found, Opened
 from consent.grants import Given, NewGrant, rounded
-from consent.models import Disclosure, Grant, GrantLock
+from consent.models import Disclosure, Grant, GrantLock, Receipt
+from tests.houses import embedded_only
 from tests.people import PURCHASES, Ada, Bookshop, details
-from vault import crypto, worker
+from vault import bearer, crypto, worker
 from vault.db import line_of
+from vault.keystore import Keystore
 from vault.models import Job
 
 
@@ -37,6 +41,16 @@ def jobs(ada: Ada) -> list[tuple[str, int]]:
         return sorted((kind, at) for kind, at in session.execute(select(Job.kind, Job.due_at)))
 
 
+def told(ada: Ada) -> list[tuple[str, str, str]]:
+    """What clients are to be told: of what, of which grant, and whom."""
+    house, owner = ada.house, ada.owner_id
+    with house.main.reading() as session:
+        waiting = session.execute(select(Job.job_id, Job.box).where(Job.owner_id == owner, Job.kind == "notice")).all()
+    boxes = [(crypto.identity("vrm/1/job", owner, job, "notice"), box) for job, box in waiting]
+    payloads = [orjson.loads(crypto.open_box(house.keys.seal, *each)) for each in boxes]
+    return sorted((each["what"], each["grant"], each["client"]) for each in payloads)
+
+
 def test_a_grant_is_written_as_it_begins(ada: Ada, bookshop: Bookshop) -> None:
     ada.buys("Atlas")
     before = jobs(ada)
@@ -49,7 +63,7 @@ def test_a_grant_is_written_as_it_begins(ada: Ada, bookshop: Bookshop) -> None:
     assert held(ada, grant) == ([("code", now + 60), ("link", rounded(until))], 1)
     assert ("expire", rounded(until)) in jobs(ada)
     assert "replace" not in {kind for kind, _ in jobs(ada)}
-    assert {kind for kind, _ in jobs(ada)} - {kind for kind, _ in before} >= {"expire", "notice"}
+    assert {kind for kind, _ in jobs(ada)} - {kind for kind, _ in before} >= {"expire", "notice", "digest"}
 
 
 def test_what_ends_leaves_its_name_day_and_cause_and_nothing_that_opens(
@@ -72,6 +86,50 @@ def test_what_ends_leaves_its_name_day_and_cause_and_nothing_that_opens(
     grants.end(ada.house, ada.owner_id, bytes.fromhex(ending), "expired")
     assert row(ada, ending) == left
     assert jobs(ada) == said, "what has ended is not told again"
+
+
+def test_what_ends_is_dead_before_its_rows_go_and_leaves_one_receipt(ada: Ada, bookshop: Bookshop) -> None:
+    grant = bookshop.tokens()["grant_id"]
+    order: list[tuple[bool, str]] = []
+
+    class Watched(Keystore):
+        def take(self, owner: bytes, *subjects: bytes) -> None:
+            super().take(owner, *subjects)
+            order.append((self.pepper(owner, bytes.fromhex(grant)) is not None, row(ada, grant)["state"]))
+
+    watched = replace(ada.house, keystore=Watched(ada.house.keystore.database))
+    grants.end(watched, ada.owner_id, bytes.fromhex(grant), "revoked")
+    assert order == [(False, "live")]
+    assert row(ada, grant)["state"] == "ended"
+    with ada.house.main.reading() as session:
+        kept = session.execute(select(Receipt.grant_id, Receipt.kind).order_by(Receipt.kind)).all()
+    assert kept == [(bytes.fromhex(grant), "consent"), (bytes.fromhex(grant), "end")]
+
+
+@embedded_only
+def test_what_has_ended_is_gone_from_the_files_too(ada: Ada, bookshop: Bookshop) -> None:
+    """Whoever copies the disk a moment later finds no terms that a stolen token could open."""
+    grant = bookshop.tokens()["grant_id"]
+    terms = row(ada, grant)["terms_box"]
+
+    def on_disk() -> bool:
+        return any(terms in file.read_bytes() for file in ada.house.main.file.parent.iterdir())
+
+    assert on_disk()
+    grants.end(ada.house, ada.owner_id, bytes.fromhex(grant), "revoked")
+    assert not on_disk()
+
+
+def test_a_client_is_told_what_becomes_of_its_own_grant(ada: Ada, bookshop: Bookshop, coffee: Bookshop) -> None:
+    mine, theirs = bookshop.tokens()["grant_id"], coffee.tokens(authorization_details=details(PURCHASES))["grant_id"]
+    grants.pause(ada.house, ada.owner_id, bytes.fromhex(mine))
+    grants.resume(ada.vault, bytes.fromhex(mine))
+    grants.end(ada.house, ada.owner_id, bytes.fromhex(mine), "revoked")
+    grants.end(ada.house, ada.owner_id, bytes.fromhex(theirs), "expired")
+    steps = ["grant.given", "grant.paused", "grant.resumed", "grant.revoked"]
+    expected = [(step, mine, bookshop.client_id) for step in steps]
+    expected += [(step, theirs, coffee.client_id) for step in ("grant.given", "grant.expired")]
+    assert told(ada) == sorted(expected)
 
 
 def test_a_new_grant_to_a_client_replaces_its_earlier_one_and_nobody_elses(
@@ -169,3 +227,7 @@ def test_times_in_clear_are_rounded_up_to_five_minutes(at: int, up: int) -> None
 def test_neither_keys_nor_strings_stand_in_a_repr() -> None:
     assert repr(NewGrant(b"\x01\x02", b"key", b"pepper")) == "NewGrant(0102)"
     assert repr(Given(b"g", "vrm_ac_code", "vrm_rv_link")) == "Given(grant_id=b'g')"
+    string = bearer.mint("link", b"o" * 16, b"l" * 16)
+    found = Found(string, b"grant", 1, None, b"a box", "live", 1, 0, 0, b"a label", b"terms", 1)
+    assert not [word for word in ("a box", "a label", "terms'") if word in repr(found)]
+    assert repr(Opened(b"key", {"client": "x"})) == "Opened(bound={'client': 'x'})"

@@ -195,6 +195,24 @@ def test_sixteen_at_once_under_one_key_leave_one(ada: Ada, bookshop: Bookshop, t
     assert len(waiting(ada)) == 1
 
 
+NOTES = RECEIPTS | {"collection": "notes", "fields": ["heading", "text"]}
+
+
+def test_what_the_screen_says_of_a_day_holds_for_all_that_is_left_together(ada: Ada, bookshop: Bookshop) -> None:
+    both = details({**RECEIPTS, "per_day": 2}, {**NOTES, "per_day": 2})
+    token = bookshop.tokens("item-0", "item-1", authorization_details=both)["access_token"]
+    assert bookshop.leaves(token, LEFT, under="1").status_code == 202
+    note = {"heading": "Sale", "text": "Everything must go."}
+    answers = [bookshop.leaves(token, note, under=each, collection="notes").status_code for each in "23"]
+    assert answers == [202, 429]
+
+
+def test_two_things_to_leave_say_one_number_a_day(bookshop: Bookshop) -> None:
+    pushed = bookshop.pushes(authorization_details=details({**RECEIPTS, "per_day": 2}, {**NOTES, "per_day": 3}))
+    assert pushed.json()["error"] == "invalid_authorization_details"
+    assert "per_day" in pushed.json()["error_description"]
+
+
 def test_a_days_quota_and_a_full_inbox(
     ada: Ada, bookshop: Bookshop, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from authlib.oauth2.rfc6749.errors import InvalidGrantError
 from sqlalchemy import select, update
 
 from consent import tokens
 from consent.grant_locks import ACCESS_LIFE
 from consent.models import Grant, GrantLock
+from consent.oauth.endpoints import engine
+from consent.oauth.metadata import TOKEN
 from consent.tokens import Credential
 from tests.conftest import PASSPHRASE
-from tests.people import Bookshop, household
+from tests.people import ISSUER, VERIFIER, Bookshop, household
 from vault.keystore import Keystore, Standing
 
 Rows = list[tuple[str, int, int | None]]
@@ -86,6 +89,42 @@ def state(shop: Bookshop, grant: bytes) -> tuple[str, str | None]:
     with shop.ada.house.main.reading() as session:
         row = session.execute(select(Grant.state, Grant.cause).where(Grant.grant_id == grant)).one()
         return row[0], row[1]
+
+
+def found_good(shop: Bookshop, **form: str) -> Any:
+    """A call of the token endpoint that has been checked, and has nothing left to do but what it was made for."""
+    with shop.ada.app.app_context():
+        made = engine()
+    message = made.message(TOKEN, {**shop.asserts(), **form}, dpop=shop.proves("POST", ISSUER + TOKEN))
+    call = made.get_token_grant(message)
+    call.validate_token_request()
+    return call
+
+
+def test_of_two_that_were_both_found_good_one_exchanges_the_code_and_the_other_ends_the_grant(
+    shop: Bookshop, code: Credential
+) -> None:
+    """N32, without a race."""
+    string = code.found.string.text(shop.ada.house.keys.route)
+    form = {"code": string, "redirect_uri": shop.redirect_uri, "code_verifier": VERIFIER}
+    one, other = (found_good(shop, grant_type="authorization_code", **form) for _ in range(2))
+    status, answer, headers = one.create_token_response()
+    assert (status, ("Cache-Control", "no-store") in headers) == (200, True)
+    assert opened(shop, answer["access_token"], "access")
+    with pytest.raises(InvalidGrantError):
+        other.create_token_response()
+    assert tokens.open_credential(shop.ada.house, answer["access_token"], "access") is None
+
+
+def test_a_refresh_that_was_found_good_brings_nothing_once_its_token_was_dropped(
+    shop: Bookshop, code: Credential
+) -> None:
+    string = exchanged(shop, code)["refresh_token"]
+    one, other = (found_good(shop, grant_type="refresh_token", refresh_token=string) for _ in range(2))
+    assert one.create_token_response()[0] == 200
+    tokens.drop(shop.ada.house, string, shop.client_id)
+    with pytest.raises(InvalidGrantError):
+        other.create_token_response()
 
 
 def test_a_code_becomes_tokens_bound_to_client_and_key(shop: Bookshop, code: Credential) -> None:

@@ -71,6 +71,33 @@ def test_delayed_rows_come_with_the_days_and_not_before(ada: Ada, bookshop: Book
     assert items(bookshop, token) == {"old", "young", "younger still"}
 
 
+def test_a_delayed_row_that_became_a_gift_before_it_came_leaves_no_trace(
+    ada: Ada, bookshop: Bookshop, clock: Clock
+) -> None:
+    young = ada.buys("young", on="2026-11-03")
+    clock.now = clock.now.replace(hour=23, minute=59)
+    ada.unlocks()
+    token = bookshop.tokens(authorization_details=about(delay="P20D"))["access_token"]
+    clock.passes(minutes=5)  # the day has come; the vault has been open since before
+    ada.marks_as_gift(young)
+    said = bookshop.looks("/vendor/v1/purchases", token).json()
+    assert (said["items"], said["gone"]) == ([], [])
+
+
+def test_a_gift_is_hidden_also_while_the_clock_is_set_back_to_before_its_day(
+    ada: Ada, bookshop: Bookshop, clock: Clock
+) -> None:
+    young = ada.buys("young", on="2026-11-03")
+    clock.passes(days=1)
+    ada.unlocks()
+    tokens = bookshop.tokens(authorization_details=about(delay="P20D"))
+    assert items(bookshop, tokens["access_token"]) == {"young"}
+    clock.passes(days=-1)
+    ada.marks_as_gift(young)
+    clock.passes(days=1)
+    assert items(bookshop, tokens["access_token"]) == set()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

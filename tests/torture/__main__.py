@@ -18,7 +18,7 @@ from tests.people import Bookshop, Clock, house_in
 from tests.torture.disk import compiled
 from tests.torture.failing import FAILURES, FLOWS
 from tests.torture.kills import Kills, kill
-from tests.torture.scenes import Cuts, Scene, cut_all_over, furnish, let_fail, lived, preloaded
+from tests.torture.scenes import Cuts, Scene, cut_all_over, furnish, let_drop, let_fail, lived, preloaded
 from vault import choices, sessions, set_up, unlock
 from vault.logs import configure
 
@@ -83,6 +83,11 @@ def _fails_everywhere(stage: Stage, scene: Scene, directory: Path) -> int:
             done = sum(each["answered"] for each in failed)
             click.echo(f"{flow}, {failure}: {len(failed) - 1} failures, {done} of them done all the same")
             wrong += len(found)
+        dropped = let_drop(stage, scene, directory, flow=flow)
+        found = [f"{each['wrong']} ({flow}, power cut after sync {each['nth']})" for each in dropped if each["wrong"]]
+        _tell(found)
+        click.echo(f"{flow}, failed syncs, kills and power cuts: {len(dropped) - 1}")
+        wrong += len(found)
     return wrong
 
 

@@ -2,7 +2,9 @@
 
    Loaded before the C library (LD_PRELOAD). Nothing happens until `disk_watch` names a folder and a trace; from then on
    each write, truncation, sync, removal and renaming below that folder is one record of the trace, in the order in
-   which it was done, because all of them take turns. `disk_fail` lets the n-th write or sync from now on fail. */
+   which it was done, because all of them take turns: the threads of a process by a mutex, processes that watch the same
+   folder by the lock of their trace, which goes with a process that is killed. `disk_fail` lets the n-th write or sync
+   of this process from now on fail, `disk_fail_syncs` the n-th sync. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -19,11 +22,23 @@
 
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static char under[PATH_MAX];
-static int trace = -1, watching, with;
+static int trace = -1, watching, with, syncs;
 static long counted, failing;
 static ssize_t (*writes_out)(int, const struct iovec *, int);
 
 struct record { char kind; uint64_t at; uint32_t path, data; } __attribute__((packed));
+
+static void take_turn(void)
+{
+    pthread_mutex_lock(&turn);
+    while (trace >= 0 && flock(trace, LOCK_EX) && errno == EINTR);
+}
+
+static void give_turn(void)
+{
+    if (trace >= 0) flock(trace, LOCK_UN);
+    pthread_mutex_unlock(&turn);
+}
 
 void disk_watch(const char *folder, int to)
 {
@@ -39,8 +54,15 @@ void disk_rest(void) { watching = 0; trace = -1; failing = 0; }
 void disk_fail(long nth, int error)
 {
     pthread_mutex_lock(&turn);
-    counted = 0, failing = nth, with = error;
+    counted = 0, failing = nth, with = error, syncs = 0;
     pthread_mutex_unlock(&turn);
+}
+
+/* The same, where syncs alone are counted. */
+void disk_fail_syncs(long nth, int error)
+{
+    disk_fail(nth, error);
+    syncs = 1;
 }
 
 long disk_count(void) { return counted; }
@@ -70,8 +92,9 @@ static void note(char kind, const char *path, uint64_t at, const void *data, siz
     writes_out(trace, parts, 3);
 }
 
-static int fails(void)
+static int fails(char kind)
 {
+    if (syncs && kind != 'S') return 0;
     if (++counted != failing) return 0;
     errno = with;
     return 1;
@@ -82,11 +105,12 @@ static int fails(void)
     char path[PATH_MAX];                                         \
     const char *name = named(file, path);                        \
     if (!name) return call;                                      \
-    pthread_mutex_lock(&turn);                                   \
-    type made = fails() ? -1 : call;                             \
+    take_turn();                                                 \
+    type made = fails(kind) ? -1 : call;                         \
     int error = errno;                                           \
     if (made >= 0) note(kind, name, at, data, length);           \
-    pthread_mutex_unlock(&turn);                                 \
+    else if (kind == 'S') note('F', name, 0, "", 0);             \
+    give_turn();                                                 \
     errno = error;                                               \
     return made
 
@@ -114,10 +138,10 @@ int unlink(const char *path)
 {
     const char *name = below(path);
     if (!name) return NEXT(unlink)(path);
-    pthread_mutex_lock(&turn);
+    take_turn();
     int made = NEXT(unlink)(path), error = errno;
     if (!made) note('U', name, 0, "", 0);
-    pthread_mutex_unlock(&turn);
+    give_turn();
     errno = error;
     return made;
 }
@@ -126,10 +150,10 @@ int rename(const char *from, const char *to)
 {
     const char *name = below(from), *other = below(to);
     if (!name || !other) return NEXT(rename)(from, to);
-    pthread_mutex_lock(&turn);
+    take_turn();
     int made = NEXT(rename)(from, to), error = errno;
     if (!made) note('R', name, 0, other, strlen(other));
-    pthread_mutex_unlock(&turn);
+    give_turn();
     errno = error;
     return made;
 }
@@ -137,7 +161,7 @@ int rename(const char *from, const char *to)
 /* What somebody was told, at this point of the order. */
 void disk_told(const char *said, size_t length)
 {
-    pthread_mutex_lock(&turn);
+    take_turn();
     note('A', "", 0, said, length);
-    pthread_mutex_unlock(&turn);
+    give_turn();
 }

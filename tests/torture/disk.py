@@ -3,12 +3,15 @@
 `disk.c` is the half that sees the calls of SQLite itself. What an image may keep follows ext4 in its usual mode: what
 was written to a file is certain once that file was synced, and until then any of it may be there, in any order, down to
 single sectors; files come and go in their order, and all that came and went is certain with the next sync of any file
-(so an unlinked journal does not come back after it).
+(so an unlinked journal does not come back after it). After a sync that failed, what was written to the file since the
+last one is gone for good, although whoever reads the file finds it in the memory of the machine: the next sync succeeds
+and does not bring it to the disk, because nothing says any more that it is not there.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
 import shutil
@@ -64,9 +67,13 @@ class Watched:
         """The n-th write or sync from now on fails once; with 0 none does."""
         self.calls.disk_fail(ctypes.c_long(nth), error)
 
+    def fails_to_sync(self, nth: int) -> None:
+        """The n-th sync from now on fails once."""
+        self.calls.disk_fail_syncs(ctypes.c_long(nth), errno.EIO)
+
     @property
     def count(self) -> int:
-        """How many writes and syncs there were since `fails`."""
+        """How many writes and syncs, or syncs, there were since then."""
         return int(self.calls.disk_count())
 
     def rests(self) -> None:
@@ -77,7 +84,7 @@ class Watched:
 
 
 class Step(NamedTuple):
-    """One record of a trace. `kind`: Write, Truncate, Sync, Unlink, Rename, Acknowledged."""
+    """One record of a trace. `kind`: Write, Truncate, Sync, Failed sync, Unlink, Rename, Acknowledged."""
 
     kind: str
     path: str
@@ -142,6 +149,8 @@ class Disk:
                 self._names({step.path: file})
             if step.kind == "S":
                 self._is_certain(file)
+            elif step.kind == "F":
+                file.pending = [each for each in file.pending if each.kind != "W"]
             else:
                 file.pending.append(step)
 

@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from connectors.lease import LEASE
 from connectors.vendor_client import NoLongerShared, SharingError
+from connectors.vendor_client.proofs import key_from_json
 from tests.consent.racing import Elsewhere, Returning, tells
-from tests.people import PURCHASES, TASTE
+from tests.people import ISSUER, PURCHASES, TASTE
 from tests.torture.disk import Watched, files_in, laid_out
 from tests.torture.ledger import Ledger, Place, all_is_well, looks, nothing_was_held, unlocks, wait_beside
 from tests.torture.life import ROWS, orders
@@ -26,7 +29,7 @@ BUTTONS = {  # what is so afterwards, which button, and its form
     "pause": ("paused", "pause", {}),
     "narrow": ("narrowed", "less", {"item": "1"}),
 }
-FLOWS = (*BUTTONS, "consent", "exchange", "imports")
+FLOWS = (*BUTTONS, "consent", "exchange", "imports", "read")
 FAILURES = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC}
 
 
@@ -46,6 +49,15 @@ class Flow:
     def is_so(self) -> bool:
         """Was it found to be so, although it was not answered?"""
         return bool(self.so()) and all(self.ledger.may[key] == {value} for key, value in self.so().items())
+
+    def may_be_so(self) -> None:
+        """It is under way."""
+        for key, value in self.so().items():
+            self.ledger.may.setdefault(key, {None}).add(value)
+
+    def is_done(self) -> None:
+        """It was answered."""
+        self.ledger.may |= {key: {value} for key, value in self.so().items()}
 
     def is_prepared(self) -> None:
         """What comes before it, on a disk that is well."""
@@ -95,6 +107,24 @@ class Flow:
         wait_beside()
         return bool(answer.status_code == 303)
 
+    def _read(self) -> bool:
+        """The answer names the entry in her log."""
+        kept = orjson.loads(self.kept)
+        token, path = kept["tokens"]["access"], "/vendor/v1/purchases"
+        proof = self.shop.proves("GET", f"{ISSUER}{path}", token=token, key=key_from_json(kept["dpop_key"]))
+        answer = self.shop.looks(path, token, proof=proof)
+        if answer.status_code != 200:
+            return False
+        self.ledger.log[self.grant] = answer.json()["access"]
+        return True
+
+
+def ledger_of(told: Mapping[str, Any]) -> Ledger:
+    """Before the flow: there is a grant."""
+    ledger = Ledger.begun(told["owner"], told["number"], told["passphrase"], told["code"])
+    ledger.hears({"tokens": told["tokens"], "grant": told["grant"], "now": told["now"]})
+    return ledger
+
 
 def failing(told: Mapping[str, Any]) -> None:
     """One flow, failing at those of its writes and syncs; tells of each what was answered and what was wrong."""
@@ -102,8 +132,7 @@ def failing(told: Mapping[str, Any]) -> None:
     place = Place(directory)
     for nth in told["nth"]:
         laid_out(before, directory)
-        ledger = Ledger.begun(told["owner"], told["number"], told["passphrase"], told["code"])
-        ledger.hears({"tokens": told["tokens"], "grant": told["grant"], "now": told["now"]})
+        ledger = ledger_of(told)
         house, app = place.begins(ledger.now)
         ada = Returning(house, told["session"], ledger.owner, ledger.number, told["passphrase"], app)
         flow = Flow(told["flow"], ada, Elsewhere(told, ada), ledger)
@@ -120,8 +149,7 @@ def _fails(flow: Flow, place: Place, nth: int, error: int) -> tuple[str, bool, b
     try:
         flow.ada.app.testing = False  # an error that nobody foresaw is an answer here
         flow.is_prepared()
-        for key, value in flow.so().items():
-            flow.ledger.may.setdefault(key, {None}).add(value)
+        flow.may_be_so()
         watched = Watched(place.directory)
         watched.fails(nth, error)
         answered = flow.does()
@@ -141,7 +169,7 @@ def _is_as_answered(flow: Flow, place: Place, answered: bool) -> None:
     """The same process goes on, and everything is as it was said to be."""
     ledger = flow.ledger
     if answered:
-        ledger.may |= {key: {value} for key, value in flow.so().items()}
+        flow.is_done()
     place.clock.passes(seconds=LEASE + 1)
     flow.ada = unlocks(flow.ada.house, flow.ada.app, ledger, flow.shop)
     looks(flow.ada, ledger, flow.shop)

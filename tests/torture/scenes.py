@@ -102,9 +102,21 @@ def let_fail(
     stage: Stage, scene: Scene, into: Path, *, flow: str, failure: str, nth: Sequence[int] = range(1, 2000)
 ) -> list[dict[str, Any]]:
     """A flow whose n-th write or sync fails, for each of these n up to the first that it never comes to."""
+    return _in_a_flow(stage, scene, into, "failing", flow=flow, error=failure, nth=[*nth])
+
+
+def let_drop(
+    stage: Stage, scene: Scene, into: Path, *, flow: str, nth: Sequence[int] = range(1, 2000)
+) -> list[dict[str, Any]]:
+    """The same for syncs, where the process is killed after that, another one goes on, and then the power fails."""
+    places = {"trace": str(into / "trace"), "image": str(into / "image")}
+    return _in_a_flow(stage, scene, into, "dropping", flow=flow, nth=[*nth], **places)
+
+
+def _in_a_flow(stage: Stage, scene: Scene, into: Path, role: str, **told: Any) -> list[dict[str, Any]]:
     before, known = with_a_grant(scene, into / "before")
-    told = {"before": str(before.directory), "flow": flow, "error": failure, "nth": [*nth]}
-    stage.plays({**before.part("failing", **told, **known), "directory": str(into / "failing")})
+    part = before.part(role, before=str(before.directory), **told, **known)
+    stage.plays({**part, "directory": str(into / role)})
     said = []
     while "ended" not in (line := stage.hears()):
         said.append(line)

@@ -31,6 +31,12 @@ def test_what_was_synced_is_kept_whatever_comes_after(tmp_path: Path) -> None:
         assert files["a.db"] == NEW
 
 
+def test_what_a_failed_sync_was_for_is_lost_unless_it_is_written_again(tmp_path: Path) -> None:
+    failed = Step("F", "a.db", 0, b"")
+    assert {files["a.db"] for files in left(tmp_path, write("a.db"), failed, sync("a.db"))} == {OLD}
+    assert {files["a.db"] for files in left(tmp_path, write("a.db"), failed, write("a.db"), sync("a.db"))} == {NEW}
+
+
 def test_what_was_not_synced_is_there_or_not_or_in_part(tmp_path: Path) -> None:
     found = {files["a.db"] for files in left(tmp_path, write("a.db"))}
     assert {OLD, NEW} <= found

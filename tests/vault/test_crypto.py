@@ -220,6 +220,13 @@ def test_a_route_can_be_turned_back_and_is_the_cipher_of_its_standard() -> None:
     assert crypto.route(bytes(range(32)), routed, back=True).hex() == "00112233445566778899aabbccddeeff"
 
 
+@pytest.mark.parametrize("length", [15, 17])
+def test_what_is_no_whole_block_is_not_routed(length: int) -> None:
+    for back in (False, True):
+        with pytest.raises(ValueError, match="block length"):
+            crypto.route(KEY, bytes(length), back=back)
+
+
 def test_a_digest_tells_its_parts_apart_and_takes_them_one_by_one() -> None:
     assert crypto.digest("a", 1, b"b") == hashlib.sha256(crypto.identity("vrm/1/digest", "a", 1, b"b")).digest()
     assert crypto.digest_of(iter(["a", 1, b"b"])) == crypto.digest("a", 1, b"b") != crypto.digest("a", 1, b"", b"b")
@@ -296,6 +303,7 @@ def test_there_is_one_failure_for_every_reason() -> None:
         (1 << 16, 1 << 31, 1),
         (1 << 16, 33, 1),
         (1 << 16, 3, 17),
+        (1 << 16, 3, (1 << 24) + 1),
         (1 << 16, 3, 0),
         ((1 << 16) - 1, 3, 1),
         (1 << 16, 2, 1),
@@ -421,7 +429,7 @@ def test_a_recovery_code_has_160_random_bits() -> None:
 
 
 def test_each_rung_of_the_ladder_costs_more_than_the_one_before_and_the_last_is_the_ceiling() -> None:
-    rungs = [(cost.memory // 1024, cost.passes, cost.lanes) for cost in crypto.LADDER]
+    rungs = [(cost.memory / 1024, cost.passes, cost.lanes) for cost in crypto.LADDER]
     assert rungs == [(64, 3, 1), (128, 3, 2), (256, 3, 2), (512, 3, 2), (1024, 3, 4)]
     assert crypto.LADDER[0] == crypto.FLOOR
     for cost in crypto.LADDER:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from tests.hearing import listening
 from tests.people import Ada, Clock
-from vault import lock_rows
+from vault import crypto, lock_rows
 from vault.keystore import Keystore
 from vault.models import Attempt, Key, Lock, Owner
 from vault.server import Server
@@ -41,7 +42,8 @@ def locks_of(server: Server, owner: bytes) -> set[bytes]:
 
 def row(ada: Ada, lock: bytes) -> Any:
     """One lock as the code that opens it reads it."""
-    return next(each for each in lock_rows.of_kind(ada.house, ada.owner_id, "passkey", "recovery") if each[1] == lock)
+    found = lock_rows.of_kind(ada.house, ada.owner_id, "passkey", "recovery")
+    return next(each for each in found if each.lock_id == lock)
 
 
 def test_a_lock_is_written_with_its_times(ada: Ada) -> None:
@@ -102,6 +104,34 @@ def test_a_dead_lock_and_damaged_keys_open_to_nothing(ada: Ada) -> None:
     assert lock_rows.open_with(ada.house, living, SECRET) is None
 
 
+def test_only_a_recovery_code_opens_without_a_pepper(ada: Ada) -> None:
+    """Who writes to main alone makes no lock that opens."""
+    for number, kind in enumerate(("recovery", "passkey")):
+        with ada.house.main.transaction() as session:
+            lock = number.to_bytes(16, "big")
+            lock_rows.add(session, kind, ada.owner_id, lock, SECRET, None, b"params", ada.vault.keyring.root)
+        opened = lock_rows.open_with(ada.house, row(ada, lock), SECRET)
+        assert (opened is not None) == (kind == "recovery")
+
+
+@pytest.mark.parametrize("kind", ["passphrase", "recovery"])
+def test_who_is_not_here_has_a_lock_like_anybodys_that_nothing_opens(ada: Ada, kind: str) -> None:
+    hers = lock_rows.living_or_nobodys(ada.house, ada.owner_id, kind)
+    assert hers.lock_id == lock_rows.living_of(ada.house, ada.owner_id, kind).lock_id
+    nobodys = [lock_rows.living_or_nobodys(ada.house, owner, kind) for owner in (None, None, b"n" * 16, b"n" * 16)]
+    assert len({each.owner_id for each in nobodys} | {each.lock_id for each in nobodys}) == 8
+    for each in nobodys:
+        assert (each.kind, len(each.owner_id), len(each.lock_id)) == (kind, 16, 16)
+        assert (each.params[:12], len(each.params)) == (crypto.FLOOR.to_bytes(), 28)
+        assert lock_rows.open_with(ada.house, each, SECRET) is None
+
+
+def test_who_has_none_but_dead_locks_has_nobodys(ada: Ada) -> None:
+    dead = lock_rows.living_of(ada.house, ada.owner_id, "passphrase")
+    ada.house.keystore.take(ada.owner_id, dead.lock_id)
+    assert lock_rows.living_or_nobodys(ada.house, ada.owner_id, "passphrase").lock_id != dead.lock_id
+
+
 def test_unmaking_takes_the_pepper_first_and_then_the_row(ada: Ada) -> None:
     lock, kept, theirs = gets(ada, 1), gets(ada, 2), gets(ada, 1, owner=somebody_else(ada))
     order: list[tuple[bool, bool]] = []
@@ -136,3 +166,19 @@ def test_the_sweep_removes_what_ran_out_and_what_is_dead_and_nothing_else(ada: A
     assert ada.house.keystore.pepper(ada.owner_id, later) is not None
     with ada.house.main.reading() as session:
         assert session.scalar(select(Attempt.tag).where(Attempt.tag == b"t" * 32)) is None
+
+
+def test_a_lock_that_cannot_be_swept_keeps_no_other_from_it(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck, dead = gets(ada, 1), gets(ada, 2)
+    ada.house.keystore.take(ada.owner_id, stuck, dead)
+
+    class Stumbling(Keystore):
+        def pepper(self, owner: bytes, subject: bytes) -> bytes | None:
+            if subject == stuck:
+                raise ArithmeticError
+            return super().pepper(owner, subject)
+
+    with listening(monkeypatch) as heard:
+        lock_rows.sweep_locks(replace(ada.house, keystore=Stumbling(ada.house.keystore.database)))
+        assert '"event":"sweep_failed"' in heard.text
+    assert locks_of(ada.house, ada.owner_id) & {stuck, dead} == {stuck}

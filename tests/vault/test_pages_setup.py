@@ -101,11 +101,19 @@ def test_very_long_passphrases_are_welcome(empty_house, browser):
 
 
 def test_the_live_meter_answers_only_where_a_passphrase_may_be_chosen(empty_house, browser):
-    assert post(browser, "/setup/strength", passphrase="x" * 12).status_code == 404
+    assert post(browser, "/setup/strength", passphrase="x" * 12).status_code == 204
     token = address(empty_house).removeprefix("/setup/")
     fragment = post(browser, "/setup/strength", passphrase="correct horse", token=token)
     assert fragment.text.count("<meter") == 1
     assert "correct horse" not in fragment.text
+
+
+def test_the_meter_is_silent_where_the_form_was_quicker(empty_house, browser):
+    token = address(empty_house).removeprefix("/setup/")
+    late = browser.application.test_client()
+    post(browser, address(empty_house), **GOOD)
+    answer = post(late, "/setup/strength", passphrase="correct horse", token=token)
+    assert (answer.status_code, answer.text) == (204, "")
 
 
 def test_everything_waits_until_she_has_shown_that_she_holds_the_code(empty_house, browser):

@@ -37,7 +37,8 @@ LABELS = {
 @pages.route("/setup/<token>", methods=["GET", "POST"])
 def first(token: str) -> Response:
     """The one-time page whose address the terminal showed."""
-    _check_token(token)
+    if not _is_token(token):
+        raise NotFound
     return _set_up(url_for("setup.first", token=token), token=token, first=True)
 
 
@@ -50,20 +51,22 @@ def another() -> Response:
 
 
 @pages.post("/setup/strength")
-def meter() -> str:
-    """How strong what is being typed is, as a fragment. Only for somebody who may choose a passphrase."""
+def meter() -> Response:
+    """How strong what is being typed is, as a fragment. Only for somebody who may choose a passphrase.
+
+    Others hear nothing: the last letters may be asked about when the form has gone already, and that is no error.
+    """
     vault = session.peek()
-    if vault is None and server().settings.sign_up != "open":
-        _check_token(request.form.get("token", ""))
+    if vault is None and server().settings.sign_up != "open" and not _is_token(request.form.get("token", "")):
+        return Response(status=204)
     known = [vault.name, str(vault.settings.get("handle", ""))] if vault else _known(request.form)
     typed = request.form.get("passphrase") or request.form.get("new") or ""
-    return render_template("strength.html", found=strength(typed, known) if typed else None)
+    return make_response(render_template("strength.html", found=strength(typed, known) if typed else None))
 
 
-def _check_token(token: str) -> None:
+def _is_token(token: str) -> bool:
     address = set_up.set_up_address(server())
-    if address is None or not crypto.same(f"/setup/{token}".encode(), address.encode()):
-        raise NotFound
+    return address is not None and crypto.same(f"/setup/{token}".encode(), address.encode())
 
 
 def _known(form: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,193 @@
+"""The link that only takes away, without a page around it: which grant it finds, and when it finds none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from connectors.demo_mail import Mail, Mailbox
+from consent import grants, revocation, views
+from consent.grants import rounded
+from consent.models import Grant
+from tests.conftest import PASSPHRASE
+from tests.people import ISSUER, Bookshop, household
+from vault import attempts, bearer, worker
+from vault.errors import TooManyTries
+from vault.keystore import Keystore, Standing
+
+
+@pytest.fixture(scope="module")
+def shop(furnished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> Iterator[Bookshop]:
+    """The Bookshop at Ada's door, in a house that sends mails."""
+    directory = tmp_path_factory.mktemp("revocation") / "house"
+    with household(furnished[0], directory, PASSPHRASE, smtp_url=mailbox.smtp_url) as found:
+        found.ada.buys("The Salt Almanac")
+        yield found
+
+
+@pytest.fixture
+def grant(shop: Bookshop) -> Iterator[bytes]:
+    """A living grant; afterwards it is the hour it was, and nothing is shared."""
+    clock: Any = shop.ada.house.clock
+    began = clock.now
+    yield bytes.fromhex(shop.tokens()["grant_id"])
+    clock.now = began
+    shop.ada.presses("/sharing/stop-all")
+
+
+def drawn(shop: Bookshop, grant: bytes) -> str:
+    """A fresh link's string."""
+    with shop.ada.house.main.reading() as session:
+        view = views.read(session, shop.ada.vault, grant)
+    address = revocation.fresh_link(shop.ada.vault, view)
+    assert address.startswith(f"{ISSUER}/r/vrm_rv_")
+    return address.rpartition("/")[2]
+
+
+def changed(shop: Bookshop, grant: bytes, **values: Any) -> None:
+    """Somebody has written to the row of a grant."""
+    with shop.ada.house.main.transaction() as session:
+        session.execute(update(Grant).where(Grant.grant_id == grant).values(**values))
+
+
+def mails(shop: Bookshop, mailbox: Mailbox, address: str) -> list[Mail]:
+    """What is mailed to her when she asks for links from an address."""
+    house = shop.ada.house
+    while worker.tick(house, sweep=False):
+        pass
+    before = len(mailbox.messages)
+    revocation.mail_fresh_links(house, shop.ada.owner_id, "ada", address=address)
+    attempts.forget(house, links=shop.ada.owner_id.hex())
+    while worker.tick(house, sweep=False):
+        pass
+    return mailbox.messages[before:]
+
+
+def test_a_link_finds_its_grant_and_what_the_server_may_know_of_it(shop: Bookshop, grant: bytes) -> None:
+    found = revocation.find(shop.ada.house, drawn(shop, grant))
+    assert found is not None
+    assert (found.owner_id, found.grant_id, found.held, found.by_link) == (shop.ada.owner_id, grant, None, False)
+    assert (found.label["name"], found.label["collections"]) == ("Bookshop", ["purchases"])
+    grants.pause(shop.ada.house, shop.ada.owner_id, grant)
+    paused = revocation.find(shop.ada.house, drawn(shop, grant))
+    assert paused is not None
+    assert paused.held == "paused"
+
+
+def test_a_link_knows_when_nobody_can_ask_again(shop: Bookshop, grant: bytes) -> None:
+    shop.ada.shares(shop.ada.buys("A Kettle"))
+    [shared] = shop.ada.house.keystore.alive(shop.ada.owner_id, "grant").keys() - {grant}
+    found = revocation.find(shop.ada.house, drawn(shop, shared))
+    assert found is not None
+    assert found.by_link is True
+
+
+def test_a_link_stops_something_until_that_ends_by_itself(shop: Bookshop, grant: bytes) -> None:
+    house, link = shop.ada.house, drawn(shop, grant)
+    end = rounded(house.now + 30 * 86400)
+    house.clock.passes(seconds=end - house.now - 1)  # type: ignore[attr-defined]
+    assert revocation.find(house, link)
+    house.clock.passes(seconds=1)  # type: ignore[attr-defined]
+    assert revocation.find(house, link) is None
+
+
+def test_a_link_finds_nothing_that_has_ended_in_either_database(shop: Bookshop, grant: bytes) -> None:
+    """A crash falls between the two, and an old copy of either may come back."""
+    house, link = shop.ada.house, drawn(shop, grant)
+    changed(shop, grant, state="ended")
+    assert revocation.find(house, link) is None
+    changed(shop, grant, state="live")
+    assert revocation.find(house, link)
+    house.keystore.take(shop.ada.owner_id, grant)
+    assert revocation.find(house, link) is None
+
+
+def test_a_link_with_another_secret_finds_nothing(shop: Bookshop, grant: bytes) -> None:
+    route, link = shop.ada.house.keys.route, drawn(shop, grant)
+    known = bearer.parse(link, "link", route)
+    assert known is not None
+    assert revocation.find(shop.ada.house, replace(known, secret=b"\1" * 32).text(route)) is None
+    assert revocation.find(shop.ada.house, replace(known, lock_id=b"\1" * 16).text(route)) is None
+
+
+def test_a_link_of_an_old_copy_finds_what_is_held(shop: Bookshop, grant: bytes) -> None:
+    house, link = shop.ada.house, drawn(shop, grant)
+    house.keystore.raise_floor(shop.ada.owner_id, house.keystore.floor(shop.ada.owner_id) + 1000)
+    found = revocation.find(house, link)
+    assert found is not None
+    assert found.held == "old copy"
+
+
+def test_a_link_that_moves_each_time_it_is_looked_at_finds_nothing(shop: Bookshop, grant: bytes) -> None:
+    class Rising(Keystore):
+        """Somebody puts back one old copy after the other."""
+
+        looks = 0
+
+        def standing(self, owner: bytes, grant: bytes) -> Standing | None:
+            self.looks += 1
+            self.raise_floor(owner, self.floor(owner) + 1000)
+            return super().standing(owner, grant)
+
+    house, link = shop.ada.house, drawn(shop, grant)
+    rising = Rising(house.keystore.database)
+    assert revocation.find(replace(house, keystore=rising), link) is None
+    assert rising.looks == 5
+    assert revocation.find(house, link)
+
+
+def test_the_mail_holds_one_link_for_everything_that_is_shared_and_nothing_else(
+    shop: Bookshop, grant: bytes, mailbox: Mailbox
+) -> None:
+    shop.ada.shares(shop.ada.buys("A Kettle"))
+    alive = set(shop.ada.house.keystore.alive(shop.ada.owner_id, "grant"))
+    [mail] = mails(shop, mailbox, "a")
+    assert (mail.to, mail.subject) == ("ada@home.test", "Links that stop sharing")
+    links = re.findall(r"\S+/r/\S+", mail.text)
+    said = "Each of these pauses or stops one of the permissions you gave:"
+    assert mail.text == "\n\n".join([said, *links]) + "\n"
+    found = [revocation.find(shop.ada.house, link.removeprefix(f"{ISSUER}/r/")) for link in links]
+    assert sorted(each.grant_id for each in found if each) == sorted(alive)
+    assert len(links) == 2
+
+
+def test_no_link_is_mailed_for_what_is_over_or_cannot_be_read(shop: Bookshop, grant: bytes, mailbox: Mailbox) -> None:
+    shop.ada.shares(shop.ada.buys("A Kettle"))
+    keystore, owner = shop.ada.house.keystore, shop.ada.owner_id
+    [shared] = keystore.alive(owner, "grant").keys() - {grant}
+    changed(shop, shared, label_box=b"damaged")
+    [mail] = mails(shop, mailbox, "b")
+    [link] = re.findall(r"/r/(\S+)", mail.text)
+    assert getattr(revocation.find(shop.ada.house, link), "grant_id", None) == grant
+    changed(shop, grant, state="ended")
+    assert mails(shop, mailbox, "c") == [], "an old copy of the keystore brings nothing back"
+    changed(shop, grant, state="live")
+    keystore.take(owner, grant)
+    assert mails(shop, mailbox, "d") == [], "nor does one of main"
+
+
+def test_who_asks_for_links_is_slowed_down_by_address_and_by_vault(shop: Bookshop, grant: bytes) -> None:
+    house, owner = shop.ada.house, shop.ada.owner_id
+
+    def asked(whose: bytes | None, name: str, address: str) -> bool:
+        try:
+            revocation.mail_fresh_links(house, whose, name, address=address)
+        except TooManyTries:
+            return False
+        return True
+
+    six = range(6)
+    assert [asked(None, f"nobody {number}", "one place") for number in six] == [True] * 6
+    assert asked(None, "nobody at all", "one place") is False
+    assert [asked(None, ("Eve ", "eve")[number % 2], f"place {number}") for number in six] == [True] * 6
+    assert asked(None, " EVE", "another place") is False
+    assert [asked(owner, f"name {number}", f"her place {number}") for number in six] == [True] * 6
+    assert asked(owner, "ada", "her last place") is False
+    attempts.forget(house, links=owner.hex())
+    attempts.admit(house, address="one place")  # where links were asked for too often she may still unlock
