@@ -326,7 +326,8 @@ def test_locking_stops_it_between_two_batches_and_unlocking_goes_on(ada: Ada, mo
             ada.locks()
 
     at = run(ada.vault, import_id, lock_in_the_middle)
-    assert (at.state, at.course.units) == ("waiting", 100)
+    assert at.state == "waiting"
+    assert 100 <= at.course.units < 150, "the batch after which she locked was the last"
     ada.unlocks()
     until(lambda: standing(ada.vault, import_id).state == "done")
     assert standing(ada.vault, import_id).course.new == 500
