@@ -161,8 +161,7 @@ ROUTES: dict[str, dict[str, Route]] = {
     f"{API}/": {"GET": Route(f"{API}/<collection>", read)},
 }
 NOWHERE = Route("-", nothing)
-ID = re.compile(r"[0-9a-f]{32}")
-NUMBER = re.compile(r"[0-9]{1,18}")
+ID, NUMBER = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9]{1,18}")
 OF_IDS = {f"{API}/grants/", f"{API}/deposits/"}
 
 
