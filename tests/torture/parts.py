@@ -7,7 +7,8 @@ done at the same time, for as long as it is let.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from io import BytesIO
 from itertools import count
@@ -105,8 +106,18 @@ def moving(told: dict[str, Any]) -> None:
     life.told("archive", {"archive": "here"}, lambda: bringing.bring_back(life.ada.vault, file))
 
 
-ROLES |= {"killed": killed, "beside": beside, "traced": traced, "moving": moving}
-ROLES |= {"failing": failing, "dropping": dropping}
+def on_a_server(role: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Where the server of the databases is to be killed, whatever ends a life then is no failure of its own."""
+
+    def plays(told: dict[str, Any]) -> None:
+        with suppress(Exception) if told.get("on a server") else nullcontext():
+            role(told)
+
+    return plays
+
+
+ROLES |= {role.__name__: on_a_server(role) for role in (killed, beside, moving)}
+ROLES |= {"traced": traced, "failing": failing, "dropping": dropping}
 
 if __name__ == "__main__":
     configure()
