@@ -41,9 +41,7 @@ def ask() -> Response:
     """Show who asks for what, with the very values."""
     asked = _asked(request.args.get("request_uri", ""), request.args.get("client_id", ""))
     pushed.opened(server(), asked)
-    if _names_another_grant(
-        asked
-    ):  # a link alone leads nobody out of the vault (RFC 9700 §4.11.2)
+    if _names_another_grant(asked):  # a link alone leads nobody out of the vault (RFC 9700 §4.11.2)
         return _form_page(asked, "no_such_grant.html", client=_client(asked))
     if not in_sandbox():  # the made-up owner has no home page, and answers for many
         waiting.remember(vault(), request.args["request_uri"], asked, _client(asked).name)
