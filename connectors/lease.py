@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from vault.opened import OpenVault
+    from vault.server import Server
 
 LEASE = 20  # seconds
+HELD = "leases of imports"  # those of this process, in the server's memory
 
 
 class Lost(Exception):
     """Somebody else has the lease, she stopped the import, or her vault was locked."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lease:
     """The lease of one import, for as long as its row is in `state`; given back, it is in `rests` again."""
 
@@ -91,12 +93,22 @@ def work(taken: tuple[Lease, Course] | None, begin: Callable[[Lease, Course], Ru
     """Do what is left to do, from where it stands; nothing where the lease was not to be had, or until it is lost."""
     if taken is None:
         return
+    lease, course = taken
+    held: set[Lease] = lease.vault.server.memory.setdefault(HELD, set())
+    held.add(lease)
     try:
-        begin(*taken).to_the_end()
+        begin(lease, course).to_the_end()
     except Lost:
         pass  # what was committed counts
     finally:
-        taken[0].release()
+        held.discard(lease)
+        lease.release()
+
+
+def give_back(server: Server) -> None:
+    """This process ends: others may go on with its imports at once. A thread that is still at it commits no more."""
+    for lease in list(server.memory.get(HELD, ())):
+        lease.release()
 
 
 def alive(vault: OpenVault) -> bool:

@@ -61,6 +61,11 @@ def in_trash(vault: OpenVault | None) -> Markup | None:
     return Markup(render_template("in_trash.html", undone=there))  # noqa: S704 - our own template, escaped where it prints
 
 
+def _titles() -> list[str]:
+    """What can be read."""
+    return [source.ABOUT.title for source in sources()]
+
+
 def _list(problem: str = "") -> str:
     """Looking at the list also wakes what waits since this server was started anew."""
     vault = session.vault()
@@ -68,7 +73,7 @@ def _list(problem: str = "") -> str:
     return render_template(
         "imports.html",
         found=standings(vault),
-        sources=[source.ABOUT.title for source in sources()],
+        sources=_titles(),
         limit=vault.server.settings.upload_limit,
         problem=problem,
     )
@@ -105,6 +110,7 @@ def detail(number: str) -> str:
     return render_template(
         "imports_one.html",
         **_shown(found),
+        sources=_titles(),
         lying=undoing.lying(vault, found.import_id) if found.state == "undone" else 0,
         refused=refused[:LINES_SHOWN],
         more_refused=len(refused) - LINES_SHOWN,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from connectors import course, models, resuming, uploads
+from connectors import course, lease, models, resuming, uploads
 from vault.errors import N_
 from vault.rooms import Boxes, Nav, Room
 
@@ -61,6 +61,7 @@ ROOM = Room(
     panel=_panel,
     on_unlock=resuming.resume,
     on_erase=uploads.erase,
+    on_stop=lease.give_back,
     commands=_commands,
     files=_files,
     boxes=(

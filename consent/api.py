@@ -25,7 +25,7 @@ from consent.looking import MOST, Page
 from consent.oauth.metadata import API
 from consent.problems import PROBLEMS, Code
 from consent.quota import Headers, headers
-from vault import crypto, evenly
+from vault import crypto, errors, evenly
 from vault.bodies import taken
 from vault.logs import answered, log
 from vault.record import CLASSES
@@ -82,7 +82,7 @@ def calls(request: Request) -> Answer:
     """Your own calls under this permission, also the refused ones, as they stand in her log."""
     asked = _query(request)
     after, limit = asked.get("after", "0"), asked.get("limit", str(MOST))
-    if not _is_limit(limit) or not (after.isdecimal() and len(after) <= 18):
+    if not _is_limit(limit) or not NUMBER.fullmatch(after):
         return problem(request, "invalid", f"limit is 1 to {MOST}; after is the number of a call")
 
     def work(call: Call) -> bytes | Denied:
@@ -161,7 +161,7 @@ ROUTES: dict[str, dict[str, Route]] = {
     f"{API}/": {"GET": Route(f"{API}/<collection>", read)},
 }
 NOWHERE = Route("-", nothing)
-ID = re.compile(r"[0-9a-f]{32}")
+ID, NUMBER = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9]{1,18}")
 OF_IDS = {f"{API}/grants/", f"{API}/deposits/"}
 
 
@@ -183,10 +183,9 @@ def before(server: Server, inner: WSGIApplication) -> WSGIApplication:
         except Exception as failed:  # noqa: BLE001 - the last resort: told by its id, and logged without its words
             answer, error = problem(request, "failed"), failed
         answered(method, route.rule if route else "-", answer.status, began, request.request_id, error)
-        size = ("Content-Length", str(len(answer.body)))
         status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
-        kind = (("Content-Type", answer.kind), size) if answer.status != HTTPStatus.NOT_MODIFIED else ()
-        start_response(status, [*kind, *answer.more])
+        kind = (("Content-Type", answer.kind), ("Content-Length", str(len(answer.body))))
+        start_response(status, [*(kind if answer.status != HTTPStatus.NOT_MODIFIED else ()), *answer.more])
         return [answer.body] if method != "HEAD" else []
 
     return application
@@ -210,7 +209,7 @@ def _query(request: Request) -> dict[str, str]:
 
 
 def _is_limit(text: str) -> bool:
-    return text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= MOST
+    return bool(NUMBER.fullmatch(text)) and len(text) <= 3 and 1 <= int(text) <= MOST
 
 
 def _alone(work: Callable[[Call], T]) -> Callable[[Call], T]:
@@ -248,6 +247,8 @@ def _answer(
     except crypto.Damaged:
         log.error("damaged", request_id=request.request_id)
         made = Denied("damaged")
+    except errors.Busy:
+        made = Denied("busy")
     if isinstance(made, Denied):
         if made.code == "invalid_token":
             evenly.wait(began)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from consent import (
+    access,
     denials,
     deposits,
     following,
@@ -103,6 +104,7 @@ ROOM = Room(
     },
     calls={"notice": notices.deliver},
     sweep=sweeping.sweep,
+    on_stop=access.write_refusals,
     commands=_commands,
     export=_export,
     files=leaving.files,

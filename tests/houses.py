@@ -10,10 +10,12 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -192,22 +194,12 @@ def _server() -> Path:
     """The folder of the server's socket. It goes with the process that has started it; processes of a test share it."""
     if started := os.environ.get("VRM_TEST_SOCKET"):
         return Path(started)
-    programs = Path(os.environ.get("VRM_TEST_POSTGRESQL") or _of_the_wheel())
-    folder, who = folder_of_nobody()
-
-    def run(program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [programs / program, "-D", folder / "data", *arguments],
-            cwd="/", env={"HOME": str(folder), "LC_ALL": "C"}, capture_output=True, text=True, **who,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    run("initdb", "-U", "vrm", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-    options = f"-k {folder} -c listen_addresses= -c max_connections=500 -c shared_buffers=64MB -c max_wal_size=256MB"
-    run("pg_ctl", "-w", "-s", "-l", str(folder / "log"), "-o", options, "start")
+    folder, _who = folder_of_nobody()
+    _run(folder, "initdb", "-U", "vrm", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+    _start(folder)
 
     def stop() -> None:
-        run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+        _run(folder, "pg_ctl", "-w", "-s", "-m", "immediate", "stop")
         shutil.rmtree(folder)
 
     atexit.register(stop)
@@ -215,14 +207,55 @@ def _server() -> Path:
     return folder
 
 
+def server_is_killed() -> None:
+    """Every process of the server at once, in the middle of whatever it does. Then it is started again."""
+    folder = _server()
+    known = folder / "data" / "postmaster.pid"
+    first = int(known.read_text().split()[0])
+    every = [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
+    for each in every:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    while any(_is_alive(each) for each in every):
+        time.sleep(0.01)
+    for lock in (known, folder / ".s.PGSQL.5432.lock"):  # the first may wait to be buried, and would be taken for alive
+        lock.unlink()
+    _line.cache_clear()
+    _start(folder)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _start(folder: Path) -> None:
+    options = f"-k {folder} -c listen_addresses= -c max_connections=500 -c shared_buffers=64MB -c max_wal_size=256MB"
+    _run(folder, "pg_ctl", "-w", "-s", "-l", str(folder / "log"), "-o", options, "start")
+
+
+def _run(folder: Path, program: str, *arguments: str) -> None:
+    programs = Path(os.environ.get("VRM_TEST_POSTGRESQL") or _of_the_wheel())
+    done = subprocess.run(
+        [programs / program, "-D", folder / "data", *arguments],
+        cwd="/", env={"HOME": str(folder), "LC_ALL": "C"}, capture_output=True, text=True, **_nobody(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def folder_of_nobody() -> tuple[Path, dict[str, int]]:
     """A folder for a server that refuses to run as root, and whom it is to run as. In memory where there is a place."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
     folder = Path(tempfile.mkdtemp(prefix="vrm-", dir=memory if memory.is_dir() else None))
-    if os.getuid() != 0:
-        return folder, {}
-    os.chown(folder, NOBODY, NOBODY)
-    return folder, {"user": NOBODY, "group": NOBODY}
+    if who := _nobody():
+        os.chown(folder, NOBODY, NOBODY)
+    return folder, who
+
+
+def _nobody() -> dict[str, int]:
+    return {"user": NOBODY, "group": NOBODY} if os.getuid() == 0 else {}
 
 
 def _of_the_wheel() -> Path:

@@ -411,12 +411,14 @@ class Bookshop:
 
 
 @contextmanager
-def household(furnished: Path, directory: Path, passphrase: str, **settings: Any) -> Iterator[Bookshop]:
+def household(
+    furnished: Path, directory: Path, passphrase: str, keyring: Keyring | None = None, **settings: Any
+) -> Iterator[Bookshop]:
     """Ada at home and the Bookshop at her door, for a whole file of refusals that leave things as they were."""
     copy_house(furnished, directory)
     house, shop = house_in(directory, Clock(), **settings), Bookshop("Bookshop", "shop")
     shop.open()
-    shop.visits(Ada(house, passphrase))
+    shop.visits(Ada(house, passphrase, keyring))
     try:
         yield shop
     finally:

@@ -53,8 +53,14 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A read-only look at one snapshot."""
-        with Session(self.engine, autoflush=False) as session:
+        with self._told(), Session(self.engine, autoflush=False) as session:
             yield session
+
+    @contextmanager
+    def selecting(self) -> Iterator[Connection]:
+        """Like `reading`, without the unit of work."""
+        with self._told(), self.engine.connect() as connection:
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -70,7 +76,7 @@ class Database:
         The thread keeps it, because borrowing one from the pool costs more than most statements. After a failure of
         any kind it is given back. Keep no cursor beyond the block: while one lives, SQLite keeps its snapshot.
         """
-        with self._line(self.kind.snapshot if snapshot else None) as line:
+        with self._told(), self._line(self.kind.snapshot if snapshot else None) as line:
             yield line
 
     @contextmanager
@@ -95,15 +101,23 @@ class Database:
         except BaseException:
             held.line = None
             self._lines.discard(kept)
-            kept.close()  # which rolls back
+            if self.kind.has_ended(line.connection):
+                kept.invalidate()
+            else:
+                kept.close()  # which rolls back
             raise
         finally:
             held.in_line = False
         line.connection.rollback()
 
     def _kept_line(self) -> PoolProxiedConnection:
-        kept: PoolProxiedConnection | None = getattr(self._held, "line", None)
-        if kept is None or self._held.line_process != os.getpid():
+        mine = getattr(self._held, "line_process", None) == os.getpid()
+        kept: PoolProxiedConnection | None = self._held.line if mine else None
+        if kept is not None and self.kind.has_ended(kept.driver_connection):
+            self._lines.discard(kept)
+            kept.invalidate()
+            kept = self._held.line = None
+        if kept is None:
             kept = self.engine.raw_connection()
             self._held.line, self._held.line_process = kept, os.getpid()
             self._lines.add(kept)
@@ -115,20 +129,27 @@ class Database:
         return self.engine.dialect.loaded_dbapi
 
     @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell the failures that are to be expected from all others."""
+        try:
+            yield
+        except (DBAPIError, self.driver.Error) as error:
+            known = self.kind.known(error.orig if isinstance(error, DBAPIError) and error.orig else error)
+            if known is None:
+                raise
+            raise known from None
+
+    @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Write when it is this thread's turn, and tell the failures that are to be expected from all others."""
+        """Write when it is this thread's turn."""
         held = self._held
         if getattr(held, "busy", False):
             raise RuntimeError("a writing transaction inside another one would wait for itself")
         with self.kind.turn():
             held.busy = True
             try:
-                yield
-            except (DBAPIError, self.driver.Error) as error:
-                known = self.kind.known(error.orig if isinstance(error, DBAPIError) and error.orig else error)
-                if known is None:
-                    raise
-                raise known from None
+                with self._told():
+                    yield
             finally:
                 held.busy = False
 

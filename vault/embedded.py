@@ -78,6 +78,10 @@ class Embedded:
         """What a driver's error means to her, if it is one that is to be expected. SQLite has rolled back by then."""
         return DiskFull() if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL else None
 
+    def has_ended(self, _connection: object) -> bool:
+        """A file has no connection to lose."""
+        return False
+
     def settle(self) -> None:
         """Write the log once more and sync it, before a starting process reads it.
 

@@ -80,6 +80,13 @@ class Contended(Busy):
     """Two transactions wanted the same rows, and this one gave way: nothing of it is left, so it may be done again."""
 
 
+class Unreachable(Busy):
+    """A database does not answer. What was being written when its connection was lost may have been written."""
+
+    code = "unreachable"
+    sentence = N_("The vault’s database does not answer just now.")
+
+
 class DiskFull(VaultError):
     """There is no room to write. What takes away gives up the ballast file first, and so still works."""
 

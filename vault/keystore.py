@@ -25,6 +25,7 @@ Held = Literal["paused", "old copy"]
 Kind = Literal["lock", "session", "grant"]
 Signs = Literal["notice", "receipt"]
 OPENING = ("seal", "tag", "route")  # made once, with the keystore: without them nothing sealed would open again
+MOST_STOPS = 1 << 40  # nobody stops everything so often
 SIGNING: tuple[Signs, ...] = ("notice", "receipt")  # seal nothing, so they may be made later, and turned over
 
 
@@ -77,7 +78,7 @@ class Keystore:
     def pepper(self, owner: bytes, subject: bytes) -> bytes | None:
         """The pepper, or None when it has died."""
         mine = (Pepper.owner_id == owner, Pepper.subject_id == subject, _LIVES)
-        with self.database.engine.connect() as connection:
+        with self.database.selecting() as connection:
             return connection.execute(select(Pepper.secret).where(*mine), {"owner": owner}).scalar()
 
     def take(self, owner: bytes, *subjects: bytes) -> None:
@@ -92,10 +93,12 @@ class Keystore:
 
         What is left of their peppers is `stopped`, and is taken away afterwards.
         """
-        hers = select(func.max(Pepper.epoch)).where(Pepper.owner_id == owner, Pepper.kind == "grant")
+        hers = (Pepper.owner_id == owner, Pepper.kind == "grant")
         with self.database.writing() as connection:
-            highest = connection.scalar(hers) or 0  # above her own, if somebody has turned that back
-            above = case((Floor.epoch < highest, highest), else_=Floor.epoch) + 1
+            connection.execute(update(Pepper).where(*hers, Pepper.epoch > MOST_STOPS).values(epoch=0))
+            highest = connection.scalar(select(func.max(Pepper.epoch)).where(*hers)) or 0
+            # Above her own, if somebody has turned that back; below it, if somebody has written what never was.
+            above = case((Floor.epoch.between(highest, MOST_STOPS), Floor.epoch), else_=highest) + 1
             connection.execute(update(Floor).where(Floor.owner_id == owner).values(epoch=above))
         self.database.checkpoint()
 
@@ -103,12 +106,12 @@ class Keystore:
         """Grants that died so and still have a pepper to be taken away, the first few of them by id."""
         chosen = (Pepper.owner_id == owner, Pepper.kind == "grant", Pepper.epoch < _EPOCH)
         statement = select(Pepper.subject_id).where(*chosen).order_by(Pepper.subject_id).limit(most)
-        with self.database.engine.connect() as connection:
+        with self.database.selecting() as connection:
             return list(connection.scalars(statement, {"owner": owner}))
 
     def alive(self, owner: bytes, kind: str) -> dict[bytes, Standing]:
         """Every subject of one kind that still has its pepper."""
-        with self.database.engine.connect() as connection:
+        with self.database.selecting() as connection:
             rows = connection.execute(
                 select(Pepper.subject_id, Pepper.secret, Pepper.version, Pepper.held, Floor.revision)
                 .join(Floor, Floor.owner_id == Pepper.owner_id)
@@ -165,12 +168,12 @@ class Keystore:
 
     def owners(self) -> set[bytes]:
         """Everybody who has a floor here."""
-        with self.database.engine.connect() as connection:
+        with self.database.selecting() as connection:
             return set(connection.scalars(select(Floor.owner_id)))
 
     def floor(self, owner: bytes) -> int:
         """Her revision floor; 0 for nobody."""
-        with self.database.engine.connect() as connection:
+        with self.database.selecting() as connection:
             return connection.execute(select(Floor.revision).where(Floor.owner_id == owner)).scalar() or 0
 
     def raise_floor(self, owner: bytes, revision: int) -> None:
@@ -201,13 +204,13 @@ class Keystore:
 
     def leaves_on(self, owner: bytes) -> int | None:
         """The day from which her vault is deleted, 0 once that has begun; None while she stays."""
-        with self.database.engine.connect() as connection:
+        with self.database.selecting() as connection:
             return connection.execute(select(Floor.leaves_day).where(Floor.owner_id == owner)).scalar()
 
     def leavers(self) -> list[tuple[bytes, int]]:
         """Everybody who leaves or has left, with her day."""
         leaving = select(Floor.owner_id, Floor.leaves_day).where(Floor.leaves_day.is_not(None)).order_by(Floor.owner_id)
-        with self.database.engine.connect() as connection:
+        with self.database.selecting() as connection:
             return [(owner, day) for owner, day in connection.execute(leaving) if day is not None]
 
     def take_all(self, owner: bytes) -> None:
@@ -219,7 +222,7 @@ class Keystore:
     def log_head(self, owner: bytes) -> tuple[int, bytes]:
         """How far her access log has come: the number of its last segment and the digest that stands for it."""
         chosen = select(Floor.log_number, Floor.log_head).where(Floor.owner_id == owner)
-        with self.database.engine.connect() as connection:
+        with self.database.selecting() as connection:
             row = connection.execute(chosen).first()
         return (row[0], row[1]) if row and row[1] else (0, bytes(32))
 
@@ -264,12 +267,12 @@ class Keystore:
     def keys(self) -> ServerKeys:
         """The server's keys, read once per process."""
         chosen = select(ServerKey.purpose, ServerKey.secret).where(ServerKey.purpose.in_(OPENING))
-        with self.database.engine.connect() as connection:
+        with self.database.selecting() as connection:
             return ServerKeys(**{purpose: secret for purpose, secret in connection.execute(chosen)})
 
     def signing(self, purpose: Signs) -> tuple[bytes, ...]:
         """The Ed25519 seeds that sign for one purpose, the newest first: one, or two once it was renewed."""
-        with self.database.engine.connect() as connection:
+        with self.database.selecting() as connection:
             return tuple(connection.scalars(_newest_first(ServerKey.secret, purpose)))
 
     def renew(self, purpose: Signs) -> None:

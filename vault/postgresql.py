@@ -8,15 +8,19 @@ at BEGIN and nothing per session, and nothing is prepared, so that a pool which 
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from sqlalchemy import create_engine, make_url
 
-from vault.errors import Busy, Contended, DiskFull, VaultError
+from vault.errors import Busy, Contended, DiskFull, Unreachable, VaultError
 
 STARTING = 0x56524D  # the lock that starting processes take, on whichever machine; nothing else uses one of these
 _EXPECTED: dict[str, type[VaultError]] = {"53100": DiskFull, "55P03": Busy, "40001": Contended, "40P01": Contended}
+# A connection that fails, too many of them, and a server that ends one: it stops, or something took too long.
+_EXPECTED |= dict.fromkeys(("53300", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04"), Unreachable)
 
 
 class Postgresql:
@@ -61,8 +65,20 @@ class Postgresql:
 
     def known(self, error: Exception) -> VaultError | None:
         """What a driver's error means to her, if it is one that is to be expected. The server has rolled back."""
-        expected = _EXPECTED.get(getattr(error, "sqlstate", None) or "")
+        state = getattr(error, "sqlstate", None) or ""
+        said_by_the_driver = not state and type(error).__name__ == "OperationalError"
+        if state.startswith("08") or said_by_the_driver:  # which speaks where the server says nothing any more
+            return Unreachable()
+        expected = _EXPECTED.get(state)
         return expected() if expected else None
+
+    def has_ended(self, connection: Any) -> bool:
+        """Has the server ended a connection since it was used? On one that waits for nothing nothing else comes."""
+        if connection.closed:
+            return True
+        coming = select.poll()
+        coming.register(connection.fileno(), select.POLLIN)
+        return bool(coming.poll(0))
 
     def settle(self) -> None:
         """The server stops at a sync that fails, and reads its log before it answers again."""

@@ -17,6 +17,7 @@ from vault.db import Database
 from vault.errors import Unsafe
 from vault.instances import instance_of
 from vault.keystore import Keystore, ServerKeys
+from vault.logs import apart
 from vault.models import Instance, LogInstance
 from vault.rooms import Job, Room
 from vault.settings import Settings
@@ -68,8 +69,16 @@ class Server:
         """Main, keystore, log."""
         return self.main, self.keystore.database, self.log
 
+    def write_down(self) -> None:
+        """This process ends: what rooms have in memory and nowhere else is written now."""
+        for room in self.rooms:
+            with apart("stop_failed"):
+                if room.on_stop is not None:
+                    room.on_stop(self)
+
     def stop(self) -> None:
-        """Put the catalogues away and close the databases."""
+        """Write down what there is, put the catalogues away and close the databases."""
+        self.write_down()
         self.catalogues.put_away(self)
         for database in self.databases:
             database.dispose()

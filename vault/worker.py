@@ -79,8 +79,9 @@ def begin(server: Server) -> threading.Event:
 
 
 def end(server: Server, stopped: threading.Event, thread: threading.Thread) -> None:
-    """Let the job under way be finished, for some seconds, and give back what is not."""
+    """Let the job under way be finished, for some seconds, give back what is not, and write down what is in memory."""
     stopped.set()
     thread.join(LAST)
     if server.leases:
         give_back(server)
+    server.write_down()

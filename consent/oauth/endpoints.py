@@ -13,7 +13,8 @@ from consent.oauth import metadata
 from consent.oauth.engine import Engine
 from consent.oauth.messages import MOST_BYTES, Answer, error_answer, read_form
 from consent.oauth.metadata import KEYS, PAR, REVOKE, TOKEN
-from vault.errors import DiskFull
+from vault.errors import Busy, DiskFull, VaultError
+from vault.pages.errors import wait_for
 from vault.pages.session import address
 from vault.server import Server
 
@@ -53,8 +54,13 @@ def _answered(work: Any) -> Response:
         return answer(work(_form()))
     except OAuth2Error as error:
         return answer(error_answer(error))
-    except DiskFull:
-        return answer(Answer(503, {"error": "temporarily_unavailable"}, [("Retry-After", "60")]))
+
+
+@pages.errorhandler(DiskFull)
+@pages.errorhandler(Busy)
+def _not_now(error: VaultError) -> Response:
+    wait = {"Retry-After": "60"} | wait_for(error)
+    return answer(Answer(503, {"error": "temporarily_unavailable"}, list(wait.items())))
 
 
 @pages.errorhandler(RequestEntityTooLarge)

@@ -21,13 +21,13 @@ SIGNS = {"given": "check", "renewed": "check", "narrowed": "sliders", "shortened
 
 
 def past(vault: OpenVault, vendor: int, most: int) -> list[Moment]:
-    """Up to `most` moments of each kind for one of her vendors, in no order."""
+    """Up to `most` moments of each kind for one of her vendors, in the order in which those of one second stand."""
     with vault.server.main.reading() as session:
         mine = [view for view in views.every(session, vault) if view.terms.vendor == vendor]
         agreed = [moment for view in mine for moment in _agreed(session, vault, view)]
         left = [each for each in inbox.waiting(session, vault, limit=most) if each.vendor == vendor]
     waiting = [Moment(shown.instant(each.at), "inbox", *_left(), url_for("inbox.waiting")) for each in left]
-    return [*agreed, *waiting, *_looks(vault, mine, most)]
+    return [*_looks(vault, mine, most), *waiting, *agreed]
 
 
 def _agreed(session: Any, vault: OpenVault, view: GrantView) -> Iterator[Moment]:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from consent import inbox
 from consent.models import Grant, Receipt
 from tests.houses import raw
-from tests.people import PURCHASES, RECEIPTS, Ada, Bookshop, details
+from tests.people import ISSUER, PURCHASES, RECEIPTS, Ada, Bookshop, details
 from vault import choices, sessions, set_up
 
 LEFT = {"item": "The Weathervane", "bought_on": "2026-11-20"}
@@ -44,6 +44,18 @@ def places(ada: Ada, tokens: dict[str, Any]) -> dict[str, str]:
     with ada.house.main.reading() as session:
         receipt = session.scalars(select(Receipt.receipt_id).where(Receipt.owner_id == ada.owner_id)).one()
     return {"deposit": waiting(ada)[0].deposit_id.hex(), "grant": tokens["grant_id"], "receipt": receipt.hex()}
+
+
+@pytest.mark.parametrize("page", ["/sharing", "/help"])
+def test_the_address_to_give_away_is_the_servers_own_whatever_name_it_is_called_by(ada: Ada, page: str) -> None:
+    kept = ada.browser.get_cookie("vault")
+    assert kept is not None
+    shown = ada.app.test_client(use_cookies=False).get(
+        page, headers={"Host": "evil.example", "Cookie": f"vault={kept.value}"}
+    )
+    assert shown.status_code == 200
+    assert "evil.example" not in shown.text
+    assert re.search(rf"{re.escape(ISSUER)}[ .<]", shown.text)
 
 
 def addresses(ada: Ada, method: str, named: dict[str, str]) -> list[str]:

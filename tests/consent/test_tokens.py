@@ -7,42 +7,57 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from authlib.oauth2.rfc6749.errors import InvalidGrantError
 from sqlalchemy import select, update
 
-from consent import tokens
+from connectors.vendor_client import new_key
+from connectors.vendor_client.proofs import s256
+from consent import grants, tokens
+from consent.details import read_details
 from consent.grant_locks import ACCESS_LIFE
 from consent.models import Grant, GrantLock
 from consent.oauth.endpoints import engine
 from consent.oauth.metadata import TOKEN
+from consent.terms import Terms
 from consent.tokens import Credential
 from tests.conftest import PASSPHRASE
-from tests.people import ISSUER, VERIFIER, Bookshop, household
+from tests.people import ISSUER, PURCHASES, VERIFIER, Bookshop, details, household
+from vault import crypto, store
+from vault.days import DAY
+from vault.keyring import Keyring
 from vault.keystore import Keystore, Standing
 
 Rows = list[tuple[str, int, int | None]]
 
 
 @pytest.fixture(scope="module")
-def shop(furnished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bookshop]:
+def shop(furnished: tuple[Path, str, Keyring], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bookshop]:
     """The Bookshop at Ada's door."""
-    with household(furnished[0], tmp_path_factory.mktemp("tokens") / "house", PASSPHRASE) as found:
-        found.ada.buys("The Salt Almanac")
+    home, _, keyring = furnished
+    with household(home, tmp_path_factory.mktemp("tokens") / "house", PASSPHRASE, keyring) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def bystander(shop: Bookshop) -> Iterator[bytes]:
-    """The grant of another client of hers, which nothing here may touch; it was given first."""
+def other(shop: Bookshop) -> Iterator[Bookshop]:
+    """Another client of hers."""
     other = Bookshop("Kettle Lane Coffee", "coffee")
     other.open()
     other.visits(shop.ada)
-    grant = bytes.fromhex(other.tokens()["grant_id"])
-    before = locks(shop, grant)
-    yield grant
-    assert locks(shop, grant) == before
+    yield other
     other.close()
+
+
+@pytest.fixture(scope="module")
+def bystander(other: Bookshop) -> Iterator[bytes]:
+    """The other one's grant, which nothing here may touch; it was given first."""
+    held = opened(other, given(other), "code")
+    exchanged(other, held)
+    before = locks(other, held.found.grant_id)
+    yield held.found.grant_id
+    assert locks(other, held.found.grant_id) == before
 
 
 @pytest.fixture(autouse=True)
@@ -57,9 +72,20 @@ def at_the_same_hour(shop: Bookshop) -> Iterator[None]:
 @pytest.fixture
 def code(shop: Bookshop, bystander: bytes) -> Credential:
     """A fresh code, opened."""
-    opened = tokens.open_credential(shop.ada.house, shop.code(), "code")
-    assert opened is not None
-    return opened
+    return opened(shop, given(shop), "code")
+
+
+def given(shop: Bookshop, jkt: str = "") -> str:
+    """A code as her consent makes it; how she gives that is not tried here."""
+    house, vault, now = shop.ada.house, shop.ada.vault, shop.ada.house.now
+    items = tuple(item.whole() for item in read_details(details(PURCHASES)).items)
+    log_key = crypto.random_bytes()
+    terms = Terms(shop.client_id, shop.name, shop.ada.bookshop_number, None, now, now + 30 * DAY, log_key, items)
+    bound = {"client": shop.client_id, "redirect": shop.redirect_uri, "challenge": s256(VERIFIER), "jkt": jkt}
+    grant, key = crypto.random_bytes(16), crypto.random_bytes()
+    pepper = house.keystore.make(vault.owner_id, grant, "grant", version=grants.FIRST_VERSION)
+    with store.writing(vault, numbers=1) as turn:
+        return grants.give(turn, vault, grants.NewGrant(grant, key, pepper), terms, [], bound).code
 
 
 def locks(shop: Bookshop, grant: bytes) -> Rows:
@@ -91,23 +117,41 @@ def state(shop: Bookshop, grant: bytes) -> tuple[str, str | None]:
         return row[0], row[1]
 
 
-def found_good(shop: Bookshop, **form: str) -> Any:
-    """A call of the token endpoint that has been checked, and has nothing left to do but what it was made for."""
+def called(shop: Bookshop, key: Any = None, **form: str | None) -> Any:
+    """A call of the token endpoint, and the engine that is to answer it; members given as None are left out."""
     with shop.ada.app.app_context():
         made = engine()
-    message = made.message(TOKEN, {**shop.asserts(), **form}, dpop=shop.proves("POST", ISSUER + TOKEN))
-    call = made.get_token_grant(message)
+    sent = {name: value for name, value in form.items() if value is not None}
+    return made, {**shop.asserts(), **sent}, shop.proves("POST", ISSUER + TOKEN, key=key)
+
+
+def told(shop: Bookshop, key: Any = None, **form: str | None) -> tuple[int, dict[str, Any]]:
+    """Its status and its content."""
+    made, sent, proof = called(shop, key, **form)
+    answer = made.token(sent, proof, "")
+    return answer.status, orjson.loads(answer.body)
+
+
+def found_good(shop: Bookshop, **form: str) -> Any:
+    """A call that has been checked, and has nothing left to do but what it was made for."""
+    made, sent, proof = called(shop, **form)
+    call = made.get_token_grant(made.message(TOKEN, sent, dpop=proof))
     call.validate_token_request()
     return call
+
+
+def redeeming(shop: Bookshop, code: Credential) -> dict[str, str]:
+    """The form that exchanges a code."""
+    string = code.found.string.text(shop.ada.house.keys.route)
+    same = {"redirect_uri": shop.redirect_uri, "code_verifier": VERIFIER}
+    return {"grant_type": "authorization_code", "code": string, **same}
 
 
 def test_of_two_that_were_both_found_good_one_exchanges_the_code_and_the_other_ends_the_grant(
     shop: Bookshop, code: Credential
 ) -> None:
     """N32, without a race."""
-    string = code.found.string.text(shop.ada.house.keys.route)
-    form = {"code": string, "redirect_uri": shop.redirect_uri, "code_verifier": VERIFIER}
-    one, other = (found_good(shop, grant_type="authorization_code", **form) for _ in range(2))
+    one, other = (found_good(shop, **redeeming(shop, code)) for _ in range(2))
     status, answer, headers = one.create_token_response()
     assert (status, ("Cache-Control", "no-store") in headers) == (200, True)
     assert opened(shop, answer["access_token"], "access")
@@ -127,9 +171,63 @@ def test_a_refresh_that_was_found_good_brings_nothing_once_its_token_was_dropped
         other.create_token_response()
 
 
+def test_a_code_goes_with_its_client_its_verifier_and_its_redirect_and_a_wrong_try_burns_nothing(
+    shop: Bookshop, other: Bookshop, code: Credential
+) -> None:
+    """N29, N30, N33, N35"""
+    form = redeeming(shop, code)
+    for changed, error in (
+        ({"code_verifier": "x" * 43}, "invalid_grant"),
+        ({"code_verifier": None}, "invalid_request"),
+        ({"redirect_uri": f"{shop.redirect_uri}/"}, "invalid_grant"),
+        ({"redirect_uri": None}, "invalid_grant"),
+        ({"code": None}, "invalid_request"),
+        ({"code": form["code"][:-1]}, "invalid_grant"),
+    ):
+        status, answer = told(shop, **{**form, **changed})
+        assert (status, answer["error"]) == (400, error), changed
+    assert told(other, **form)[1]["error"] == "invalid_grant"
+    status, answer = told(shop, **form)
+    assert (status, answer["token_type"]) == (200, "DPoP")
+
+
+def test_a_code_goes_with_the_key_that_was_named_when_it_was_asked_for(shop: Bookshop, bystander: bytes) -> None:
+    """N62; where none was named, the first proof names it."""
+    key = new_key()
+    code = opened(shop, given(shop, key.thumbprint()), "code")
+    refused = told(shop, **redeeming(shop, code))
+    assert (refused[0], refused[1]["error"]) == (400, "invalid_dpop_proof")
+    for bound_to in (code, opened(shop, given(shop), "code")):
+        status, answer = told(shop, key, **redeeming(shop, bound_to))
+        assert status == 200
+        assert opened(shop, answer["access_token"], "access").opened.bound["jkt"] == key.thumbprint()
+
+
+def test_whoever_comes_with_a_spent_code_ends_the_grant(shop: Bookshop, other: Bookshop, code: Credential) -> None:
+    """N31"""
+    access = told(shop, **redeeming(shop, code))[1]["access_token"]
+    assert opened(shop, access, "access")
+    assert told(other, **redeeming(shop, code))[1]["error"] == "invalid_grant"
+    assert tokens.open_credential(shop.ada.house, access, "access") is None
+    assert state(shop, code.found.grant_id) == ("ended", "replay")
+
+
+def test_a_refresh_is_for_its_client_and_widens_nothing(shop: Bookshop, other: Bookshop, code: Credential) -> None:
+    """N63-N65"""
+    form = {"grant_type": "refresh_token", "refresh_token": str(exchanged(shop, code)["refresh_token"])}
+    assert told(other, **form)[1]["error"] == "invalid_grant"
+    assert told(shop, **form, authorization_details=details(PURCHASES))[1]["error"] == "invalid_authorization_details"
+    assert told(shop, **form, scope="openid")[1]["error"] == "invalid_scope"
+    key = new_key()
+    for more in ({}, {"scope": "vault"}):
+        status, answer = told(shop, key, **form, **more)
+        assert (status, "refresh_token" in answer) == (200, False)
+        assert opened(shop, answer["access_token"], "access").opened.bound["jkt"] == key.thumbprint()
+
+
 def test_a_code_becomes_tokens_bound_to_client_and_key(shop: Bookshop, code: Credential) -> None:
     now, grant = shop.ada.house.now, code.found.grant_id
-    until = now + 30 * 86400
+    until = now + 30 * DAY
     answer = exchanged(shop, code)
     assert {name: value for name, value in answer.items() if "token" not in name} == {
         "expires_in": ACCESS_LIFE,
@@ -219,7 +317,7 @@ def test_a_token_that_was_dropped_brings_nothing_while_the_grant_goes_on(shop: B
 
 
 def test_a_code_is_good_for_a_minute_and_for_nothing_else(shop: Bookshop, bystander: bytes) -> None:
-    string = shop.code()
+    string = given(shop)
     for kind in ("access", "refresh", "link"):
         assert tokens.open_credential(shop.ada.house, string, kind) is None  # type: ignore[arg-type]
     shop.ada.house.clock.passes(seconds=59)  # type: ignore[attr-defined]

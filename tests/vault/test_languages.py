@@ -73,7 +73,8 @@ def test_counts_sizes_moments_and_amounts_are_written_as_the_language_does(ada: 
     with ada.app.test_request_context("/", headers={"Accept-Language": "pl"}):
         assert shown.counted(12480) == "12\xa0480"
         assert shown.size(1_468_006) == "1,4 MB"
-        assert shown.size(0) == "0 B"
+        assert shown.size(0) == "0 bajtów"
+        assert shown.size(521) == "521 bajtów"
         assert shown.size(512 << 20) == "512 MB"
         assert shown.money({"amount": "18.50", "currency": "EUR"}) == "18,50\xa0€"
         assert shown.day("2026-11-18") == "18 listopada 2026"

@@ -33,7 +33,7 @@ from vault.cli import main
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Size
-from vault.collections.purchases import Purchase
+from vault.collections.purchases import Order, Purchase
 from vault.collections.vendors import Vendor
 from vault.errors import WrongSecret
 from vault.keyring import Keyring, new_keys, open_keyring
@@ -320,6 +320,14 @@ def test_a_file_on_its_way_lies_nowhere_readable_and_is_bounded(tmp_path: Path) 
 
 
 # As pages and commands.
+
+
+def test_the_export_page_counts_purchases_as_their_own_page_does(ada: Ada) -> None:
+    ada.buys("A Kettle", order="T-1")
+    ada.keeps(Order(order="T-1", postage=Money("4.90", "EUR")))
+    assert "1 purchase," in ada.looks_at("/purchases")
+    counts = re.findall(r'<dt>([^<]+)</dt><dd class="num">(\d+)</dd>', ada.looks_at("/export"))
+    assert [each for each in counts if each[0] in ("Purchases", "Orders")] == [("Purchases", "1"), ("Orders", "1")]
 
 
 def test_the_export_page_asks_once_more_whether_it_is_she(ada: Ada, clock: Clock) -> None:

@@ -9,14 +9,19 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from flask import request
+from sqlalchemy import event
 
 from tests.conftest import PASSPHRASE
-from tests.houses import folder_of_nobody, home_of, raw, served_url
+from tests.houses import OfPostgresql, folder_of_nobody, home_of, raw, served_url
 from tests.people import ISSUER, Ada, Bookshop, Clock
+from tests.sampled import EVERYTHING
 from vault import moving
 from vault.app import create_app, load_rooms
 from vault.db import Database
@@ -143,6 +148,103 @@ def test_a_reader_cannot_write_and_sees_one_moment(served: Database) -> None:
         assert session.connection().exec_driver_sql("SELECT sum(number) FROM numbers").scalar() == before
         with pytest.raises(served.driver.Error):
             session.connection().connection.driver_connection.execute("DELETE FROM numbers")
+
+
+# Connections that are lost.
+
+
+ENDS_ALL = "SELECT pg_terminate_backend(pid, 9000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+
+
+def ends_connections(*urls: str) -> None:
+    """The server ends every connection to some databases."""
+    for url in urls:
+        with psycopg.connect(url.replace("postgresql+psycopg", "postgresql"), autocommit=True) as line:
+            line.execute(ENDS_ALL, (line.info.dbname,))
+
+
+def test_what_was_ended_while_nobody_used_it_is_noticed_before_it_is_used(
+    house: Server, urls: dict[str, str], shopfront: Bookshop, clock: Clock
+) -> None:
+    ada = moves_in(house, urls, clock)
+    ada.buys("The Salt Almanac")
+    shopfront.visits(ada)
+    token = shopfront.tokens()["access_token"]
+    assert shopfront.looks("/vendor/v1/purchases", token).status_code == 200
+    for _ in range(2):
+        ends_connections(*urls.values())
+        assert shopfront.looks("/vendor/v1/purchases", token).status_code == 200
+        ends_connections(*urls.values())
+        assert "The Salt Almanac" in ada.looks_at("/purchases")
+    ada.house.stop()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_page_that_loses_a_connection_while_it_reads_says_so_and_the_next_one_comes(
+    house: Server, urls: dict[str, str], clock: Clock, part: str
+) -> None:
+    """At whichever statement of the page, those before she is answered too."""
+    ada = moves_in(house, urls, clock)
+    ada.buys("The Salt Almanac")
+    database = dict(zip(PARTS, (ada.house.main, ada.house.log, ada.house.keystore.database), strict=True))[part]
+    so_far, at = 0, 0
+
+    def loses(*_of_the_statement: Any) -> None:
+        nonlocal so_far
+        so_far += 1
+        if so_far == at:
+            ends_connections(urls[part])
+
+    event.listen(database.engine, "before_cursor_execute", loses)
+    ada.looks_at("/activity")
+    for nth in count(1, step=1 if EVERYTHING else 4):
+        so_far, at = 0, nth
+        answer = ada.browser.get("/activity")
+        was_lost, at = so_far >= at, 0
+        if not was_lost:
+            break
+        assert answer.status_code == 503, f"at statement {nth}"
+        assert answer.headers["Retry-After"] == "5"
+        assert "The vault’s database does not answer just now." in answer.text
+        ada.looks_at("/activity")
+    assert nth > 1, "nothing was read there"
+    ada.house.stop()
+
+
+@pytest.fixture
+def servers() -> Iterator[OfPostgresql]:
+    """A server of PostgreSQL of one's own, which may be stopped."""
+    own = OfPostgresql()
+    yield own
+    own.goes()
+
+
+def test_while_the_server_is_away_everybody_is_told_to_come_again_and_then_all_goes_on(
+    house: Server, servers: OfPostgresql, shopfront: Bookshop, clock: Clock
+) -> None:
+    with psycopg.connect(f"postgresql://vrm@/postgres?host={servers.folder}", autocommit=True) as line:
+        for part in PARTS:
+            line.execute(f"CREATE DATABASE {part}")
+    ada = moves_in(house, {part: f"postgresql://vrm@/{part}?host={servers.folder}" for part in PARTS}, clock)
+    ada.buys("The Salt Almanac")
+    shopfront.visits(ada)
+    tokens = shopfront.tokens()
+    servers.stops()
+    for path in ("/purchases", "/sharing", "/unlock"):
+        page = ada.browser.get(path)
+        assert (page.status_code, page.headers.get("Retry-After")) == (503, "5"), path
+        assert "does not answer just now" in page.text
+    look = shopfront.looks("/vendor/v1/purchases", tokens["access_token"])
+    assert (look.status_code, look.json()["code"], look.headers["Retry-After"]) == (503, "busy", "2")
+    token = shopfront.refreshes(tokens["refresh_token"])
+    assert (token.status_code, token.json()) == (503, {"error": "temporarily_unavailable"})
+    health = ada.browser.get("/readyz")
+    assert health.status_code == 503
+    assert {part for part in ("main", "keystore", "log") if health.json[part]} == set()
+    servers.begins()
+    assert "The Salt Almanac" in ada.looks_at("/purchases")
+    assert shopfront.looks("/vendor/v1/purchases", tokens["access_token"]).status_code == 200
+    ada.house.stop()
 
 
 # Settings.

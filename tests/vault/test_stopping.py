@@ -15,11 +15,12 @@ from urllib.parse import urlencode
 import httpx
 from sqlalchemy import select
 
+from consent import access
 from tests.conftest import PASSPHRASE
 from tests.houses import copy_house
-from tests.people import Ada
+from tests.people import Ada, Bookshop, house_in
 from tests.served import Serving, served
-from vault import worker
+from vault import bearer, crypto, worker
 from vault.jobs import enqueue
 from vault.keyring import Keyring
 from vault.models import Job
@@ -90,3 +91,24 @@ def test_a_job_that_is_not_finished_in_time_is_free_at_once(ada: Ada, monkeypatc
     thread.join(30)
     with house.main.reading() as session:
         assert session.execute(select(Job.attempts)).all() == [(0,)], "one was finished, and the next not begun"
+
+
+def test_what_was_counted_in_memory_is_written_when_it_ends(
+    furnished: tuple[Path, str, Keyring], shopfront: Bookshop, tmp_path: Path
+) -> None:
+    """Strings that name a lock and do not open it are counted in memory, so that the count tells nobody of the lock."""
+    copy_house(furnished[0], tmp_path / "house")
+    house = house_in(tmp_path / "house")
+    ada = Ada(house, PASSPHRASE, furnished[2])
+    shopfront.visits(ada)
+    good = bearer.parse(shopfront.tokens()["access_token"], "access", house.keys.route)
+    assert good is not None
+    with served(tmp_path / "house") as serving:
+        time.sleep(1.5)  # the worker writes down what there is in its first round, and then once a minute
+        for _ in range(3):
+            guess = replace(good, secret=crypto.random_bytes()).text(house.keys.route)
+            look = {"Authorization": f"DPoP {guess}"}
+            assert httpx.get(f"{serving.address}/vendor/v1/purchases", headers=look).status_code == 401
+        assert serving.is_told_to_stop() == 0
+    assert access.refusals(house, ada.owner_id) == {bytes.fromhex(ada.grant()): 3}
+    house.stop()

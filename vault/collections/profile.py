@@ -34,7 +34,7 @@ class Email(Record, collection="profile", part="email", title=N_("E-mail"), one=
         return self.address
 
 
-class Phone(Record, collection="profile", part="phone", title=N_("Phone"), one=N_("a phone number"), icon="bell"):
+class Phone(Record, collection="profile", part="phone", title=N_("Phone"), one=N_("a phone number"), icon="phone"):
     """A phone number."""
 
     number: str = labelled(N_("Phone number"), sensitive=True)

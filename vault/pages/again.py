@@ -10,15 +10,21 @@ import time
 from random import uniform
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Response, request
 
-from vault.errors import Contended
+from vault.errors import Contended, VaultError
 
 PAUSES = (0.02, 0.1, 0.5)  # seconds, each of them shortened by chance so that two don't meet again
 
 
 class Application(Flask):
     """Flask, with that."""
+
+    def handle_exception(self, e: Exception) -> Response:
+        """What can be told is told as on a page, also where it comes after the page, before she is answered."""
+        if not isinstance(e, VaultError):
+            return super().handle_exception(e)
+        return self.finalize_request(self.handle_user_exception(e), from_error_handler=True)
 
     def dispatch_request(self) -> Any:
         """Answer; after all pauses Contended is raised, which is a 503."""

@@ -7,7 +7,7 @@ from flask_babel import gettext
 from werkzeug.exceptions import HTTPException
 
 from vault.crypto import Damaged
-from vault.errors import N_, Busy, Locked, TooManyTries, VaultError
+from vault.errors import N_, Busy, Locked, TooManyTries, Unreachable, VaultError
 from vault.logs import log
 
 Told = tuple[str, str]  # a heading and what to do
@@ -25,6 +25,7 @@ HEADINGS: dict[int, Told] = {
     ),
     503: (N_("The vault is busy just now."), N_("Try again in a moment.")),
 }
+UNREACHABLE = N_("Try again in a moment. If you were changing something, look first whether it was done.")
 DAMAGED: Told = (
     N_("This record is damaged, and was not opened."),
     N_(
@@ -63,7 +64,7 @@ def _vault_error(error: VaultError) -> Response:
         return make_response(redirect(there, 303))
     log.info("refused", code=error.code, status=error.status, request_id=g.get("request_id", ""))
     known = HEADINGS[error.status if error.status in (404, 413, 429, 500, 503) else 400][1]
-    response = page(error.status, (error.sentence, known))
+    response = page(error.status, (error.sentence, UNREACHABLE if isinstance(error, Unreachable) else known))
     response.headers.update(wait_for(error))
     return response
 

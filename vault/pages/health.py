@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from vault.dangers import RELEASED, SLACK
 from vault.db import Database
 from vault.embedded import BALLAST
-from vault.errors import DiskFull
+from vault.errors import VaultError
 from vault.instances import instance_if_readable
 from vault.migrations import up_to_date
 from vault.models import Instance
@@ -75,7 +75,7 @@ def _writable(database: Database) -> bool:
     try:
         with database.transaction():
             return True
-    except (SQLAlchemyError, OSError, DiskFull):
+    except (SQLAlchemyError, OSError, VaultError):
         return False
 
 
@@ -89,7 +89,7 @@ def _fits(name: str, database: Database) -> bool:
         here = up_to_date("keys" if name == "keystore" else name, database)
         with database.reading() as session:
             return here and (name != "main" or session.scalar(select(Instance.format)) == FORMAT)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, VaultError):
         return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 
@@ -15,6 +16,7 @@ from vault.errors import N_, Busy, VaultError, WrongSecret
 from vault.export import fingerprint
 from vault.fingerprint import in_groups
 from vault.leaving import TooWeak, exported, is_sealed, open_archive
+from vault.opened import OpenVault
 from vault.pages import guard, session, shown
 from vault.pages.arriving import AROUND, form_and_files
 from vault.pages.errors import wait_for
@@ -124,12 +126,11 @@ def _page(
     vault = session.vault()
     with vault.server.main.reading() as reading:
         empty = position(reading, vault.owner_id).last_record == 0
-    counts = vault.catalogue.tally("collection", "NOT damaged")
     sentence = gettext(error.sentence) if error else ""
     asked = "fingerprint" in request.args
     page = render_template(
         "export.html",
-        counts=[(_title(name), counts[name]) for name in dict.fromkeys(name for name, _ in CLASSES) if name in counts],
+        counts=_counts(vault),
         damaged=vault.catalogue.count("damaged"),
         fingerprint=in_groups(came.fingerprint if came else fingerprint(vault)) if asked or came else "",
         empty=empty,
@@ -144,6 +145,15 @@ def _page(
     response = make_response(page, error.status if error else 200)
     response.headers.update(wait_for(error) if error else {})
     return response
+
+
+def _counts(vault: OpenVault) -> list[tuple[str, int]]:
+    """How many there are of each collection, as its own page counts them; sums of whole orders stand by themselves."""
+    found, counts = vault.catalogue.tally("collection || '/' || part", "NOT damaged"), Counter[str]()
+    for (collection, part), kind in CLASSES.items():
+        title = _title(collection) if kind.shareable else gettext(kind.title)
+        counts[title] += found.get(f"{collection}/{part}", 0)
+    return [(title, count) for title, count in counts.items() if count]
 
 
 def _title(collection: str) -> str:

@@ -62,7 +62,7 @@ def listing(vault: OpenVault) -> str:
     currencies = sorted(used, key=lambda each: (-used[each], each))
     narrowed = Filter.asked(request.args, currencies)
     where, values = narrowed.where(vault)
-    page, after = _page(vault, where, values)
+    page, after, left = _page(vault, where, values)
     numbers = [entry.number for entry in page]
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, numbers)}
@@ -91,7 +91,7 @@ def listing(vault: OpenVault) -> str:
         vendors=options(vault),
         currencies=[(each, each) for each in currencies],
         categories=[(each, each) for each in _categories(vault)],
-        page_size=PAGE,
+        following=min(PAGE, left),
         next=narrowed.link(after=after) if after else "",
         later=bool(request.args.get("after")),
     )
@@ -101,18 +101,18 @@ def _categories(vault: OpenVault) -> list[str]:
     return sorted(vault.catalogue.tally("category", "category <> ''"), key=str.casefold)[:CATEGORIES]
 
 
-def _page(vault: OpenVault, where: str, values: list[Any]) -> tuple[list[Entry], str]:
-    """One page of the catalogue and the cursor after it. An order is not torn apart if it fits."""
+def _page(vault: OpenVault, where: str, values: list[Any]) -> tuple[list[Entry], str, int]:
+    """One page of the catalogue, the cursor after it, and how many follow. An order is not torn apart if it fits."""
     begun = CURSOR.fullmatch(request.args.get("after", ""))
     if begun:
         where, values = f"{where} AND (day, number) < (?, ?)", [*values, begun[1], int(begun[2])]
     found = vault.catalogue.entries(where, *values, limit=PAGE + 1)
     if len(found) <= PAGE:
-        return found, ""
+        return found, "", 0
     page, beyond = found[:PAGE], found[PAGE]
     while _same_order(page[-1], beyond) and not _same_order(page[0], beyond):
         page.pop()
-    return page, f"{page[-1].day}_{page[-1].number}"
+    return page, f"{page[-1].day}_{page[-1].number}", vault.catalogue.count(where, *values) - len(page)
 
 
 def _same_order(one: Entry, other: Entry) -> bool:

@@ -219,8 +219,9 @@ def counted(number: int | Decimal) -> str:
 def size(count: int) -> str:
     """1.4 MB, from bytes; 1024 of them are 1 kB."""
     power = min(max(count.bit_length() - 1, 0) // 10, len(BYTES) - 1)
-    number = round(Decimal(count) / 1024**power, 1)
-    return str(format_unit(number, BYTES[power], "short", format="#,##0.#", locale=locale()))
+    number = round(Decimal(count) / 1024**power, 1) if power else count
+    length: Literal["short", "long"] = "short" if power else "long"  # "521 byte" is no English
+    return str(format_unit(number, BYTES[power], length, format="#,##0.#", locale=locale()))
 
 
 def value(plain: Any, field: Field) -> str:
@@ -272,6 +273,7 @@ def _about_this_page() -> dict[str, Any]:
     leaves_on = departure.planned(vault.server, vault.owner_id) if vault is not None else None
     return {
         "lang": language(),
+        "vault_address": server().settings.issuer,  # never the name it was called by, which anybody may make up
         "you": name,
         "vault_name": gettext("%(name)s’s vault", name=name) if name else gettext("Vault"),
         "here": _here(),
