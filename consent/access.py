@@ -21,6 +21,7 @@ from vault import crypto
 from vault.days import DAY, moment_of
 from vault.db import Line, Statement
 from vault.errors import Busy, DiskFull
+from vault.paces import MINUTE
 
 if TYPE_CHECKING:
     from vault.server import Server
@@ -31,8 +32,9 @@ REFUSED = "refusals"
 _counting = threading.Lock()
 
 _NEXT = Statement(
-    "INSERT INTO counters (owner_id, grant_id, number) VALUES (:owner, :grant, 1) "
-    "ON CONFLICT (owner_id, grant_id) DO UPDATE SET number = counters.number + 1 RETURNING number"
+    "INSERT INTO counters (owner_id, grant_id, number, minute, calls) VALUES (:owner, :grant, 1, :minute, :proved) "
+    "ON CONFLICT (owner_id, grant_id) DO UPDATE SET number = counters.number + 1, minute = :minute, "
+    "calls = :proved + CASE WHEN counters.minute = :minute THEN counters.calls ELSE 0 END RETURNING number, calls"
 )
 # A look lasts ten minutes from its first call: pages, retries and other collections within them are the same look. One
 # that begins in more than a minute was begun by a clock that has been set back since, and is over.
@@ -107,6 +109,7 @@ class Written(NamedTuple):
     last_look: bool = False
     looks: int = 0
     looks_today: int = 0
+    calls: int = 0  # that proved themselves, in this minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +143,9 @@ def write(server: Server, look: Look) -> Written:
     keys = {"owner": look.owner_id, "grant": look.grant_id}
     try:
         with server.log.written_line() as line:
-            number = _NEXT.on(line, **keys).fetchone()[0]
-            looked = _begin_look(line, look.limit, now, **keys) if look.limit is not None else ()
+            minute, proved = now // MINUTE, int(look.proof_tag is not None)
+            number, calls = _NEXT.on(line, **keys, minute=minute, proved=proved).fetchone()
+            looked = _begin_look(line, look.limit, now, **keys) if look.limit is not None else (False, 0, 0)
             box = sealing.seal(about_access(look.owner_id, look.grant_id, number), plaintext)
             values = {"number": number, "proof": look.proof_tag, "day": now // DAY, "box": box}
             _WRITE.on(line, **keys, **values)
@@ -151,7 +155,7 @@ def write(server: Server, look: Look) -> Written:
         raise Replayed from None
     except (Busy, server.log.driver.OperationalError, crypto.Damaged) as error:
         raise NoLog from error
-    return Written(int(number), *looked)
+    return Written(int(number), *looked, int(calls))
 
 
 def _begin_look(line: Line, limit: Limit, now: int, **keys: bytes) -> tuple[bool, int, int]:

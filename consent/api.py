@@ -82,7 +82,7 @@ def calls(request: Request) -> Answer:
     """Your own calls under this permission, also the refused ones, as they stand in her log."""
     asked = _query(request)
     after, limit = asked.get("after", "0"), asked.get("limit", str(MOST))
-    if not _is_limit(limit) or not (after.isdecimal() and len(after) <= 18):
+    if not _is_limit(limit) or not NUMBER.fullmatch(after):
         return problem(request, "invalid", f"limit is 1 to {MOST}; after is the number of a call")
 
     def work(call: Call) -> bytes | Denied:
@@ -161,7 +161,7 @@ ROUTES: dict[str, dict[str, Route]] = {
     f"{API}/": {"GET": Route(f"{API}/<collection>", read)},
 }
 NOWHERE = Route("-", nothing)
-ID = re.compile(r"[0-9a-f]{32}")
+ID, NUMBER = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9]{1,18}")
 OF_IDS = {f"{API}/grants/", f"{API}/deposits/"}
 
 
@@ -209,7 +209,7 @@ def _query(request: Request) -> dict[str, str]:
 
 
 def _is_limit(text: str) -> bool:
-    return text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= MOST
+    return bool(NUMBER.fullmatch(text)) and len(text) <= 3 and 1 <= int(text) <= MOST
 
 
 def _alone(work: Callable[[Call], T]) -> Callable[[Call], T]:

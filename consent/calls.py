@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from consent import access, alerts, dpop, grant_locks
 from consent.disclosure import about_terms
 from consent.grant_locks import Found
+from consent.pace import Pace
 from consent.problems import Code
 from consent.quota import Quota
 from consent.standing import Moved, standing_of, version_now
@@ -94,7 +95,9 @@ def answer(server: Server, call: Call, work: Callable[[Line, Opening], T | Denie
         with server.main.line(snapshot=True) as line:
             try:
                 opening = _open(server, line, call.token)
-                return opening if isinstance(opening, Denied) else work(line, opening)
+                if isinstance(opening, Denied):
+                    return opening
+                return _late(server, call, opening) or work(line, opening)
             except Moved:
                 continue
             except (DiskFull, access.NoLog):
@@ -137,8 +140,26 @@ def about_grant(
 def log(server: Server, look: access.Look) -> access.Written:
     """Write an entry, and mail her if it is one she should hear of at once. Raises what `access.write` raises."""
     written = access.write(server, look)
+    pace_of(server).counted(look.grant_id, written.calls, server.now)
     alerts.about(server, look, written)
     return written
+
+
+def pace_of(server: Server) -> Pace:
+    """What this process knows of those who call too often."""
+    return server.memory.setdefault("pace", Pace())  # type: ignore[no-any-return]
+
+
+def _late(server: Server, call: Call, opening: Opening) -> Denied | None:
+    """Has this permission had all calls of this minute? The first such refusal is logged: all would cost as much."""
+    pace, grant = pace_of(server), opening.found.grant_id
+    if not pace.late(grant, server.now):
+        return None
+    detail = f"more than {pace.most} calls in a minute"
+    denied = Denied("over_limit", detail, wait=pace.wait(server.now), quotas=(pace.quota(),))
+    if not pace.first(grant, server.now):
+        return denied
+    return refuse(server, call, opening, subject("", opening.terms.items), "too many calls", denied)
 
 
 def unless_moved(server: Server, found: Found) -> None:

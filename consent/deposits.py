@@ -215,7 +215,7 @@ def _today(server: Server) -> ColumnElement[bool]:
 def _quota(opening: Opening, today: int) -> Quota:
     """How many she lets this client leave in a day, whatever they are, given how many it has left today."""
     most = min(each.per_day for each in opening.terms.deposits)
-    return Quota("deposit", most, most - today, daily=True)
+    return Quota("deposit", most, most - today, DAY)
 
 
 def _insert(server: Server, opening: Opening, item: VaultDeposit, row: dict[str, Any]) -> bool:

@@ -58,6 +58,9 @@ def verify(text: str | None, *, method: str, url: str, now: int, access_token: s
     issued = claims.get("iat")
     if not isinstance(issued, int) or isinstance(issued, bool) or abs(now - issued) > WINDOW:
         raise BadProof("iat is too old or in the future")
+    begins = claims.get("nbf", issued)
+    if type(begins) not in {int, float} or begins > now + WINDOW:  # FAPI 2.0 §5.3.2.1 (13)
+        raise BadProof("nbf is in the future")
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 8 <= len(jti) <= 256 or not jti.isprintable():
         raise BadProof("jti is missing")

@@ -170,7 +170,7 @@ def _after(page: Page, opening: Opening) -> int | None:
     if page.after is None:
         return 0
     version, _, change = page.after.partition(".")
-    if version != str(opening.found.version) or not change.isdecimal() or len(change) > 18:
+    if version != str(opening.found.version) or not (change.isascii() and change.isdecimal()) or len(change) > 18:
         return None
     return int(change)
 

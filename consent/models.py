@@ -194,7 +194,8 @@ class Access(Log):
 
 
 class Counter(Log):
-    """How many entries a grant has, and of a limited one how many looks: in all, on `day`, and when the last began."""
+    """How many entries a grant has, and how many calls that proved themselves in the `minute` of the last one; and of a
+    limited grant how many looks: in all, on `day`, and when the last began."""
 
     __tablename__ = "counters"
     owner_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
@@ -204,6 +205,8 @@ class Counter(Log):
     looks_of_day: Mapped[int] = mapped_column(server_default="0")
     day: Mapped[int] = mapped_column(server_default="0")
     began_at: Mapped[int] = mapped_column(server_default="0")
+    minute: Mapped[int] = mapped_column(server_default="0")
+    calls: Mapped[int] = mapped_column(server_default="0")
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 

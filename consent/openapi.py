@@ -31,8 +31,8 @@ WITNESS: dict[str, Shape] = {"Vault-Access": {"description": "The number of the 
 SECURITY: list[Shape] = [{"token": [], "proof": []}]
 
 OURS: tuple[Code, ...] = ("damaged", "failed", "busy")
-ANY_CALL: tuple[Code, ...] = ("invalid_token", "invalid_dpop_proof", "paused", "wrong_method", *OURS)
-LIMITED: tuple[Code, ...] = ("not_granted", "over_limit", "invalid")
+ANY_CALL: tuple[Code, ...] = ("invalid_token", "invalid_dpop_proof", "paused", "over_limit", "wrong_method", *OURS)
+LIMITED: tuple[Code, ...] = ("not_granted", "invalid")
 READING: tuple[Code, ...] = (*ANY_CALL, *LIMITED, "used_up", "start_again")
 
 

@@ -34,6 +34,7 @@ OUTCOMES: dict[str, Code | None] = {
     "not_found": "not_found",
     "start_again": "start_again",
     "over_limit": "over_limit",
+    "too many calls": "over_limit",
     "used_up": "used_up",
     "invalid": "invalid",
     "key_reused": "key_reused",
@@ -92,8 +93,11 @@ PROBLEMS: dict[Code, Problem] = {
     ),
     "over_limit": Problem(
         429,
-        N_("The owner allows no more of this today."),
-        N_("Wait as many seconds as Retry-After says. Her limit stands in /vendor/v1/grant, and her inbox holds 200."),
+        N_("There may be no more of this now."),
+        N_(
+            "Wait as many seconds as Retry-After says. Her limit stands in /vendor/v1/grant, and her inbox holds 200. "
+            "Nobody calls more than 3000 times in a minute under one permission."
+        ),
     ),
     "used_up": Problem(
         403,

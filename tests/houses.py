@@ -10,10 +10,12 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -192,52 +194,68 @@ def _server() -> Path:
     """The folder of the server's socket. It goes with the process that has started it; processes of a test share it."""
     if started := os.environ.get("VRM_TEST_SOCKET"):
         return Path(started)
-    server = OfPostgresql()
-    atexit.register(server.goes)
-    os.environ["VRM_TEST_SOCKET"] = str(server.folder)
-    return server.folder
+    folder, _who = folder_of_nobody()
+    _run(folder, "initdb", "-U", "vrm", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+    _start(folder)
+
+    def stop() -> None:
+        _run(folder, "pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+    atexit.register(stop)
+    os.environ["VRM_TEST_SOCKET"] = str(folder)
+    return folder
 
 
-class OfPostgresql:
-    """A server of PostgreSQL, begun, with nothing in it."""
+def server_is_killed() -> None:
+    """Every process of the server at once, in the middle of whatever it does. Then it is started again."""
+    folder = _server()
+    known = folder / "data" / "postmaster.pid"
+    first = int(known.read_text().split()[0])
+    every = [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
+    for each in every:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    while any(_is_alive(each) for each in every):
+        time.sleep(0.01)
+    for lock in (known, folder / ".s.PGSQL.5432.lock"):  # the first may wait to be buried, and would be taken for alive
+        lock.unlink()
+    _line.cache_clear()
+    _start(folder)
 
-    def __init__(self) -> None:
-        self.folder, self._who = folder_of_nobody()
-        self._run("initdb", "-U", "vrm", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-        self.begins()
 
-    def begins(self) -> None:
-        """It answers, on a socket in its folder."""
-        settings = "-c listen_addresses= -c max_connections=500 -c shared_buffers=64MB -c max_wal_size=256MB"
-        log = str(self.folder / "log")
-        self._run("pg_ctl", "-w", "-s", "-l", log, "-o", f"-k {self.folder} {settings}", "start")
+def _is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
-    def stops(self) -> None:
-        """It answers nobody any more, and ends every connection at once."""
-        self._run("pg_ctl", "-w", "-s", "-m", "immediate", "stop")
 
-    def goes(self) -> None:
-        """And leaves nothing behind."""
-        self.stops()
-        shutil.rmtree(self.folder)
+def _start(folder: Path) -> None:
+    options = f"-k {folder} -c listen_addresses= -c max_connections=500 -c shared_buffers=64MB -c max_wal_size=256MB"
+    _run(folder, "pg_ctl", "-w", "-s", "-l", str(folder / "log"), "-o", options, "start")
 
-    def _run(self, program: str, *arguments: str) -> None:
-        programs = Path(os.environ.get("VRM_TEST_POSTGRESQL") or _of_the_wheel())
-        done = subprocess.run(
-            [programs / program, "-D", self.folder / "data", *arguments],
-            cwd="/", env={"HOME": str(self.folder), "LC_ALL": "C"}, capture_output=True, text=True, **self._who,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+
+def _run(folder: Path, program: str, *arguments: str) -> None:
+    programs = Path(os.environ.get("VRM_TEST_POSTGRESQL") or _of_the_wheel())
+    done = subprocess.run(
+        [programs / program, "-D", folder / "data", *arguments],
+        cwd="/", env={"HOME": str(folder), "LC_ALL": "C"}, capture_output=True, text=True, **_nobody(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def folder_of_nobody() -> tuple[Path, dict[str, int]]:
     """A folder for a server that refuses to run as root, and whom it is to run as. In memory where there is a place."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
     folder = Path(tempfile.mkdtemp(prefix="vrm-", dir=memory if memory.is_dir() else None))
-    if os.getuid() != 0:
-        return folder, {}
-    os.chown(folder, NOBODY, NOBODY)
-    return folder, {"user": NOBODY, "group": NOBODY}
+    if who := _nobody():
+        os.chown(folder, NOBODY, NOBODY)
+    return folder, who
+
+
+def _nobody() -> dict[str, int]:
+    return {"user": NOBODY, "group": NOBODY} if os.getuid() == 0 else {}
 
 
 def _of_the_wheel() -> Path:

@@ -26,6 +26,7 @@ OUTCOMES = {
     "not_granted": N_("Refused: not given"),
     "start_again": N_("Told to start again"),
     "over_limit": N_("Refused: no more today"),
+    "too many calls": N_("Refused: too many calls in a minute"),
     "used_up": N_("Refused: as often as you allowed"),
     "left": N_("Left in your inbox"),
     "left again": N_("Left already"),

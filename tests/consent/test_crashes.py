@@ -29,7 +29,7 @@ from tests.conftest import PASSPHRASE
 from tests.consent.racing import REFUSED, Returning, shown_now, sorted_rows, visits_again
 from tests.houses import copy_house, home_of, keep_copy, put_copy_back
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, calls_out, house_in
-from tests.torture.ledger import all_is_well, nothing_was_held
+from tests.torture.examining import all_is_well, nothing_was_held
 from vault import locks, sessions, set_up, store, unlock
 from vault.catalogues import Catalogues
 from vault.collections.preferences import Preference

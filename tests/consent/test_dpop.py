@@ -91,6 +91,16 @@ def test_a_time_is_a_whole_number(wrong: Any) -> None:
     assert why(proof({**CLAIMS, "iat": True}), now=1) == "iat is too old or in the future"
 
 
+@pytest.mark.parametrize(("begins", "good"), [(NOW - 86400, True), (NOW + 60, True), (NOW + 61, False), (None, False)])
+def test_a_day_from_which_on_it_holds_has_come(begins: int | None, good: bool) -> None:
+    """FAPI 2.0 §5.3.2.1 (13): to the minute, as of an assertion."""
+    made = proof({**CLAIMS, "nbf": begins})
+    if good:
+        assert verified(made)
+    else:
+        assert why(made) == "nbf is in the future"
+
+
 @pytest.mark.parametrize(
     ("jti", "good"),
     [

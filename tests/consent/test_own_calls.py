@@ -72,7 +72,9 @@ def test_it_is_read_in_pages_without_a_gap(bookshop: Bookshop, token: str) -> No
     assert len(found) >= 5
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "after=-1", "after=x", "after=" + "9" * 19])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=x", "after=-1", "after=x", "limit=٣", "after=١", "after=" + "9" * 19]
+)
 def test_what_cannot_be_read_is_refused(bookshop: Bookshop, token: str, query: str) -> None:
     answer = bookshop.looks(f"{CALLS}?{query}", token)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")

@@ -11,7 +11,8 @@ import pytest
 from connectors.vendor_client import TryLater, discover, new_key
 from consent.oauth.endpoints import engine
 from consent.oauth.pace import MINUTE, MOST, Pace
-from tests.people import ISSUER, PURCHASES, Ada, Bookshop, Raw
+from consent.pace import Pace as LookPace
+from tests.people import ISSUER, PURCHASES, Ada, Bookshop, Clock, Raw
 from vault.app import create_app
 
 FEW = {"par": 3, "token": 4}
@@ -139,3 +140,53 @@ def test_how_much_is_allowed_is_what_vendors_are_told() -> None:
     told = (Path(__file__).resolve().parents[2] / "docs" / "vendor-api.md").read_text(encoding="utf-8")
     said = f"{MOST['par']} requests, make {MOST['token']} calls of the token endpoint and give back {MOST['revoke']}"
     assert said in " ".join(told.split())
+
+
+@pytest.fixture
+def five_in_a_minute(ada: Ada) -> None:
+    """A vault that lets a permission be used so often."""
+    ada.house.memory["pace"] = LookPace(5)
+
+
+def test_who_looks_too_often_waits_for_the_next_minute_and_she_can_see_it(
+    five_in_a_minute: None, ada: Ada, bookshop: Bookshop, clock: Clock
+) -> None:
+    ada.buys("The Salt Almanac")
+    token = bookshop.tokens()["access_token"]
+    paths = [
+        "/vendor/v1/purchases",
+        "/vendor/v1/grant",
+        "/vendor/v1/purchases",
+        "/vendor/v1/receipt",
+        "/vendor/v1/grant",
+    ]
+    assert [bookshop.looks(path, token).status_code for path in paths] == [200] * 5
+    clock.passes(seconds=20)
+    for path in paths:
+        late = bookshop.looks(path, token)
+        assert (late.status_code, late.json()["code"]) == (429, "over_limit")
+        assert late.headers["Retry-After"] == "40"
+        assert late.headers["RateLimit-Policy"] == '"call";q=5;qu="call";w=60'
+        assert late.headers["RateLimit"] == '"call";r=0;t=40'
+    clock.passes(seconds=40)
+    assert bookshop.looks("/vendor/v1/purchases", token).status_code == 200
+    assert ada.looks_at("/activity").count("Refused: too many calls in a minute") == 1
+
+
+def test_all_processes_count_looks_together(five_in_a_minute: None, ada: Ada, bookshop: Bookshop) -> None:
+    """What another has answered counts here too; the one that says so is answered, and no further one."""
+    token = bookshop.tokens()["access_token"]
+    assert [bookshop.looks("/vendor/v1/grant", token).status_code for _ in range(5)] == [200] * 5
+    ada.house.memory["pace"] = LookPace(5)
+    assert [bookshop.looks("/vendor/v1/grant", token).status_code for _ in range(3)] == [200, 429, 429]
+
+
+def test_who_has_the_token_and_not_the_key_uses_up_nothing(
+    five_in_a_minute: None, ada: Ada, bookshop: Bookshop
+) -> None:
+    token = bookshop.tokens()["access_token"]
+    url = f"{ISSUER}/vendor/v1/grant"
+    for _ in range(6):
+        stolen = bookshop.proves("GET", url, token=token, key=new_key())
+        assert bookshop.looks("/vendor/v1/grant", token, proof=stolen).status_code == 401
+    assert [bookshop.looks("/vendor/v1/grant", token).status_code for _ in range(6)] == [200] * 5 + [429]

@@ -14,6 +14,7 @@ import click
 
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Stage
+from tests.houses import ON_A_SERVER
 from tests.people import Bookshop, Clock, house_in
 from tests.torture.disk import compiled
 from tests.torture.failing import FAILURES, FLOWS
@@ -29,12 +30,19 @@ OF_A_LIFE = 2000  # images
 def main() -> int:
     """Returns an exit code: 0 when all was well."""
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
-    parser.add_argument("--images", type=int, default=10_000, help="how many power cuts (10000)")
+    images = 0 if ON_A_SERVER else 10_000
+    parser.add_argument("--images", type=int, default=images, help="how many power cuts, of files (10000)")
     parser.add_argument("--seed", type=int, default=1, help="of the first life (1); the others follow")
     parser.add_argument("--kills", type=int, default=0, help="how often two processes are killed, after that (0)")
+    servers = "how often the server is killed, with VRM_TEST_ENGINE=postgresql (0)"
+    parser.add_argument("--server-kills", type=int, default=0, help=servers)
     parser.add_argument("--failures", action="store_true", help="let every write and sync of every flow fail, last")
     parser.add_argument("--dir", help="where the files lie meanwhile; a memory file system is fastest")
     told = parser.parse_args()
+    if ON_A_SERVER and (told.images or told.failures):
+        parser.error("power cuts and failures are of files; on a server there are --kills and --server-kills")
+    if told.server_kills and not ON_A_SERVER:
+        parser.error("--server-kills needs VRM_TEST_ENGINE=postgresql")
     if compiled() is None:
         click.echo("This needs a C compiler: apt install gcc libc6-dev", err=True)
         return 1
@@ -43,6 +51,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=told.dir) as place, _scene(Path(place)) as scene, preloaded() as stage:
         wrong += _power_fails(stage, scene, Path(place), told.images, told.seed)
         wrong += _is_killed(stage, scene, Path(place), told.kills, told.seed)
+        wrong += _is_killed(stage, scene, Path(place) / "server", told.server_kills, told.seed, server=True)
         wrong += _fails_everywhere(stage, scene, Path(place)) if told.failures else 0
     return int(wrong > 0)
 
@@ -63,12 +72,15 @@ def _power_fails(stage: Stage, scene: Scene, directory: Path, number: int, seed:
     return wrong
 
 
-def _is_killed(stage: Stage, scene: Scene, directory: Path, number: int, seed: int) -> int:
+def _is_killed(stage: Stage, scene: Scene, directory: Path, number: int, seed: int, *, server: bool = False) -> int:
     """So many kills. After how many was something wrong?"""
-    kills = kill(stage, scene, directory, Kills(), number=number, seed=seed)
+    if not number:
+        return 0
+    directory.mkdir(exist_ok=True)
+    kills = kill(stage, scene, directory, Kills(), number=number, seed=seed, server=server)
     _tell(kills.wrong)
-    if number:
-        click.echo(f"seed {seed}: {kills.number} kills, {kills.done.total()} answers, {len(kills.wrong)} wrong")
+    what = "kills of the server" if server else "kills"
+    click.echo(f"seed {seed}: {kills.number} {what}, {kills.done.total()} answers, {len(kills.wrong)} wrong")
     return len(kills.wrong)
 
 

@@ -7,7 +7,6 @@ later sync brings it there. Whatever the next process shows or answers has to ho
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
 from multiprocessing import Pipe
@@ -19,14 +18,15 @@ from connectors.lease import LEASE
 from tests.consent.racing import Elsewhere, Returning, tells
 from tests.people import Clock, house_in
 from tests.torture.disk import Disk, Watched, files_in, laid_out, read_trace
+from tests.torture.examining import Place, examine, looks, unlocks
 from tests.torture.failing import Flow, ledger_of
-from tests.torture.ledger import Ledger, Place, examine, looks, unlocks
+from tests.torture.ledger import Ledger
 from vault.app import create_app
 
 LATER = "Bought by the next process"
 
 
-def dropping(told: Mapping[str, Any]) -> None:
+def dropping(told: dict[str, Any]) -> None:
     """One flow, at those of its syncs; tells of each what was answered and what was wrong."""
     directory, before = Path(told["directory"]), Path(told["before"])
     for nth in told["nth"]:
@@ -44,7 +44,7 @@ def dropping(told: Mapping[str, Any]) -> None:
             break
 
 
-def _is_killed(told: Mapping[str, Any], nth: int) -> tuple[bool, bool, Ledger]:
+def _is_killed(told: dict[str, Any], nth: int) -> tuple[bool, bool, Ledger]:
     """Was there an n-th sync, was it answered that the flow is done, and what else was told by then?"""
     here, there = Pipe(duplex=False)
     if os.fork() == 0:
@@ -56,7 +56,7 @@ def _is_killed(told: Mapping[str, Any], nth: int) -> tuple[bool, bool, Ledger]:
     return answer
 
 
-def _fails(told: Mapping[str, Any], nth: int) -> tuple[bool, bool, Ledger]:
+def _fails(told: dict[str, Any], nth: int) -> tuple[bool, bool, Ledger]:
     ledger, watched = ledger_of(told), Watched(Path(told["directory"]), Path(told["trace"]))
     house = house_in(Path(told["directory"]), Clock(datetime.fromtimestamp(ledger.now, UTC)))
     ada = Returning(house, told["session"], ledger.owner, ledger.number, told["passphrase"])
@@ -71,7 +71,7 @@ def _fails(told: Mapping[str, Any], nth: int) -> tuple[bool, bool, Ledger]:
     return watched.count >= nth, answered, ledger
 
 
-def _goes_on(told: Mapping[str, Any], ledger: Ledger) -> None:
+def _goes_on(told: dict[str, Any], ledger: Ledger) -> None:
     """The next process: what she is shown by it is so from now on, and what it answers too."""
     watched = Watched(Path(told["directory"]), Path(told["trace"]))
     house = house_in(Path(told["directory"]), Clock(datetime.fromtimestamp(ledger.now + LEASE + 1, UTC)))
@@ -88,7 +88,7 @@ def _goes_on(told: Mapping[str, Any], ledger: Ledger) -> None:
         house.stop()
 
 
-def _power_fails(told: Mapping[str, Any], ledger: Ledger, chance: Random) -> None:
+def _power_fails(told: dict[str, Any], ledger: Ledger, chance: Random) -> None:
     steps, place = read_trace(Path(told["trace"])), Place(Path(told["image"]))
     disk = Disk(Path(told["before"]), steps)
     disk.goes_on(len(steps))

@@ -19,8 +19,9 @@ from connectors.vendor_client.proofs import key_from_json
 from tests.consent.racing import Elsewhere, Returning, tells
 from tests.people import ISSUER, PURCHASES, TASTE
 from tests.torture.disk import Watched, files_in, laid_out
-from tests.torture.ledger import Ledger, Place, all_is_well, looks, nothing_was_held, unlocks, wait_beside
-from tests.torture.life import ROWS, orders
+from tests.torture.examining import Place, all_is_well, looks, nothing_was_held, unlocks, wait_beside
+from tests.torture.ledger import Ledger
+from tests.torture.things import ROWS, orders
 from vault.worker import tick
 
 ITEMS = [f"Failing {at}" for at in range(ROWS)]

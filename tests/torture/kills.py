@@ -6,17 +6,27 @@ import os
 import signal
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
+from time import sleep
+from typing import Any, NamedTuple
 
 from tests.consent.racing import Stage
-from tests.torture.ledger import Ledger, Place, examine
-from tests.torture.scenes import Scene
+from tests.houses import server_is_killed
+from tests.torture.examining import Place, examine, examine_moved
+from tests.torture.ledger import Ledger
+from tests.torture.scenes import Scene, archive_of, moving
 
-LONGEST = 2.5  # seconds that both live
-LEAVES_EVERY = 8  # kills: then she has her vault deleted, in a life of its own
+LINES = 60  # that both have told at most when one of them is killed: so a busy machine lets them do as much
+LEAVING = 24  # of them until she has left
+MOMENT, MOVING = 0.1, 1.0  # seconds at most after that; moving in tells nothing in between
+EVERY = (
+    8  # kills: once in so many she has her vault deleted, in a life of its own, and once she moves in with an archive
+)
 
 
 @dataclass
@@ -28,42 +38,80 @@ class Kills:
     done: Counter[str] = field(default_factory=Counter)
 
 
-def kill(stage: Stage, scene: Scene, into: Path, kills: Kills, *, number: int, seed: int) -> Kills:
-    """So many kills: of one long life, and now and then of a short one that ends with leaving."""
+def kill(
+    stage: Stage, scene: Scene, into: Path, kills: Kills, *, number: int, seed: int, server: bool = False
+) -> Kills:
+    """So many kills: of one long life, and now and then of a short one that ends with leaving or is a moving in. It is
+    the processes that are killed, or the server of the databases below them."""
     long, ledger, chance = scene.copied(into / "long"), scene.ledger(), Random(seed)
-    place, time = Place(long.directory, pause=1), datetime.fromisoformat(scene.time)
+    place, time, archived = Place(long.directory, pause=1), datetime.fromisoformat(scene.time), b""
     for at in range(number):
-        if at % LEAVES_EVERY == LEAVES_EVERY - 1:
+        where = f"seed {seed}, kill {at}"
+        if at % EVERY == EVERY - 1:
             here, short = scene.copied(into / f"short {at}"), scene.ledger()
-            _one_round(stage, here, short, chance, seed=at, leaves=True, time=datetime.fromisoformat(scene.time))
-            _looked_at(Place(here.directory), short, scene, kills, f"seed {seed}, kill {at}, leaving")
-            continue
-        _one_round(stage, long, ledger, chance, seed=at, leaves=False, time=time)
-        _looked_at(place, ledger, scene, kills, f"seed {seed}, kill {at}")
-        time = place.clock.now + timedelta(minutes=1)
+            parts = [_life(here, short, at, leaves=True)]
+            _one_round(stage, parts, short, chance, Moment(LEAVING), server=server)
+            look = partial(examine, Place(here.directory), short, scene.shop)
+            _looked_at(short, kills, f"{where}, leaving", look)
+        elif at % EVERY == EVERY // 2:
+            archived = archived or archive_of(scene, into)
+            here, short = scene.before_everything().copied(into / f"new {at}"), scene.ledger()
+            _one_round(stage, [moving(here, into, archived)], short, chance, Moment(1, MOVING), server=server)
+            look = partial(examine_moved, Place(here.directory), short, archived)
+            _looked_at(short, kills, f"{where}, moving", look)
+        else:
+            parts = [_life(long, ledger, at, time), _life(long, ledger, at, time, role="beside")]
+            _one_round(stage, parts, ledger, chance, Moment(LINES), server=server)
+            _looked_at(ledger, kills, where, partial(examine, place, ledger, scene.shop))
+            time = place.clock.now + timedelta(minutes=1)
     return kills
 
 
+def _life(
+    scene: Scene, ledger: Ledger, at: int, time: datetime | None = None, *, role: str = "killed", leaves: bool = False
+) -> dict[str, Any]:
+    """What a process is told that goes on with a life."""
+    begins = time or datetime.fromisoformat(scene.time)
+    ledger.now = int(begins.timestamp())
+    more = {"time": begins.isoformat(), "passphrase": next(iter(ledger.may["passphrase"])), "leaves": leaves}
+    return scene.part(role, **{**more, "seed": 2 * at + (2 if role == "beside" else 1)})
+
+
 def _one_round(
-    stage: Stage, scene: Scene, ledger: Ledger, chance: Random, *, seed: int, leaves: bool, time: datetime
+    stage: Stage, parts: list[dict[str, Any]], ledger: Ledger, chance: Random, moment: Moment, *, server: bool
 ) -> None:
-    """Both live until they are killed; what they are told is written down."""
-    passphrase, ledger.now = next(iter(ledger.may["passphrase"])), int(time.timestamp())
-    told = {"time": time.isoformat(), "passphrase": passphrase, "leaves": leaves}
-    parts = [scene.part("killed", **{**told, "seed": 2 * seed + 1})]
-    if not leaves:
-        parts.append(scene.part("beside", **{**told, "seed": 2 * seed + 2}))
-    timers = [threading.Timer(chance.random() * LONGEST, _kills, (process,)) for process in stage.plays(*parts)]
-    begun = False
+    """All of them live until they are killed; what they are told is written down."""
+    processes = stage.plays(*[{**each, "on a server": server} for each in parts])
+    left, heard, timers = {each: chance.randrange(moment.lines) for each in processes}, 0, list[threading.Timer]()
     while "ended" not in (line := stage.hears()):
         ledger.hears(line)
-        if not begun:
-            for timer in timers:
-                timer.start()
-            begun = True
-    for timer in timers if begun else ():
+        heard += 1
+        for process in [each for each, lines in left.items() if lines < heard]:
+            del left[process]
+            ends = (_kills_server, processes) if server else (_kills, [process])
+            timers.append(threading.Timer(chance.random() * moment.seconds, *ends))
+            timers[-1].start()
+            if server:
+                left.clear()
+                break
+    for timer in timers:
         timer.join()
     assert set(line["ended"]) <= {-signal.SIGKILL, 0}, "see what it has written to stderr"
+
+
+def _kills_server(*processes: int) -> None:
+    """And the processes a moment after it is back, which go on by then if they can."""
+    server_is_killed()
+    sleep(MOMENT)
+    for process in processes:
+        _kills(process)
+
+
+class Moment(NamedTuple):
+    """When one is killed, at most: after so many lines and so many seconds."""
+
+    lines: int
+    seconds: float = MOMENT
 
 
 def _kills(process: int) -> None:
@@ -73,12 +121,12 @@ def _kills(process: int) -> None:
         return  # it came to its end before
 
 
-def _looked_at(place: Place, ledger: Ledger, scene: Scene, kills: Kills, where: str) -> None:
+def _looked_at(ledger: Ledger, kills: Kills, where: str, look: Callable[[], None]) -> None:
     doing = ledger.doing
     kills.number += 1
     kills.done.update(ledger.done)
     ledger.done.clear()
     try:
-        examine(place, ledger, scene.shop)
+        look()
     except Exception as wrong:  # noqa: BLE001 - whatever it is, where it was found must be told
         kills.wrong.append(f"{type(wrong).__name__}: {wrong} ({where}, during {doing or 'nothing'})")

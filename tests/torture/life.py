@@ -1,91 +1,34 @@
 """Ada's days with the Bookshop, one thing after another: each is told before it is tried and when it is answered.
 
-Whoever listens knows at every moment what must be so, and what may be either way. Run in a process of its own, whose
-power fails: `killed` lives until it is, `traced` lives some days on a disk that remembers every step.
+Whoever listens knows at every moment what must be so, and what may be either way.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from functools import cache
-from itertools import count
-from pathlib import Path
-from random import Random
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from joserfc.jwk import ECKey
 
-from connectors import engine
-from connectors.course import Standing
-from connectors.uploads import Arriving
 from connectors.vendor_client import Connection
 from connectors.vendor_client.proofs import key_from_json
-from consent import grants
-from tests.consent.racing import Elsewhere, Returning
+from consent import grants, inbox
+from tests.consent.racing import Returning
 from tests.houses import home_of
-from tests.people import ISSUER, PURCHASES, TASTE, Clock, ConsentPage, house_in
-from tests.torture.disk import Watched
-from vault import backup, choices, embedded, lock_rows, locks, rekeying, sessions, store, trash, unlock
-from vault.errors import Locked
-from vault.keyring import Keyring
-from vault.opened import OpenVault
-from vault.server import Server
-from vault.stored import Stored
+from tests.people import ISSUER, PURCHASES, RECEIPTS, TASTE, ConsentPage, house_in
+from tests.torture.things import Things, derived, opened_by
+from vault import backup, choices, lock_rows, recovery, rekeying, sessions, unlock
 from vault.worker import tick
 
-HEADER = "Website,Order ID,Order Date,Currency,Unit Price,Total Owed,ASIN,Quantity,Product Name\n"
-ROW = "Amazon.com,111-{number:07}-0000000,2024-03-01T10:11:12Z,USD,10.00,10.80,B{number:09},1,{item}\n"
-ROWS = 12  # of a file that is imported
 WEEK = 8  # days after which a vault that was to be deleted is
-
-Tells = Callable[[Mapping[str, Any]], None]
-derived = cache(locks.passphrase_secret)  # Argon2id would take most of every life
+REFUSED = range(400, 500)
 
 
-def opened_by(house: Server, owner: bytes, passphrase: str) -> Keyring | None:
-    """As an unlock would try it."""
-    rows = lock_rows.all_living(house, lock_rows.of_kind(house, owner, "passphrase"))
-    tried = (lock_rows.open_with(house, row, derived(passphrase, row.params)) for row in rows)
-    return next((keyring for keyring in tried if keyring), None)
+class Life(Things):
+    """What she and the Bookshop do."""
 
-
-def orders(items: Sequence[str], start: int) -> bytes:
-    """A file of orders, numbered from there."""
-    rows = (ROW.format(number=start + at, item=item) for at, item in enumerate(items))
-    return (HEADER + "".join(rows)).encode()
-
-
-def import_file(vault: OpenVault, file: bytes) -> Standing:
-    """Bring it in, to its end."""
-    with Arriving(vault, "orders.csv") as arriving:
-        arriving.write(file)
-        import_id = arriving.finish()
-    return engine.run(vault, import_id)
-
-
-class Life:
-    """What she and the Bookshop do. A name that was used once is never used again."""
-
-    def __init__(self, ada: Returning, shop: Elsewhere, chance: Random, tells: Tells, began: str) -> None:
-        self.ada, self.shop, self.chance, self.tells, self.began = ada, shop, chance, tells, began
-        self.bought: list[tuple[str, Stored]] = []
-        self.gifts: set[str] = set()
-        self.grant, self.made = "", 0
-
-    def told(self, act: str, so: Mapping[str, Any], work: Callable[[], Any]) -> Any:
-        """Tell what will be so, do it, tell that it is."""
-        now = self.ada.house.now
-        self.tells({"doing": act, "so": so, "now": now})
-        made = work()
-        self.tells({"done": act, "so": so, "now": now})
-        return made
-
-    def name(self, what: str) -> str:
-        """A new one."""
-        self.made += 1
-        return f"{what} {self.began}-{self.made}"
+    grant = ""
 
     def hour(self) -> None:
         """One grant, from its beginning to its end."""
@@ -94,58 +37,18 @@ class Life:
 
     def day(self, number: int) -> None:
         """A round with one grant; everything at least once in four of them."""
-        rare = [self.imports, self.changes_keys, self.changes_passphrase]
-        ends = [self.begins_again, self.stops, self.stops_by_link, self.stops_everything]
-        usual = [self.buys, self.marks, self.removes, self.puts_back, self.refreshes, self.narrows, self.pauses]
-        usual += [self.resumes, self.locks, self.reads, self.works]
+        rare = [self.returns, self.changes_keys, self.changes_passphrase, self.changes_code]
+        ends = [self.begins_again, self.stops, self.stops_by_link, self.stops_everything, self.gives_back]
+        usual = [self.buys, self.marks, self.forgets, self.puts_back, self.refreshes, self.narrows, self.pauses]
+        usual += [self.resumes, self.locks, self.reads, self.works, self.attaches, self.leaves_something]
         self.chance.shuffle(usual)
-        acts = [self.buys, self.buys, self.asks, self.exchanges, self.reads, *usual[:7]]
+        acts = [self.buys, self.buys, self.asks, self.exchanges, self.reads, *usual[:8]]
         for act in [*acts, rare[number % len(rare)], ends[number % len(ends)]]:
             act()
 
-    def buys(self) -> None:
-        """A book."""
-        item = self.name("Book")
-        self.bought.append((item, self.told("buy", {f"item {item}": "here"}, lambda: self.ada.buys(item))))
-
-    def marks(self) -> None:
-        """The latest book is for somebody else."""
-        item, stored = self.bought[-1]
-        self.gifts.add(item)
-        self.told("gift", {f"item {item}": "gift"}, lambda: self.ada.marks_as_gift(stored))
-
-    def removes(self) -> None:
-        """One is thrown away."""
-        self.buys()
-        item, stored = self.bought.pop()
-        self.told("remove", {f"item {item}": "gone"}, lambda: self.ada.removes(stored))
-        self.thrown = item, stored
-
-    def puts_back(self) -> None:
-        """Out of the trash."""
-        self.removes()
-        item, stored = self.thrown
-        self.told("undo", {f"item {item}": "here"}, lambda: self._put_back(stored))
-
-    def _put_back(self, stored: Stored) -> None:
-        vault = self.ada.vault
-        with store.writing(vault) as turn:
-            trash.restore(turn, vault, stored.number)
-
-    def imports(self) -> None:
-        """A file of a dozen orders."""
-        start, mark = int(self.began) * 10_000 + self.made * ROWS, self.name("File")
-        items = [f"{mark} {at}" for at in range(ROWS)]
-        file = orders(items, start)
-        self.told("import", {f"item {item}": "here" for item in items}, lambda: self._import(file))
-
-    def _import(self, file: bytes) -> None:
-        at = import_file(self.ada.vault, file)
-        assert (at.state, at.course.new) == ("done", ROWS), at.course
-
     def asks(self) -> None:
         """The Bookshop asks, she allows; that takes the place of what it had before."""
-        pending = self.shop.asks(PURCHASES, TASTE)
+        pending = self.shop.asks(PURCHASES, TASTE, RECEIPTS)
         page = self.ada.sees_consent(pending.authorize_url)
         so = {f"ended {self.grant}": True} if self.grant else {}
         location = self.told("consent", so, lambda: self._allows(page))
@@ -155,7 +58,7 @@ class Life:
     def _allows(self, page: ConsentPage) -> str:
         """She is shown the page again when what it shows has changed meanwhile."""
         while True:
-            form = {**page.hidden, "item-1": "yes", "answer": "yes", "days": "30"}
+            form = {**page.hidden, "item-1": "yes", "item-2": "yes", "answer": "yes", "days": "30"}
             answer = self.ada.tries("/authorize", **form)
             if answer.status_code == 303:
                 return str(answer.headers["Location"])
@@ -181,12 +84,33 @@ class Life:
 
     def reads(self) -> None:
         """The Bookshop looks by hand; the answer names the entry in her log."""
-        kept = orjson.loads(self.shop.connection.to_json())
-        token, path = kept["tokens"]["access"], "/vendor/v1/purchases"
-        proof = self.shop.proves("GET", f"{ISSUER}{path}", token=token, key=key_from_json(kept["dpop_key"]))
+        (token, key), path = self._access(), "/vendor/v1/purchases"
+        proof = self.shop.proves("GET", f"{ISSUER}{path}", token=token, key=key)
         answer = self.told("read", {}, lambda: self.shop.looks(path, token, proof=proof))
         if answer.status_code == 200:
             self.tells({"seen": answer.json()["access"], "grant": self.grant})
+
+    def _access(self) -> tuple[str, ECKey]:
+        kept = orjson.loads(self.shop.connection.to_json())
+        return kept["tokens"]["access"], key_from_json(kept["dpop_key"])
+
+    def leaves_something(self) -> None:
+        """The Bookshop leaves a receipt in her inbox, and she keeps it."""
+        (token, key), item = self._access(), self.name("Left")
+        data = {"item": item, "bought_on": "2026-10-22"}
+        so = {f"item {item}": "left"}
+        answer = self.told("leave", so, lambda: self.shop.leaves(token, data, under=item, key=key), REFUSED)
+        if answer.status_code == 202:
+            deposit = bytes.fromhex(answer.json()["deposit"])
+            self.told("keep", {f"item {item}": "here"}, lambda: inbox.accept(self.ada.vault, deposit, {}))
+
+    def gives_back(self) -> None:
+        """The Bookshop does not want it any more."""
+        (token, key), path = self._access(), f"/vendor/v1/grants/{self.grant}"
+        headers = {"Authorization": f"DPoP {token}"}
+        headers["DPoP"] = self.shop.proves("DELETE", ISSUER + path, token=token, key=key)
+        so = {f"ended {self.grant}": True}
+        self.told("revoke", so, lambda: self.shop.http.delete(path, headers=headers), REFUSED)
 
     def refreshes(self) -> None:
         """A new access token."""
@@ -266,9 +190,13 @@ class Life:
         assert rekeying.run(opened)
         return code
 
-    def works(self) -> None:
-        """The worker comes by."""
-        self.told("worker", {}, lambda: tick(self.ada.house, sweep=True))
+    def changes_code(self) -> None:
+        """A new recovery kit; the printed one opens nothing any more, nor does any other browser."""
+        vault = self.ada.vault
+        self.tells({"new keys": True})
+        self.told("kit", {}, lambda: recovery.renew(vault))
+        self.tells({"code": str(vault.settings["recovery"])})
+        choices.keep(vault, {"recovery": None})
 
     def is_asked(self) -> None:
         """The Bookshop asks, and nobody answers."""
@@ -293,55 +221,3 @@ class Life:
         self.told("deletion", so, lambda: self.ada.presses("/delete", name="ada"))
         self.ada.house.clock.passes(days=WEEK)
         self.told("erasure", {"vault": "gone"}, lambda: tick(self.ada.house, sweep=True))
-
-
-def born(told: Mapping[str, Any], tells: Tells) -> Life:
-    """Ada and the Bookshop in this process."""
-    clock = Clock(datetime.fromisoformat(told["time"])) if "time" in told else None
-    house = house_in(Path(told["directory"]), clock)
-    ada = Returning(house, "", bytes.fromhex(told["owner"]), told["number"], told["passphrase"])
-    life = Life(ada, Elsewhere(told, ada), Random(told["seed"]), tells, str(told["seed"]))
-    life.unlocks()
-    return life
-
-
-def aloud(line: Mapping[str, Any]) -> None:
-    """To whoever started this process; small enough to be written whole or not at all."""
-    os.write(1, orjson.dumps(line) + b"\n")
-
-
-def killed(told: Mapping[str, Any]) -> None:
-    """For as long as the power lasts, or until she has left."""
-    life = born(told, aloud)
-    if told["leaves"]:
-        life.hour()
-        life.leaves()
-        return
-    for day in count(told["seed"]):
-        life.day(day)
-
-
-def beside(told: Mapping[str, Any]) -> None:
-    """In another process at the same time: her other browser, the worker, the Bookshop asking, a backup."""
-    life = born(told, aloud)
-    while True:
-        for act in (life.works, life.buys, life.is_asked, life.marks, life.backs_up):
-            try:
-                act()
-            except Locked:  # by what she does in the first browser
-                return
-
-
-def traced(told: Mapping[str, Any]) -> None:
-    """An hour, some days and perhaps the end, on a disk that remembers. `synchronous` can be worse than it is."""
-    if told.get("synchronous"):
-        set_up_so = (each.replace("synchronous=FULL", told["synchronous"]) for each in embedded.PRAGMAS)
-        embedded.PRAGMAS = tuple(set_up_so)
-    watched = Watched(Path(told["directory"]), Path(told["trace"]))
-    life = born(told, lambda line: watched.told(orjson.dumps(line)))
-    life.hour()
-    for day in range(told["days"]):
-        life.day(day)
-    if told["leaves"]:
-        life.leaves()
-    watched.rests()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -18,13 +20,17 @@ from tests.consent.racing import Returning, Stage, client_of
 from tests.houses import copy_house
 from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
 from tests.torture.disk import Disk, Step, compiled, laid_out, read_trace, state_of
-from tests.torture.ledger import Ledger, Place, examine
-from tests.torture.life import opened_by
+from tests.torture.examining import Place, examine
+from tests.torture.ledger import Ledger
+from tests.torture.things import import_file, opened_by, orders
 from vault import sessions
+from vault.archive import archive
 from vault.collections.preferences import Preference
 from vault.keyring import Keyring
 
 PARTS = "tests.torture.parts"
+MANY = 600  # more than are written in one turn
+Looks = Callable[[Place, Ledger], None]
 
 
 @dataclass
@@ -37,12 +43,17 @@ class Scene:
     number: int
     code: str
     time: str
+    empty: Path
 
     def copied(self, to: Path) -> Scene:
         """The same on a copy of the files."""
         shutil.rmtree(to, ignore_errors=True)
         copy_house(self.directory, to)
-        return Scene(to, self.shop, self.owner, self.number, self.code, self.time)
+        return replace(self, directory=to)
+
+    def before_everything(self) -> Scene:
+        """When there was nothing in her vault yet."""
+        return replace(self, directory=self.empty)
 
     def part(self, role: str, **more: Any) -> dict[str, Any]:
         """What a process is told that lives here."""
@@ -65,7 +76,8 @@ def furnish(furnished: tuple[Path, str, Keyring], shop: Bookshop, directory: Pat
     shop.visits(ada)
     ada.presses(f"/sharing/{ada.lets(shop, PURCHASES, TASTE).grant_id}/stop")
     ada.house.stop()
-    return Scene(directory, shop, ada.owner_id, ada.bookshop_number, furnished[1], ada.house.clock().isoformat())
+    time = ada.house.clock().isoformat()
+    return Scene(directory, shop, ada.owner_id, ada.bookshop_number, furnished[1], time, furnished[0])
 
 
 def preloaded() -> Stage:
@@ -74,12 +86,42 @@ def preloaded() -> Stage:
 
 
 def lived(stage: Stage, scene: Scene, into: Path, *, seed: int, days: int, leaves: bool, worse: str = "") -> list[Step]:
-    """All that a life did to the disk, and what was told."""
+    """All that two processes did to the disk, and what was told by both: a life, and what goes on beside it."""
     trace, here = into / f"trace {seed}", scene.copied(into / "house")
-    part = here.part("traced", seed=seed, days=days, leaves=leaves, time=scene.time, trace=str(trace))
-    stage.plays({**part, "synchronous": worse})
+    both = {"time": scene.time, "trace": str(trace), "synchronous": worse}
+    life = here.part("traced", seed=2 * seed + 1, days=days, leaves=leaves, **both)
+    _life, other = stage.plays(life, here.part("beside", seed=2 * seed + 2, **both))
+    while "ended" not in (line := stage.hears()):
+        assert line == {"lived": True}
+        os.kill(other, signal.SIGKILL)
+    assert line["ended"] == [0, -signal.SIGKILL], "see what it has written to stderr"
+    return read_trace(trace)
+
+
+def archive_of(scene: Scene, into: Path) -> bytes:
+    """What she has here and some hundred orders more, so that it takes several turns to bring it in elsewhere."""
+    house = house_in(scene.copied(into / "archived").directory, Clock(datetime.fromisoformat(scene.time)))
+    keyring = opened_by(house, scene.owner, PASSPHRASE)
+    assert keyring is not None
+    vault = sessions.for_command(house, keyring)
+    import_file(vault, orders([f"Order {at}" for at in range(MANY)], 1))
+    made = b"".join(archive(vault))
+    house.stop()
+    return made
+
+
+def moved_in(stage: Stage, scene: Scene, into: Path, archived: bytes) -> list[Step]:
+    """All that bringing an archive into an empty vault did to the disk, and what was told."""
+    trace, here = into / "trace of moving", scene.before_everything().copied(into / "new house")
+    stage.plays({**moving(here, into, archived), "trace": str(trace)})
     assert stage.ends() == [0], "see what it has written to stderr"
     return read_trace(trace)
+
+
+def moving(here: Scene, into: Path, archived: bytes) -> dict[str, Any]:
+    """What a process is told that moves in."""
+    (into / "archive").write_bytes(archived)
+    return here.part("moving", archive=str(into / "archive"), seed=0, time=here.time)
 
 
 def with_a_grant(scene: Scene, into: Path) -> tuple[Scene, dict[str, Any]]:
@@ -161,9 +203,11 @@ class Cuts:
         return len(self.states)
 
 
-def cut_all_over(scene: Scene, steps: list[Step], into: Path, cuts: Cuts, *, number: int, seed: int) -> Cuts:
+def cut_all_over(
+    scene: Scene, steps: list[Step], into: Path, cuts: Cuts, *, number: int, seed: int, looks: Looks | None = None
+) -> Cuts:
     """Cut one life so often, and open what is left with the real product."""
-    place = Place(into / "image")
+    place, look = Place(into / "image"), looks or (lambda place, ledger: examine(place, ledger, scene.shop))
     for image in images(scene, steps, number=number, seed=seed):
         cuts.images += 1
         state = state_of(image.files, into / "plain"), image.told
@@ -171,7 +215,7 @@ def cut_all_over(scene: Scene, steps: list[Step], into: Path, cuts: Cuts, *, num
             cuts.states.add(state)
             laid_out(image.files, place.directory)
             try:
-                examine(place, deepcopy(image.ledger), scene.shop)
+                look(place, deepcopy(image.ledger))
             except Exception as wrong:  # noqa: BLE001 - whatever it is, where it was found must be told
                 cuts.wrong.append(f"{type(wrong).__name__}: {wrong} ({image.place})")
     return cuts

@@ -1,8 +1,9 @@
-"""The power fails at any moment, and the disk keeps what it likes of what was not synced. Nothing answered is lost,
-nothing taken away comes back. `make torture` does this ten thousand times; every run a few times."""
+"""The power fails two processes at any moment, and the disk keeps what it likes of what was not synced. Nothing
+answered is lost, nothing taken away comes back. `make torture` does this ten thousand times; every run a few times."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -11,11 +12,24 @@ import pytest
 from tests import sampled
 from tests.consent.racing import Stage
 from tests.houses import embedded_only
-from tests.torture.scenes import Cuts, Scene, cut_all_over, lived
+from tests.torture.examining import examine_moved
+from tests.torture.scenes import Cuts, Scene, archive_of, cut_all_over, lived, moved_in
 
 pytestmark = embedded_only
 EVERY_FLOW = {"buy", "gift", "remove", "undo", "import", "consent", "exchange", "read", "refresh", "narrow", "pause"}
-EVERY_FLOW |= {"resume", "revoke", "lock", "passphrase", "keys", "worker", "deletion", "erasure"}
+EVERY_FLOW |= {"resume", "revoke", "lock", "passphrase", "keys", "kit", "worker", "deletion", "erasure", "forget"}
+EVERY_FLOW |= {
+    "undo import",
+    "return import",
+    "attach",
+    "leave",
+    "keep",
+    "share",
+    "visit",
+    "stop link",
+    "ask",
+    "backup",
+}
 WORSE = "synchronous=NORMAL"
 LIVES = [(1, 4, 300, ""), (2, 2, 200, ""), (3, 0, 30, WORSE)] if sampled.EVERYTHING else [(1, 0, 8, "")]
 
@@ -32,3 +46,13 @@ def test_the_power_fails_at_any_moment(
     assert cuts.images == number
     done = {orjson.loads(step.data).get("done") for step in steps if step.kind == "A"}
     assert done >= (EVERY_FLOW if days >= 4 else {"buy"})
+
+
+def test_the_power_fails_while_an_archive_is_brought_in(preloaded_stage: Stage, scene: Scene, tmp_path: Path) -> None:
+    archived = archive_of(scene, tmp_path)
+    steps = moved_in(preloaded_stage, scene, tmp_path, archived)
+    looks = partial(examine_moved, archived=archived)
+    number = sampled.many(2, everywhere=20)
+    cuts = cut_all_over(scene.before_everything(), steps, tmp_path, Cuts(), number=number, seed=1, looks=looks)
+    assert not cuts.wrong
+    assert cuts.images == number

@@ -13,7 +13,7 @@ import vault.collections  # noqa: F401 - states the record classes
 from vault import store
 from vault.errors import N_, Invalid, NotFound
 from vault.opened import OpenVault
-from vault.pages import notes, profile, purchase, purchases, session, shown, vendors
+from vault.pages import notes, profile, purchase, purchases, session, shown, timeline, vendors
 from vault.pages.forms import Draft, blank, changed, filled, read_form
 from vault.pages.listing import earlier, rows
 from vault.record import CLASSES, Record, classes_of
@@ -25,7 +25,7 @@ pages = Blueprint("collection", __name__)
 COLLECTIONS = tuple(dict.fromkeys(collection for collection, _ in CLASSES))
 ANY = f"<any({', '.join(COLLECTIONS)}):collection>"
 LISTS = {"purchases": purchases.listing, "vendors": vendors.listing, "profile": profile.listing}
-DETAILS = {"purchases": purchase.about, "vendors": vendors.about, "notes": notes.about}
+DETAILS = {"purchases": purchase.about, "vendors": timeline.about, "notes": notes.about}
 PAGE = 200
 EMPTY = {  # what a list is for, with an example
     "notes": N_(

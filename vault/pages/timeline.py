@@ -1,14 +1,17 @@
-"""One vendor's timeline: what she bought there and noted about it, and what other rooms know, the latest first."""
+"""One vendor's page and its timeline: what was bought there and noted, and what other rooms know, the latest first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from flask import request
 from flask_babel import gettext, ngettext
 from sqlalchemy.orm import Session
 
 from vault.opened import OpenVault
 from vault.pages import notes, purchases
+from vault.pages.listing import rows
 from vault.pages.vendors import BOUGHT
 from vault.rooms import Moment
 from vault.store import readable
@@ -17,7 +20,21 @@ from vault.stored import Stored
 FIRST, MOST = 20, 500
 
 
-def of(reading: Session, vault: OpenVault, vendor: Stored, *, most: int) -> tuple[list[Moment], bool]:
+def about(reading: Session, vault: OpenVault, vendor: Stored) -> dict[str, Any]:
+    """What a vendor's own page shows besides its fields."""
+    most = MOST if request.args.get("past") == "all" else FIRST
+    moments, earlier = _past(reading, vault, vendor, most=most)
+    oldest = vault.catalogue.entries(f"{BOUGHT} AND vendor = ?", vendor.number, order="day, number", limit=1)
+    return {
+        "moments": moments,
+        "earlier": earlier and most == FIRST,
+        "count": vault.catalogue.count(f"{BOUGHT} AND vendor = ?", vendor.number),
+        "since": oldest[0].day if oldest else "",
+        "facts": [row for row in rows(vault, vendor.record) if row[0].name not in ("called", "note")],
+    }
+
+
+def _past(reading: Session, vault: OpenVault, vendor: Stored, *, most: int) -> tuple[list[Moment], bool]:
     """The latest moments, and whether there are more."""
     found = [*_bought(reading, vault, vendor, most), *_noted(reading, vault, vendor)]
     for room in vault.server.rooms:

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import render_template, request
-from sqlalchemy.orm import Session
 
 from vault import store
 from vault.errors import N_, Invalid
 from vault.opened import OpenVault
-from vault.pages.listing import rows
 from vault.record import CLASSES, Record
-from vault.stored import Stored
 from vault.turn import Turn
 
 NO_SUCH_VENDOR = N_("Choose one of your vendors.")
@@ -34,22 +31,6 @@ def listing(vault: OpenVault) -> str:
         last={number: found[0] for number, found in last.items() if found},
         without=counts.get(0, 0),
     )
-
-
-def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:
-    """What a vendor's own page shows besides its fields."""
-    from vault.pages import timeline
-
-    most = timeline.MOST if request.args.get("past") == "all" else timeline.FIRST
-    moments, earlier = timeline.of(reading, vault, stored, most=most)
-    oldest = vault.catalogue.entries(f"{BOUGHT} AND vendor = ?", stored.number, order="day, number", limit=1)
-    return {
-        "moments": moments,
-        "earlier": earlier and most == timeline.FIRST,
-        "count": vault.catalogue.count(f"{BOUGHT} AND vendor = ?", stored.number),
-        "since": oldest[0].day if oldest else "",
-        "facts": [row for row in rows(vault, stored.record) if row[0].name not in ("called", "note")],
-    }
 
 
 def options(vault: OpenVault) -> list[tuple[int, str]]:
