@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from consent.disclosure import about_disclosure, disclose, is_gift, ref
 from consent.models import Disclosure, Grant
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from consent.views import GrantView
     from vault.opened import OpenVault
     from vault.turn import Change, Turn
+
+
+MOST_CHANGES = 1 << 40  # of one grant; what stands above was written by hand
 
 
 class Row(NamedTuple):
@@ -127,8 +130,9 @@ def sealed_anew(session: Session, vault: OpenVault, view: GrantView, terms: Term
 
 def replace_set(turn: Turn, view: GrantView, rows: Sequence[Row]) -> None:
     """A whole set in place of what was there; its changes are numbered on."""
+    last = _change(turn.session, view)
     turn.session.execute(delete(Disclosure).where(*_of(view)))
-    write_set(turn, view.grant_id, rows, after=_change(turn.session, view))
+    write_set(turn, view.grant_id, rows, after=last)
 
 
 def write_set(turn: Turn, grant: bytes, rows: Sequence[Row], *, after: int = 0) -> None:
@@ -243,9 +247,11 @@ def _of(view: GrantView) -> tuple[Any, Any]:
 
 
 def _change(session: Session, view: GrantView) -> int:
-    """The number of the grant's last change."""
+    """The number of the grant's last change; of its set's, if somebody wrote the other by hand."""
     mine = (Grant.owner_id == view.owner_id, Grant.grant_id == view.grant_id)
-    return session.scalar(select(Grant.change).where(*mine)) or 0
+    said = session.scalar(select(Grant.change).where(*mine)) or 0
+    last = session.scalar(select(func.max(Disclosure.change)).where(*_of(view), Disclosure.change <= MOST_CHANGES)) or 0
+    return said if last <= said <= MOST_CHANGES else last
 
 
 def _keep_change(turn: Turn, grant: bytes, change: int) -> None:

@@ -14,6 +14,7 @@ from vault.errors import Invalid
 from vault.export import FORMAT
 from vault.record import CLASSES
 from vault.stored import Stored, from_bytes
+from vault.turn import MOST_NUMBERS
 from vault.unpacking import NotAnArchive
 
 VERSION = {"collection", "part", "version", "source", "edits", "origin", "at"}  # the members of a record's box
@@ -21,7 +22,6 @@ ENTRY = {*VERSION, "number", "mark", "history"}
 REMOVED = {"number", "removed", "removed_day", "returns", "mark", "history"}
 MARK, KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[a-z_]{1,40}")
-MOST_NUMBERS = 1 << 40
 LATEST = 250_000_000_000  # the last second, and day below, that is taken: every page can still write them as a date
 LATEST_DAY = LATEST // DAY
 TEXT_MOST = 2000

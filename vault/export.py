@@ -14,6 +14,7 @@ from vault.days import DAY
 from vault.fingerprint import Fingerprint
 from vault.models import Owner, RecordRow, Version
 from vault.stored import Stored, to_bytes
+from vault.turn import last_number
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -130,7 +131,7 @@ def _head(session: Session, vault: OpenVault) -> dict[str, Any]:
         "made_at": vault.server.clock().astimezone(UTC).isoformat(timespec="seconds"),
         "owner": vault.name,
         "notice": mail.notice_or_nothing(vault.server, vault.owner_id, owner.notice_box)[0],
-        "last_record": owner.last_record,
+        "last_record": last_number(session, vault.owner_id, owner.last_record),
         "marks_key": vault.keyring["dedupe"].hex(),
     }
 

@@ -25,6 +25,7 @@ Held = Literal["paused", "old copy"]
 Kind = Literal["lock", "session", "grant"]
 Signs = Literal["notice", "receipt"]
 OPENING = ("seal", "tag", "route")  # made once, with the keystore: without them nothing sealed would open again
+MOST_STOPS = 1 << 40  # nobody stops everything so often
 SIGNING: tuple[Signs, ...] = ("notice", "receipt")  # seal nothing, so they may be made later, and turned over
 
 
@@ -92,10 +93,12 @@ class Keystore:
 
         What is left of their peppers is `stopped`, and is taken away afterwards.
         """
-        hers = select(func.max(Pepper.epoch)).where(Pepper.owner_id == owner, Pepper.kind == "grant")
+        hers = (Pepper.owner_id == owner, Pepper.kind == "grant")
         with self.database.writing() as connection:
-            highest = connection.scalar(hers) or 0  # above her own, if somebody has turned that back
-            above = case((Floor.epoch < highest, highest), else_=Floor.epoch) + 1
+            connection.execute(update(Pepper).where(*hers, Pepper.epoch > MOST_STOPS).values(epoch=0))
+            highest = connection.scalar(select(func.max(Pepper.epoch)).where(*hers)) or 0
+            # Above her own, if somebody has turned that back; below it, if somebody has written what never was.
+            above = case((Floor.epoch.between(highest, MOST_STOPS), Floor.epoch), else_=highest) + 1
             connection.execute(update(Floor).where(Floor.owner_id == owner).values(epoch=above))
         self.database.checkpoint()
 

@@ -110,12 +110,18 @@ def unmake_lock(server: Server, owner: bytes, payload: Mapping[str, Any]) -> Non
 
 
 def sweep_locks(server: Server) -> None:
-    """The worker's part: rows of locks whose pepper is gone, or whose session ran out, are removed."""
+    """The worker's part: rows of locks whose pepper is gone, or whose session ran out, are removed.
+
+    What is a session the keystore says: an end that was written beside a passphrase takes no pepper away.
+    """
     chosen = select(Lock.owner_id, Lock.lock_id, Lock.expires_at).where(Lock.kind != "recovery")
     with server.main.reading() as session:
         rows = session.execute(chosen).all()
     for owner, lock, expires_at in rows:
         with apart("sweep_failed"):
-            if (expires_at is not None and expires_at <= server.now) or server.keystore.pepper(owner, lock) is None:
+            over = expires_at is not None and expires_at <= server.now
+            if server.keystore.pepper(owner, lock) is None or (
+                over and lock in server.keystore.alive(owner, "session")
+            ):
                 unmake_lock(server, owner, {"lock": lock.hex()})
     attempts.sweep(server)

@@ -168,12 +168,12 @@ def open_session(server: Server, string: str, *, looking: bool = False) -> OpenV
         seat = _open_seat(keyring, wanted.lock_id, row.params)
     except crypto.Damaged:
         raise Locked from None
-    if server.now >= row.expires_at or server.now >= seat.began_at + LONGEST_SESSION:
+    if server.now >= (row.expires_at or 0) or server.now >= seat.began_at + LONGEST_SESSION:
         end(server, wanted.owner_id, [wanted.lock_id])
         raise Locked
     times = {"proved_at": int.from_bytes(payload[33:], "big"), "ends_at": row.expires_at}
     vault = _open_vault(server, keyring, wanted.lock_id, OPENED_BY[payload[32]], **times)
-    if looking or server.now < row.used_at + MINUTE:
+    if looking or server.now < (row.used_at or 0) + MINUTE:
         return vault
     return _touch(vault, seat)
 

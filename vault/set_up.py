@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 def set_up_address(server: Server) -> str | None:
     """The path of the one-time page where the first vault is set up; None once it has been."""
     with server.main.reading() as session:
-        instance = session.execute(select(Instance.id, Instance.claimed)).one()
-    return None if instance.claimed else f"/setup/{crypto.tag(server.keys.tag, 'set-up', instance.id)[:20].hex()}"
+        instance = session.execute(select(Instance.id, Instance.claimed)).first()
+    if instance is None or instance.claimed:
+        return None
+    return f"/setup/{crypto.tag(server.keys.tag, 'set-up', instance.id)[:20].hex()}"
 
 
 def set_up(

@@ -12,21 +12,24 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from vault.db import needing_little
 from vault.errors import NotFound
 from vault.keyring import Keyring, check_newest
-from vault.models import Owner
+from vault.models import Owner, RecordRow
 
 if TYPE_CHECKING:
     from vault.server import Server
     from vault.stored import Stored
 
-# Above 2**62 nobody ever comes: what stands there was written by hand, and one more might be no number any more.
+MOST_NUMBERS = 1 << 40  # records of one owner
+# Above 2**62, or with the numbers of her records above 2**40, nobody ever comes: what stands there was written by hand,
+# and one more might be no number any more.
 _BEGIN = text(
-    "UPDATE owners SET revision = revision + :revisions, last_record = last_record + :numbers "
+    "UPDATE owners SET revision = revision + :revisions, "
+    "last_record = CASE WHEN last_record <= 1099511627776 THEN last_record + :numbers ELSE :numbers END "
     "WHERE owner_id = :owner AND revision >= :floor AND revision < 4611686018427387904 "
     "RETURNING revision, last_record, lost"
 )
@@ -98,7 +101,10 @@ def _begin(server: Server, owner: bytes, numbers: int, revisions: int, stack: Ex
         values = {"owner": owner, "numbers": numbers, "revisions": revisions, "floor": floor}
         row = session.execute(_BEGIN, values).first()
         if row is not None:
-            before = Position(row[0] - revisions, row[1] - numbers, row[2])
+            before = Position(row[0] - revisions, last_number(session, owner, row[1] - numbers), row[2])
+            if before.last_record != row[1] - numbers:
+                hers = update(Owner).where(Owner.owner_id == owner)
+                session.execute(hers.values(last_record=before.last_record + numbers))
             return Turn(server, owner, session, before, row[0], before.last_record)
         stack.close()
         if not recover_old_copy(server, owner):
@@ -111,7 +117,14 @@ def position(session: Session, owner: bytes) -> Position:
     row = session.execute(select(Owner.revision, Owner.last_record, Owner.lost).where(Owner.owner_id == owner)).first()
     if row is None:
         raise NotFound
-    return Position(*row)
+    return Position(row.revision, last_number(session, owner, row.last_record), row.lost)
+
+
+def last_number(session: Session, owner: bytes, said: int) -> int:
+    """The highest record number that was given: what her row has `said`, unless somebody wrote that by hand."""
+    hers = (RecordRow.owner_id == owner, RecordRow.number <= MOST_NUMBERS)
+    highest = session.scalar(select(func.max(RecordRow.number)).where(*hers)) or 0
+    return said if highest <= said <= MOST_NUMBERS else highest
 
 
 def revision_of(server: Server, owner: bytes) -> int | None:

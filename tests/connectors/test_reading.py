@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import itertools
 import json
@@ -57,6 +58,20 @@ class InMemory:
         return self.data[offset : offset + length]
 
 
+def picture(width: int, height: int) -> bytes:
+    """A PNG file, all black, of a bit for each point: a hundred million of them are 55 kB (ISO/IEC 15948)."""
+    import struct
+    import zlib
+
+    def part(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packing, row = zlib.compressobj(1), bytes(1 + width // 8)
+    black = b"".join(packing.compress(row) for _ in range(height)) + packing.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"IDAT", black) + part(b"IEND", b"")
+
+
 def a_zip(files: dict[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", how) as archive:
@@ -96,6 +111,7 @@ def measured(chunks: str) -> Measured:
 import json, resource, sys, time
 sys.path += sys.argv[1:]
 from connectors.reading import read_file
+{inspect.getsource(picture)}
 HEADER, ROW, CELL, CHUNK, MIME = {HEADER!r}, {ROW!r}, {CELL!r}, {CHUNK}, {MIME!r}
 started, last = time.monotonic(), []
 for event in read_file({chunks}, "x"):
@@ -303,6 +319,7 @@ OTHERS = {
     "JSON a hundred thousand deep": """[b"[" * 100_000 + b"]" * 100_000]""",
     "MIME of ten thousand parts": """[MIME % (0, 0), *[b"--0\\n\\nx\\n"] * 10_000]""",
     "MIME ten thousand deep": """[MIME % (at, at) for at in range(10_000)]""",
+    "a picture of a hundred million points": """[picture(10_000, 10_000)]""",
     "a calendar that repeats for ever": """[b"BEGIN:VCALENDAR\\nBEGIN:VEVENT\\nRRULE:FREQ=SECONDLY\\n" * 1000]""",
     "a card that is folded for ever": """[b"BEGIN:VCARD\\nNOTE:x" + b"\\n x" * 1_000_000]""",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -15,9 +16,11 @@ from consent.deposits import about_deposit
 from consent.models import Deposit, Grant, GrantLock
 from tests.houses import raw
 from tests.people import BIRTHDAY, RECEIPTS, Ada, Bookshop, details
+from tests.vault.test_format import tokens
 from vault import attempts, crypto, inbox, notice_address
 from vault.collections.profile import Birthday
 from vault.errors import TooManyTries, Unsafe
+from vault.export import export
 from vault.server import Server
 from vault.values import When
 from vault.worker import tick
@@ -167,6 +170,46 @@ def test_stopping_everything_reaches_what_lies_above_an_epoch_that_was_turned_ba
         say("UPDATE floors SET epoch = -7")
     ada.presses("/sharing/stop-all")
     assert not ada.house.keystore.alive(ada.owner_id, "grant")
+
+
+@pytest.mark.parametrize("written", [0, -(1 << 62), (1 << 63) - 1])
+def test_whatever_stands_for_her_last_record_the_next_one_is_kept(ada: Ada, written: int) -> None:
+    ada.buys("The Salt Almanac")
+    ada.buys("Field Notes on Moss")
+    with raw(ada.house.main) as say:
+        say("UPDATE owners SET last_record = ?", written)
+    assert json.loads(b"".join(export(ada.vault)))["last_record"] == 3, "or it could not be taken in again"
+    for item in ("The Lantern Year", "The Weathervane"):
+        assert ada.presses("/notes/new", heading=item, text="To be bought.").headers["Location"]
+    assert len(ada.vault.catalogue.entries("NOT damaged")) == 5
+
+
+@pytest.mark.parametrize("written", [0, -(1 << 62), (1 << 63) - 1])
+def test_whatever_stands_for_a_grants_last_change_her_next_one_is_followed(
+    ada: Ada, bookshop: Bookshop, written: int
+) -> None:
+    for item in ("The Salt Almanac", "Field Notes on Moss"):
+        ada.buys(item)
+    ada.lets(bookshop)
+    first = bookshop.connection.read("purchases")
+    with raw(ada.house.main) as say:
+        say("UPDATE grants SET change = ?", written)
+    ada.buys("The Lantern Year")
+    read = bookshop.connection.read("purchases", after=first.next)
+    assert [each.data["item"] for each in read.records] == ["The Lantern Year"]
+    ada.presses(f"/sharing/{ada.grant()}/sooner", days="7")
+    assert len(bookshop.reads()) == 3
+
+
+def test_stopping_everything_reaches_what_was_given_above_an_epoch_that_never_was(ada: Ada, bookshop: Bookshop) -> None:
+    with raw(ada.house.keystore.database) as say:
+        say("UPDATE floors SET epoch = ?", (1 << 63) - 1)
+    for _time in range(3):
+        ada.lets(bookshop)
+        token = tokens(bookshop)[0]
+        ada.presses("/sharing/stop-all")
+        assert not ada.house.keystore.alive(ada.owner_id, "grant")
+        assert bookshop.looks("/vendor/v1/purchases", token).status_code == 401
 
 
 @pytest.mark.parametrize("way", ["DELETE FROM counters", "UPDATE counters SET number = -4"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -240,6 +241,7 @@ def test_a_days_quota_and_a_full_inbox(
         b"[]",
         b'"text"',
         b"[" * 5000,
+        gzip.compress(b"{" + b" " * 1_000_000 + b"}"),
         {"item": "x"},
         {**LEFT, "bought_on": "yesterday"},
         {**LEFT, "price": "21.00"},

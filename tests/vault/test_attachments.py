@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
+import time
 import zlib
 from dataclasses import replace
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from tests.conftest import PASSPHRASE
+from tests.connectors.test_reading import own_peak, picture
 from tests.houses import embedded_only
 from tests.people import Ada, Bookshop, Clock
 from tests.vault.test_canaries import Planted, files_of, finds
@@ -97,6 +100,29 @@ def test_nothing_of_a_file_or_its_name_is_in_clear_in_any_byte_kept(ada: Ada):
 )
 def test_what_a_file_is_is_found_out_from_its_bytes(content: bytes, kind: str):
     assert kind_of(content) == kind
+
+
+def test_a_picture_of_a_hundred_million_points_is_kept_as_it_came_and_nobody_here_looks_into_it(ada: Ada):
+    number, bomb = ada.buys("Kettle").number, picture(10_000, 10_000)
+    assert len(bomb) < 1 << 20
+    before, began = own_peak(), time.thread_time()
+    where = keeps(ada, number, bomb, "till.png")
+    assert "till.png" in ada.looks_at(f"/purchases/{number}")
+    answer = ada.browser.get(where)
+    assert time.thread_time() - began < 1
+    assert own_peak() - before < 64_000  # KiB
+    assert (answer.data, answer.headers["Content-Type"]) == (bomb, "image/png")
+
+
+@pytest.mark.parametrize(
+    "content", [b"<svg xmlns='http://www.w3.org/2000/svg'>" * 100_000, gzip.compress(bytes(16 << 20)), b"[" * (1 << 20)]
+)
+def test_what_would_grow_when_it_is_opened_is_not_opened_here(ada: Ada, content: bytes):
+    number = ada.buys("Kettle").number
+    before, began = own_peak(), time.thread_time()
+    assert ada.browser.get(keeps(ada, number, content)).data == content
+    assert time.thread_time() - began < 1
+    assert own_peak() - before < 64_000  # KiB
 
 
 @pytest.mark.parametrize("content", [PAGE, DRAWING, b"%PDF-1.4\n/JS (app.alert(1))", zlib.compress(PAGE)])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.houses import embedded_only, url_in
+from tests.houses import embedded_only, raw, url_in
 from tests.people import house_in
 from vault import crypto
 from vault.db import Database
@@ -115,6 +115,34 @@ def test_stopping_ends_every_grant_that_there_is_and_nothing_else(keystore: Keys
     assert keystore.stopped(bram, 9) == []
     keystore.stop_grants(ada)
     assert keystore.pepper(ada, number(4)) is None
+
+
+@pytest.mark.parametrize(("written", "then"), [(5, 6), (-7, 4), ((1 << 63) - 1, 4)])
+def test_stopping_ends_what_stands_above_any_epoch_and_raises_no_other(
+    keystore: Keystore, written: int, then: int
+) -> None:
+    """Whatever somebody with raw SQL has written for her epoch, or for a grant's."""
+    ada, bram = somebody(keystore), somebody(keystore)
+    keystore.make(ada, number(7), "lock")
+    for owner in (ada, bram):
+        for at in (1, 2, 3):
+            keystore.make(owner, number(at), "grant")
+    with raw(keystore.database) as say:
+        say("UPDATE floors SET epoch = ? WHERE owner_id = ?", written, ada)
+        say("UPDATE peppers SET epoch = 3 WHERE owner_id = ? AND subject_id = ?", ada, number(1))
+        for owner, at in ((ada, 2), (ada, 7), (bram, 2)):
+            say("UPDATE peppers SET epoch = ? WHERE owner_id = ? AND subject_id = ?", (1 << 63) - 1, owner, number(at))
+    keystore.stop_grants(ada)
+    keystore.make(ada, number(4), "grant")
+    with raw(keystore.database) as say:
+        epochs = dict(say("SELECT subject_id, epoch FROM peppers WHERE owner_id = ?", ada))
+    assert (epochs[number(4)], epochs[number(7)]) == (then, (1 << 63) - 1)
+    assert list(keystore.alive(ada, "grant")) == [number(4)]
+    assert len(keystore.alive(bram, "grant")) == 3
+    keystore.stop_grants(bram)
+    keystore.stop_grants(ada)
+    keystore.stop_grants(ada)
+    assert not keystore.alive(ada, "grant") | keystore.alive(bram, "grant")
 
 
 def test_what_stands_of_a_grant_is_told_in_one_piece(keystore: Keystore) -> None:

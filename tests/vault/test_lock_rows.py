@@ -29,7 +29,9 @@ def somebody_else(ada: Ada) -> bytes:
 def gets(ada: Ada, number: int, kind: str = "passkey", owner: bytes | None = None, **more: Any) -> bytes:
     """A lock of hers that SECRET opens."""
     owner, lock = owner or ada.owner_id, number.to_bytes(16, "big")
-    pepper = None if kind == "recovery" else ada.house.keystore.make(owner, lock, "lock")
+    pepper = (
+        None if kind == "recovery" else ada.house.keystore.make(owner, lock, "session" if kind == "session" else "lock")
+    )
     with ada.house.main.transaction() as session:
         lock_rows.add(session, kind, owner, lock, SECRET, pepper, b"params", ada.vault.keyring.root, **more)
     return lock
@@ -151,12 +153,8 @@ def test_unmaking_takes_the_pepper_first_and_then_the_row(ada: Ada) -> None:
 
 def test_the_sweep_removes_what_ran_out_and_what_is_dead_and_nothing_else(ada: Ada, clock: Clock) -> None:
     now, before = int(clock.now.timestamp()), locks_of(ada.house, ada.owner_id)
-    over, later, dead, living = (
-        gets(ada, 1, expires_at=now),
-        gets(ada, 2, expires_at=now + 1),
-        gets(ada, 3),
-        gets(ada, 4),
-    )
+    over, later = (gets(ada, at, "session", expires_at=end) for at, end in ((1, now), (2, now + 1)))
+    dead, living = gets(ada, 3), gets(ada, 4)
     ada.house.keystore.take(ada.owner_id, dead)
     with ada.house.main.transaction() as session:
         session.execute(insert(Attempt).values(tag=b"t" * 32, count=1, until=0))
@@ -166,6 +164,16 @@ def test_the_sweep_removes_what_ran_out_and_what_is_dead_and_nothing_else(ada: A
     assert ada.house.keystore.pepper(ada.owner_id, later) is not None
     with ada.house.main.reading() as session:
         assert session.scalar(select(Attempt.tag).where(Attempt.tag == b"t" * 32)) is None
+
+
+def test_an_end_that_was_written_beside_a_lock_takes_no_pepper_away(ada: Ada) -> None:
+    lock = gets(ada, 1)
+    for kind in ("passkey", "session"):
+        with ada.house.main.transaction() as session:
+            session.execute(update(Lock).where(Lock.lock_id == lock).values(kind=kind, expires_at=1))
+        lock_rows.sweep_locks(ada.house)
+        assert lock in locks_of(ada.house, ada.owner_id)
+        assert ada.house.keystore.pepper(ada.owner_id, lock) is not None
 
 
 def test_a_lock_that_cannot_be_swept_keeps_no_other_from_it(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:

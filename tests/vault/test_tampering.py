@@ -917,6 +917,14 @@ def test_a_session_prolonged_in_its_row_lives_twelve_hours_and_dies_when_she_loc
         sessions.open_session(ada.house, ada.session)
 
 
+def test_a_session_whose_times_were_taken_out_goes_on_or_is_over_and_is_no_stumble(ada: Ada) -> None:
+    writes(ada.house, "UPDATE locks SET used_at = NULL")
+    assert ada.open.owner_id == ada.owner_id
+    writes(ada.house, "UPDATE locks SET expires_at = NULL")
+    with pytest.raises(Locked):
+        sessions.open_session(ada.house, ada.session)
+
+
 def test_entries_taken_out_of_the_log_are_missed_unless_its_counter_is_turned_back_too(
     ada: Ada, bookshop: Bookshop
 ) -> None:
