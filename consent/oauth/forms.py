@@ -124,7 +124,7 @@ def _form(summary: str, form: str, status: int, answer: str, *headers: Shape) ->
         "security": [],
         "parameters": list(headers),
         "requestBody": {"required": True, "content": {FORM: {"schema": reference(form)}}},
-        "responses": {str(status): _json("Done.", answer), **refused},
+        "responses": {str(status): _json("It is done.", answer), **refused},
     }
 
 

@@ -187,6 +187,8 @@ def test_its_algorithm_is_one_of_ours(server: Server, algorithm: Any) -> None:
 
 
 def test_its_header_is_bounded(server: Server) -> None:
+    """There is room for a chain of certificates, which is passed over (FAPI 2.0 §5.4.2)."""
+    assert known(server, form(server, header={"alg": "ES256", "kid": KEY.thumbprint(), "x5c": ["x" * 1000]}))
     assert not known(server, form(server, header={"alg": "ES256", "kid": "x" * 1500}))
     assert not known(server, form(server, header={"alg": "ES256", "kid": KEY.thumbprint(), "x5c": ["x" * 1500]}))
 
