@@ -199,6 +199,12 @@ def test_what_is_no_object_is_nobody(server: Server, payload: bytes) -> None:
     assert not known(server, sent)
 
 
+def test_what_can_be_read_in_two_ways_is_refused(server: Server) -> None:
+    """A whole number beyond 64 bits is a fraction to one of the two that read it; test_one_reading.py has many more."""
+    assert taken(server, odd=2**64 - 1)
+    assert not taken(server, odd=2**64 + 1)
+
+
 def test_the_calls_of_a_minute_are_counted_by_client_and_endpoint_and_only_the_good_ones(server: Server) -> None:
     clock: Any = server.clock
     clock.passes(minutes=5)
