@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LOOK = 600  # seconds
 UNLIMITED = 1 << 40
 REFUSED = "refusals"
+GRANTED = ("allowed", "left", "left again")  # outcomes of a call that got what it asked for
 _counting = threading.Lock()
 
 _NEXT = Statement(
