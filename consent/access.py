@@ -1,4 +1,5 @@
-"""The access log: one entry for every call whose token opened, committed before the answer leaves.
+"""The access log: one entry for every call whose token opened, committed before the answer leaves; of those that come
+too fast only the first is told (`pace`).
 
 Number, proof tag and entry are one transaction of the log's own database. The number stands in the entry's identity and
 in the answer, so the vendor holds a witness that no entry was taken out.
