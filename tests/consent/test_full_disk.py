@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from connectors.vendor_client import Connection, NoLongerShared, TryLater
 from consent import grants
+from consent.models import Grant
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, back, visits_again
 from tests.houses import copy_house, embedded_only, home_of
@@ -137,6 +138,13 @@ def home(disk: Disk, ready: tuple[Path, Ada, str], shopfront: Bookshop) -> Itera
     house.stop()
 
 
+def has_ended(ada: Ada, shop: Bookshop) -> bool:
+    """Do its rows say so already, before the worker has made anything good?"""
+    with ada.house.main.reading() as session:
+        mine = (Grant.owner_id == ada.owner_id, Grant.grant_id == bytes.fromhex(shop.connection.grant_id))
+        return session.scalar(select(Grant.state).where(*mine)) == "ended"
+
+
 def is_sound(ada: Ada, shop: Bookshop) -> None:
     """After somebody has tidied up: nothing damaged, everything works."""
     house = ada.house
@@ -178,6 +186,7 @@ def test_stopping_by_link_works(disk: Disk, home: Ada, shopfront: Bookshop) -> N
     disk.fills_up(home)
     answer = home.app.test_client().post(f"/r/{link}", data={"answer": "stop"})
     assert answer.status_code == 200
+    assert has_ended(home, shopfront)
     with pytest.raises(NoLongerShared):
         shopfront.reads()
     disk.is_emptied(home.house)
@@ -198,6 +207,7 @@ def test_a_server_that_starts_on_a_full_disk_still_stops_sharing(disk: Disk, hom
     grants.end(house, ada.owner_id, bytes.fromhex(shopfront.connection.grant_id), "revoked")
     visits_again(shopfront, ada)
     shopfront.connection = Connection.from_json(shopfront.client, kept)
+    assert has_ended(ada, shopfront)
     with pytest.raises(NoLongerShared):
         shopfront.reads()
     disk.ballast.unlink(missing_ok=True)
