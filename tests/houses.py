@@ -194,17 +194,32 @@ def _server() -> Path:
     """The folder of the server's socket. It goes with the process that has started it; processes of a test share it."""
     if started := os.environ.get("VRM_TEST_SOCKET"):
         return Path(started)
-    folder, _who = folder_of_nobody()
-    _run(folder, "initdb", "-U", "vrm", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-    _start(folder)
+    server = OfPostgresql()
+    atexit.register(server.goes)
+    os.environ["VRM_TEST_SOCKET"] = str(server.folder)
+    return server.folder
 
-    def stop() -> None:
-        _run(folder, "pg_ctl", "-w", "-s", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
 
-    atexit.register(stop)
-    os.environ["VRM_TEST_SOCKET"] = str(folder)
-    return folder
+class OfPostgresql:
+    """A server of PostgreSQL, begun, with nothing in it; its socket is in its folder."""
+
+    def __init__(self) -> None:
+        self.folder, _who = folder_of_nobody()
+        _run(self.folder, "initdb", "-U", "vrm", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        self.begins()
+
+    def begins(self) -> None:
+        """It answers."""
+        _start(self.folder)
+
+    def stops(self) -> None:
+        """It ends every connection at once and answers nobody any more."""
+        _run(self.folder, "pg_ctl", "-w", "-s", "-m", "immediate", "stop")
+
+    def goes(self) -> None:
+        """And leaves nothing behind."""
+        self.stops()
+        shutil.rmtree(self.folder)
 
 
 def server_is_killed() -> None:

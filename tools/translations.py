@@ -56,14 +56,28 @@ Words = str | list[str]
 
 
 @cache
+def places() -> list[tuple[str, str | tuple[str, ...], str | None]]:
+    """Every place where a sentence is marked: its file, the sentence, of one with a plural both, and its context."""
+    rows = ((room, row) for room in ROOMS for row in extract_from_dir(ROOT / room, METHODS, OPTIONS, keywords=KEYWORDS))
+    return [(f"{room}/{Path(row[0]).as_posix()}", row[2], row[4]) for room, row in rows]
+
+
+@cache
 def extracted() -> Catalog:
     """Every marked sentence of the rooms, each with the files it stands in."""
     found = Catalog(fuzzy=False)
-    for room in ROOMS:
-        rows = extract_from_dir(ROOT / room, METHODS, OPTIONS, keywords=KEYWORDS)
-        for file, _line, message, _comments, context in rows:
-            found.add(message, locations=[(f"{room}/{Path(file).as_posix()}", 0)], context=context)
+    for file, message, context in places():
+        found.add(message, locations=[(file, 0)], context=context)
     return found
+
+
+def said_both_ways() -> set[str]:
+    """Sentences that stand alone in one place and begin a plural in another.
+
+    Both find the same words. In a language with one form those hold a number, and a page that gives none would fail.
+    """
+    alone = {message for _, message, _ in places() if isinstance(message, str)}
+    return alone & {message[0] for _, message, _ in places() if not isinstance(message, str)}
 
 
 def forms(language: str) -> int:

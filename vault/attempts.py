@@ -17,10 +17,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vault import crypto
+from vault.days import DAY
 from vault.db import Statement, line_of, needing_little
 from vault.errors import TooManyTries
 from vault.models import Attempt
@@ -99,6 +100,20 @@ def once(server: Server, what: str, value: str, *, until: int) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def tries(server: Server, **who: str) -> int:
+    """How many tries in a row have been counted, at most, by each of `who`."""
+    tags = [_tag(server, kind, value) for kind, value in who.items()]
+    with server.main.reading() as session:
+        return session.scalar(select(func.max(Attempt.count)).where(Attempt.tag.in_(tags))) or 0
+
+
+def first_today(session: Session, server: Server, what: str, value: str) -> bool:
+    """Is this the first of its kind on this day (UTC)? In a transaction that is under way."""
+    day = server.now // DAY
+    tag = _tag(server, what, f"{value} {day}")
+    return bool(_FIRST.on(line_of(session), tag=tag, count=1, until=(day + 1) * DAY).rowcount == 1)
 
 
 def sweep(server: Server) -> None:

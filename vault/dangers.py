@@ -21,7 +21,7 @@ RELEASED = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp())  # no clock that i
 SLACK = 300  # seconds that clocks may differ
 ROOM = 32 * MEBIBYTE  # what the disk of a database should have left
 # What an acknowledged write rests on in PostgreSQL, and what asks the primary itself.
-NEEDED = {"fsync": "on", "full_page_writes": "on", "default_transaction_read_only": "off"}
+NEEDED = {"fsync": "on", "full_page_writes": "on", "data_sync_retry": "off", "default_transaction_read_only": "off"}
 
 
 class Finding(NamedTuple):

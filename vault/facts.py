@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 BACKUPS = ("backup", "keystore")
 OTHERS = 0o077
-SETTINGS = "'fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_read_only', 'cluster_name'"
+SETTINGS = (
+    "'fsync', 'full_page_writes', 'synchronous_commit', 'data_sync_retry', 'default_transaction_read_only', "
+    "'cluster_name'"
+)
 PRELOADED = {"pgautofailover": "pg_auto_failover", "repmgr": "repmgr"}
 
 

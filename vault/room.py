@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vault import attachments, departure, files_along, rekeying, sandbox, trash
+from vault import attachments, departure, files_along, guessing, rekeying, sandbox, trash
 from vault.attached import about_content, about_known
 from vault.errors import N_
 from vault.inbox import furnish
@@ -35,8 +35,9 @@ def _pages(server: Server) -> Iterable[Blueprint]:
 def _commands() -> Iterable[click.Command]:
     from vault import leaving_cli
     from vault.backup_cli import commands
+    from vault.sessions_cli import end_sessions
 
-    return (*commands(), *leaving_cli.commands())
+    return (*commands(), *leaving_cli.commands(), end_sessions)
 
 
 def _on_unlock(vault: OpenVault) -> None:
@@ -46,7 +47,7 @@ def _on_unlock(vault: OpenVault) -> None:
 
 
 def _sweep(server: Server) -> None:
-    for sweep in (sweep_locks, departure.sweep, trash.sweep, sandbox.sweep):
+    for sweep in (guessing.tell, sweep_locks, departure.sweep, trash.sweep, sandbox.sweep):
         with apart("sweep_failed"):
             sweep(server)
 
@@ -77,6 +78,7 @@ ROOM = Room(
         attachments.JOB: attachments.erase,
     },
     sweep=_sweep,
+    on_stop=guessing.tell,
     commands=_commands,
     files=files_along.files,
     bring=files_along.bring,

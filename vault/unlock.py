@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
-from vault import attempts, crypto, deriving, evenly, lock_rows, locks, mail, sandbox, sessions
+from vault import attempts, crypto, deriving, evenly, guessing, lock_rows, locks, mail, sandbox, sessions
 from vault.errors import N_, WrongSecret
 from vault.jobs import enqueue, finish
 from vault.keyring import Keyring, hold
@@ -50,9 +50,14 @@ def handle_tag(server: Server, handle: str) -> bytes:
 
 def with_passphrase(server: Server, handle: str, passphrase: str, *, address: str) -> Keyring:
     """Open a vault by passphrase. Unknown names cost the same as known ones. Raises WrongSecret, TooManyTries, Busy."""
-    attempts.admit(server, address=address, handle=handle.strip().casefold())
-    keyring = _opened(server, handle, passphrase)
-    attempts.forget(server, address=address, handle=handle.strip().casefold())
+    name = handle.strip().casefold()
+    attempts.admit(server, address=address, handle=name)
+    try:
+        keyring = _opened(server, handle, passphrase)
+    except WrongSecret:
+        guessing.note(server, name)
+        raise
+    attempts.forget(server, address=address, handle=name)
     return keyring
 
 

@@ -36,7 +36,7 @@ class Assertion:
         if not isinstance(client_id, str) or form.get("client_id", client_id) != client_id:
             raise refuse()
         client = _client(self.server, client_id, header.get("kid"), request.address)
-        request.calls = self._verify(form["client_assertion"], client, request.endpoint)
+        request.calls = self._verify(form["client_assertion"], claims, client, request.endpoint)
         request.client = RegisteredClient(client)
         return request.client
 
@@ -53,10 +53,15 @@ class Assertion:
             raise refuse()
         return dict(token.headers()), claims
 
-    def _verify(self, assertion: str, client: Client, endpoint: str) -> int:
-        """Raise InvalidClientError, or return how many calls of this client that makes in this minute."""
+    def _verify(self, assertion: str, claims: dict[str, Any], client: Client, endpoint: str) -> int:
+        """Raise InvalidClientError, or return how many calls of this client that makes in this minute.
+
+        What was signed is read by another program than found the keys: what the two read differently is refused.
+        """
         try:
             token = jwt.decode(assertion, client.keys(), registry=_registry())
+            if token.claims != claims:
+                raise refuse()
             self.verify_claims(token.claims)
         except (JoseError, ValueError, TypeError, KeyError, RecursionError, InvalidClientError):
             raise refuse() from None

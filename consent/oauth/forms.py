@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from consent.details import TYPES
@@ -52,7 +53,7 @@ def answers() -> dict[str, Shape]:
     return {
         "AuthorizationRequest": _request(),
         "TokenRequest": {"anyOf": [_code(), _refresh()]},
-        "TokenToDrop": _filled({"token": TEXT, "token_type_hint": TEXT}, "token"),
+        "TokenToDrop": _filled({"token": TEXT, "token_type_hint": TEXT}, ["token"]),
         "Pushed": thing({"request_uri": TEXT, "expires_in": {"type": "integer"}}),
         "Tokens": thing(tokens, needs=[name for name in tokens if name != "refresh_token"]),
         "Dropped": thing({}),
@@ -81,25 +82,21 @@ def _request() -> Shape:
             "grant_management_action": {"enum": ["create", "replace"]},
             "grant_id": {"type": "string", "description": "To replace it: the id of your own permission."},
         },
-        "response_type",
-        "redirect_uri",
-        "code_challenge",
-        "code_challenge_method",
-        "authorization_details",
+        ["response_type", "redirect_uri", "code_challenge", "code_challenge_method", "authorization_details"],
     )
 
 
 def _code() -> Shape:
     members = {"grant_type": {"const": "authorization_code"}, "code": TEXT, "redirect_uri": TEXT, "code_verifier": TEXT}
-    return _filled(members, *members)
+    return _filled(members, members)
 
 
 def _refresh() -> Shape:
     members = {"grant_type": {"const": "refresh_token"}, "refresh_token": TEXT}
-    return _filled({**members, "scope": {"const": "vault"}}, *members)
+    return _filled({**members, "scope": {"const": "vault"}}, members)
 
 
-def _filled(members: dict[str, Shape], *needed: str) -> Shape:
+def _filled(members: dict[str, Shape], needed: Iterable[str]) -> Shape:
     """A form of these members and the client's signature. Others are passed over, as OAuth demands (RFC 6749 §3.1).
 
     None may come twice, whichever it is.
@@ -124,7 +121,7 @@ def _form(summary: str, form: str, status: int, answer: str, *headers: Shape) ->
         "security": [],
         "parameters": list(headers),
         "requestBody": {"required": True, "content": {FORM: {"schema": reference(form)}}},
-        "responses": {str(status): _json("Done.", answer), **refused},
+        "responses": {str(status): _json("It is done.", answer), **refused},
     }
 
 

@@ -41,10 +41,10 @@ def ask() -> Response:
     """Show who asks for what, with the very values."""
     asked = _asked(request.args.get("request_uri", ""), request.args.get("client_id", ""))
     pushed.opened(server(), asked)
+    if _names_another_grant(asked):  # a link alone leads nobody out of the vault (RFC 9700 §4.11.2)
+        return _form_page(asked, "no_such_grant.html", client=_client(asked))
     if not in_sandbox():  # the made-up owner has no home page, and answers for many
         waiting.remember(vault(), request.args["request_uri"], asked, _client(asked).name)
-    if _names_another_grant(asked):
-        return _leading_back(asked, answer(engine().no_such_grant(asked)))
     before = denials.answered(vault(), asked)
     if before is not None and request.args.get("look") != "again":
         return _form_page(asked, "said_no.html", client=_client(asked), before=before, day=day_of(before.day))
@@ -63,6 +63,8 @@ def decide() -> Response:
     if said == "no":
         asking.refuse(vault(), asked, never="never" in request.form)
         return _leading_back(asked, answer(engine().decide(asked, None)))
+    if said == "back" and _names_another_grant(asked):
+        return _leading_back(asked, answer(engine().no_such_grant(asked)))
     if said == "less":
         return _less(asked)
     if said == "offer":

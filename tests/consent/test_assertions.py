@@ -187,6 +187,8 @@ def test_its_algorithm_is_one_of_ours(server: Server, algorithm: Any) -> None:
 
 
 def test_its_header_is_bounded(server: Server) -> None:
+    """There is room for a chain of certificates, which is passed over (FAPI 2.0 §5.4.2)."""
+    assert known(server, form(server, header={"alg": "ES256", "kid": KEY.thumbprint(), "x5c": ["x" * 1000]}))
     assert not known(server, form(server, header={"alg": "ES256", "kid": "x" * 1500}))
     assert not known(server, form(server, header={"alg": "ES256", "kid": KEY.thumbprint(), "x5c": ["x" * 1500]}))
 
@@ -195,6 +197,12 @@ def test_its_header_is_bounded(server: Server) -> None:
 def test_what_is_no_object_is_nobody(server: Server, payload: bytes) -> None:
     sent = {"client_assertion_type": KIND, "client_assertion": sign_anything({"alg": "ES256"}, payload, KEY)}
     assert not known(server, sent)
+
+
+def test_what_can_be_read_in_two_ways_is_refused(server: Server) -> None:
+    """A whole number beyond 64 bits is a fraction to one of the two that read it; test_one_reading.py has many more."""
+    assert taken(server, odd=2**64 - 1)
+    assert not taken(server, odd=2**64 + 1)
 
 
 def test_the_calls_of_a_minute_are_counted_by_client_and_endpoint_and_only_the_good_ones(server: Server) -> None:

@@ -39,9 +39,21 @@ def test_n83_the_grant_of_another_client_is_neither_shown_nor_ended_nor_replaced
         assert bookshop.looks(f"/vendor/v1/grants/{grant}", mine["access_token"]).json()["code"] == "not_found"
         assert gives_back(bookshop, mine["access_token"], grant) == 404
         address = bookshop.consent_address(grant_management_action="replace", grant_id=grant)
-        said = query(ada.browser.get(address).headers["Location"])
+        asked = ada.is_asked(address)
+        assert "There is no such permission to replace" in asked.html
+        said = query(asked.answers("back").headers["Location"])
         assert (said["error"], said["iss"], said["state"]) == ("invalid_grant_id", ISSUER, "a-state")
     assert coffee.looks("/vendor/v1/grant", theirs["access_token"]).status_code == 200
+
+
+def test_a_link_alone_leads_nobody_out_of_the_vault(ada: Ada, bookshop: Bookshop) -> None:
+    """RFC 9700 §4.11.2: anybody may register an address; her browser goes there because she said so."""
+    own, named = bookshop.tokens()["grant_id"], {"grant_management_action": "replace", "grant_id": "00" * 16}
+    for changes in ({}, named, {**named, "grant_id": own}):
+        assert ada.browser.get(bookshop.consent_address(**changes)).status_code == 200
+    asked = ada.sees_consent(bookshop.consent_address(**{**named, "grant_id": own}))
+    assert "There is no such permission" not in asked.html
+    assert "error" not in asked.answers("back", status=200).headers.get("Location", "")
 
 
 @pytest.mark.parametrize(

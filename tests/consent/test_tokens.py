@@ -326,6 +326,17 @@ def test_a_code_is_good_for_a_minute_and_for_nothing_else(shop: Bookshop, bystan
     assert tokens.open_credential(shop.ada.house, string, "code") is None
 
 
+def test_a_code_opens_by_its_own_secret_and_as_long_as_the_keystore_knows_its_grant(
+    shop: Bookshop, code: Credential
+) -> None:
+    house, mine = shop.ada.house, code.found.string
+    guess = replace(mine, secret=crypto.random_bytes()).text(house.keys.route)
+    assert tokens.open_credential(house, guess, "code") is None
+    assert opened(shop, mine.text(house.keys.route), "code")
+    house.keystore.take(mine.owner_id, code.found.grant_id)
+    assert tokens.open_credential(house, mine.text(house.keys.route), "code") is None
+
+
 def test_a_token_is_looked_at_again_when_an_old_copy_was_found_meanwhile(shop: Bookshop, code: Credential) -> None:
     """Her floor stands above what main holds: an old copy was put back. It is lifted, and the token read anew."""
     house, string = shop.ada.house, code.found.string.text(shop.ada.house.keys.route)

@@ -99,3 +99,18 @@ def test_systemd_finds_nothing_wrong_with_a_unit(unit: Path, tmp_path: Path) -> 
     asked = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(here)]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_proxy_takes_bodies_in_and_says_who_calls() -> None:
+    """What the web server inside cannot do, and what `VRM_PROXIES=1` believes."""
+    said = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    lines = {" ".join(line.split()) for line in said.splitlines()}
+    assert lines >= {
+        "client_header_timeout 15s;",
+        "client_body_timeout 15s;",
+        "proxy_request_buffering on;",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
+        "proxy_set_header X-Forwarded-Proto https;",
+        "access_log off;",
+    }
+    assert "$proxy_add_x_forwarded_for" not in said, "whoever calls could say who they are"

@@ -24,6 +24,10 @@ def test_no_words_are_doubtful_or_lose_a_placeholder_or_a_plural_form(language: 
     assert {text: said for text, said in wrong.items() if said} == {}
 
 
+def test_no_sentence_is_said_alone_and_with_a_plural() -> None:
+    assert translations.said_both_ways() == set()
+
+
 def test_what_does_not_fit_its_sentence_is_refused() -> None:
     many = ("%(num)d gift from %(vendor)s", "%(num)d gifts from %(vendor)s")
 

@@ -81,6 +81,7 @@ def _is_killed(stage: Stage, scene: Scene, directory: Path, number: int, seed: i
     _tell(kills.wrong)
     what = "kills of the server" if server else "kills"
     click.echo(f"seed {seed}: {kills.number} {what}, {kills.done.total()} answers, {len(kills.wrong)} wrong")
+    click.echo("  " + ", ".join(f"{act} {often}" for act, often in kills.done.most_common()))
     return len(kills.wrong)
 
 

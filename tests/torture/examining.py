@@ -167,9 +167,9 @@ def looks(ada: Returning, ledger: Ledger, shop: Bookshop) -> None:
 def _her_records(vault: OpenVault, ledger: Ledger) -> None:
     _holds(vault.catalogue.count("damaged") == 0, "no record is damaged")
     _holds(all(each.state in {"done", "undone"} for each in standings(vault)), "no import is stuck")
-    numbers = [entry.number for entry in vault.catalogue.entries("collection = 'purchases'")]
+    numbers, shops = _numbers(vault, "purchases"), _numbers(vault, "vendors")
     with vault.server.main.reading() as session:
-        there = store.read_many(session, vault, numbers)
+        there, vendors = store.read_many(session, vault, numbers), store.read_many(session, vault, shops)
         thrown = trash.removed(session, vault, most=1000)
         left = inbox.waiting(session, vault)
     named = Counter(each.record.name() for each in there)
@@ -178,8 +178,15 @@ def _her_records(vault: OpenVault, ledger: Ledger) -> None:
     found |= {f"item {each.stored.record.name()}": "gone" for each in thrown if each.stored}
     found |= {f"item {each.data['item']}": "left" for each in left}
     found |= {f"file {name}": "here" for name, _number, content in attachments.each(vault) if content == name.encode()}
-    for key in [each for each in ledger.may if each.startswith(("item ", "file "))]:
+    found |= {f"vendor {each.record.name()}": "here" for each in vendors}
+    found |= {f"vendor {name}": "merged" for each in vendors for name in each.raw("also_called") or []}
+    _holds({each.raw("vendor") for each in there} <= {*shops, None}, "every purchase has a vendor that is there")
+    for key in [each for each in ledger.may if each.startswith(("item ", "file ", "vendor "))]:
         ledger.has_become(key, found.get(key))
+
+
+def _numbers(vault: OpenVault, collection: str) -> list[int]:
+    return [entry.number for entry in vault.catalogue.entries("collection = ?", collection)]
 
 
 def _finishes(ledger: Ledger, shop: Bookshop) -> None:

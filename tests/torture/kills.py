@@ -21,7 +21,7 @@ from tests.torture.examining import Place, examine, examine_moved
 from tests.torture.ledger import Ledger
 from tests.torture.scenes import Scene, archive_of, moving
 
-LINES = 60  # that both have told at most when one of them is killed: so a busy machine lets them do as much
+LINES = 100  # that both have told at most when one of them is killed: so a busy machine lets them do as much
 LEAVING = 24  # of them until she has left
 MOMENT, MOVING = 0.1, 1.0  # seconds at most after that; moving in tells nothing in between
 EVERY = (

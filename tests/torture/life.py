@@ -38,12 +38,15 @@ class Life(Things):
     def day(self, number: int) -> None:
         """A round with one grant; everything at least once in four of them."""
         rare = [self.returns, self.changes_keys, self.changes_passphrase, self.changes_code]
+        rarer = [self.takes_off, self.merges, self.leaves_something, self.works]
         ends = [self.begins_again, self.stops, self.stops_by_link, self.stops_everything, self.gives_back]
         usual = [self.buys, self.marks, self.forgets, self.puts_back, self.refreshes, self.narrows, self.pauses]
-        usual += [self.resumes, self.locks, self.reads, self.works, self.attaches, self.leaves_something]
+        usual += [self.resumes, self.locks, self.reads, self.works]
         self.chance.shuffle(usual)
-        acts = [self.buys, self.buys, self.asks, self.exchanges, self.reads, *usual[:8]]
-        for act in [*acts, rare[number % len(rare)], ends[number % len(ends)]]:
+        between = [*usual[:7], rare[number % len(rare)], rarer[number % len(rarer)]]
+        self.chance.shuffle(between)
+        begin = [self.wakes, self.buys, self.buys, self.asks, self.exchanges, self.reads]
+        for act in [*begin, *between, ends[number % len(ends)]]:
             act()
 
     def asks(self) -> None:
@@ -157,6 +160,11 @@ class Life(Things):
         """The cookie opens nothing any more; she unlocks again."""
         self.told("lock", {f"cookie {self.ada.session}": "dead"}, lambda: self.ada.presses("/lock"))
         self.unlocks()
+
+    def wakes(self) -> None:
+        """Some time has passed, and she unlocks: what is old in her log is folded into a segment."""
+        self.ada.house.clock.passes(minutes=11)
+        self.told("unlock", {}, self.unlocks)
 
     def unlocks(self) -> None:
         """By her passphrase."""

@@ -14,7 +14,8 @@ from connectors.course import Standing
 from connectors.uploads import Arriving
 from consent import showing
 from tests.consent.racing import Elsewhere, Returning
-from vault import lock_rows, locks, store, trash
+from vault import lock_rows, locks, merging, store, trash
+from vault.collections.vendors import Vendor
 from vault.keyring import Keyring
 from vault.opened import OpenVault
 from vault.server import Server
@@ -151,7 +152,28 @@ class Things:
         self.buys()
         _, stored = self.bought[-1]
         file = self.name("receipt") + ".txt"
-        self.told("attach", {f"file {file}": "here"}, lambda: self.ada.attaches(stored, file.encode(), file))
+        so = {f"file {file}": "here"}
+        self.attached = file, self.told("attach", so, lambda: self.ada.attaches(stored, file.encode(), file))
+
+    def takes_off(self) -> None:
+        """Two of them, and one is taken off again."""
+        self.attaches()
+        self.attaches()
+        file, path = self.attached
+        self.told("take off", {f"file {file}": None}, lambda: self.ada.presses(f"{path}/remove"))
+
+    def merges(self) -> None:
+        """Two vendors are found to be one, which takes over what was bought from the other."""
+        name = self.name("Shop")
+        going = self.told("vendor", {f"vendor {name}": "here"}, lambda: self.ada.keeps(Vendor(called=name)))
+        item = self.name("Book")
+        self.told("buy", {f"item {item}": "here"}, lambda: self.ada.buys(item, vendor=going.number))
+        self.told("merge", {f"vendor {name}": "merged"}, lambda: self._merge(going))
+
+    def _merge(self, going: Stored) -> None:
+        vault = self.ada.vault
+        with store.writing(vault) as turn:
+            merging.merge(turn, vault, self.ada.bookshop_number, going.number)
 
     def shares(self) -> None:
         """A book behind a link, at which a stranger looks; then that ends."""

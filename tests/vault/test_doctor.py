@@ -29,7 +29,8 @@ from vault.settings import Settings, checked, in_directory
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path("/srv/vault")
 SETTINGS = replace(in_directory(HERE, "https://vault.example"), smtp_url="smtps://mail.example", proxies=1)
-GOOD = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "default_transaction_read_only": "off"}
+GOOD = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "data_sync_retry": "off"}
+GOOD["default_transaction_read_only"] = "off"
 
 
 def file(path: str, inode: int, **more: Any) -> File:
@@ -112,6 +113,7 @@ UNSAFE: dict[str, tuple[Facts, str, str, str]] = {
     "proxies": (facts(replace(SETTINGS, proxies=0)), "proxies", "better", "VRM_PROXIES"),
     "a standby": (served(standby=True), "standby", "fatal", "name the primary"),
     "no fsync": (served(values={"fsync": "off"}), "fsync", "fatal", "set it to on"),
+    "a failed sync": (served(values={"data_sync_retry": "on"}), "data_sync_retry", "fatal", "set it to off"),
     "torn pages": (served(values={"full_page_writes": "off"}), "full_page_writes", "fatal", "set it to on"),
     "read only": (
         served(values={"default_transaction_read_only": "on"}),

@@ -7,7 +7,7 @@ import json
 import pytest
 from flask.testing import FlaskClient
 
-from tests.people import ISSUER, PURCHASES, Ada, Bookshop
+from tests.people import ISSUER, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop
 from vault import choices, languages, mail
 from vault.cli import main
 from vault.models import Owner
@@ -58,6 +58,15 @@ def test_nobody_else_chooses_the_language_in_which_she_is_asked(ada: Ada, booksh
     assert '<html lang="en">' in page
     assert chooses(ada.browser, "id", site="cross-site")[0] == 403
     assert speaks(ada.browser, "/purchases") == "en"
+
+
+@pytest.mark.parametrize("language", sorted(languages.LANGUAGES))
+def test_she_is_asked_in_every_language(ada: Ada, bookshop: Bookshop, language: str):
+    ada.buys("Atlas")
+    asked = bookshop.asks(PURCHASES, TASTE, RECEIPTS).authorize_url.removeprefix(ISSUER)
+    page = ada.browser.get(asked, headers={"Accept-Language": language})
+    assert page.status_code == 200
+    assert f'<html lang="{language}"' in page.text
 
 
 def test_the_vendors_words_are_marked_with_their_own_language(ada: Ada, bookshop: Bookshop):
