@@ -125,6 +125,7 @@ def test_whatever_is_spoilt_nobody_is_shown_more_and_everything_can_be_stopped(s
         blow: spoiler.noticed(blow)
         for blow in thinned([each for each in EVERY if each.of == table], first=0, then_every=80)
     }
+    assert "Geese" in spoiler.usual[table]["bram"], "or nothing would show that she is shown nothing of his"
     unnoticed = {str(blow) for blow, anybody in struck.items() if anybody is False}
     assert not unnoticed - SAID, "nobody noticed, and nothing says that it is no harm"
     if EVERYTHING:
