@@ -15,7 +15,7 @@ from connectors.lease import alive
 from connectors.models import Import
 from connectors.uploads import drop_chunks, tidy
 from vault import crypto
-from vault.errors import Locked, NotFound
+from vault.errors import Busy, Locked, NotFound
 from vault.keyring import hold
 from vault.logs import log
 
@@ -44,7 +44,7 @@ def _while_asked(import_id: bytes) -> None:
     while (vault := _asked(import_id)) is not None:
         try:
             _until_it_ends(vault, import_id)
-        except (NotFound, Locked, crypto.Damaged, SQLAlchemyError, OSError) as error:
+        except (NotFound, Locked, Busy, crypto.Damaged, SQLAlchemyError, OSError) as error:
             log.error("import_failed", reason=type(error).__name__)
         except BaseException:
             with _lock:

@@ -1,4 +1,5 @@
-"""The access log: one entry for every call whose token opened, committed before the answer leaves.
+"""The access log: one entry for every call whose token opened, committed before the answer leaves; of those that come
+too fast only the first is told (`pace`).
 
 Number, proof tag and entry are one transaction of the log's own database. The number stands in the entry's identity and
 in the answer, so the vendor holds a witness that no entry was taken out.
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 LOOK = 600  # seconds
 UNLIMITED = 1 << 40
 REFUSED = "refusals"
+GRANTED = ("allowed", "left", "left again")  # outcomes of a call that got what it asked for
 _counting = threading.Lock()
 
 _NEXT = Statement(
@@ -153,7 +155,7 @@ def write(server: Server, look: Look) -> Written:
         if look.proof_tag is None:  # then it is its number that stands there already: the counter was turned back
             raise NoLog from error
         raise Replayed from None
-    except (Busy, server.log.driver.OperationalError, crypto.Damaged) as error:
+    except (Busy, server.log.driver.OperationalError, server.log.driver.DataError, crypto.Damaged) as error:
         raise NoLog from error
     return Written(int(number), *looked, int(calls))
 

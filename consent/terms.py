@@ -234,4 +234,4 @@ def _tuples(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def durations(asked: int) -> list[int]:
     """The days she can choose from, the shortest first; never more than what was asked."""
-    return sorted({days for days in (30, 90, 365) if days < asked} | {asked})
+    return sorted({asked, *(min(days, asked) for days in (30, 90, 365))})

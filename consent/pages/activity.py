@@ -61,7 +61,7 @@ class Choice:
         """Is this one of them?"""
         day = entry.at.date()
         return (
-            (not self.outcome or (entry.outcome == "allowed") == (self.outcome == "allowed"))
+            (not self.outcome or (entry.outcome in access.GRANTED) == (self.outcome == "allowed"))
             and (not self.kind or self.kind in entry.what)
             and (self.since is None or day >= self.since)
             and (self.until is None or day <= self.until)

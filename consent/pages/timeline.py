@@ -9,7 +9,7 @@ from typing import Any
 from flask import url_for
 from flask_babel import gettext, ngettext
 
-from consent import inbox, receipt_rows, segments, views
+from consent import access, inbox, receipt_rows, segments, views
 from consent.pages.receipts import EVENTS
 from consent.views import GrantView
 from vault.opened import OpenVault
@@ -64,7 +64,7 @@ def _looks(vault: OpenVault, mine: list[GrantView], most: int) -> Iterator[Momen
     for _day, found in groupby(entries, lambda entry: shown.instant(int(entry.at.timestamp()))[:10]):
         looks = list(found)
         seen = [entry for entry in looks if entry.outcome == "allowed"]
-        refused = [entry for entry in looks if entry.outcome not in ("allowed", "left", "left again")]
+        refused = [entry for entry in looks if entry.outcome not in access.GRANTED]
         if seen:
             words = ngettext("It looked once", "It looked %(num)d times", len(seen))
             kinds = dict.fromkeys(collection for entry in seen for collection in entry.what)

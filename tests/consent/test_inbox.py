@@ -304,6 +304,8 @@ def test_every_deposit_is_in_her_log_without_a_value(ada: Ada, bookshop: Booksho
     page = ada.looks_at("/activity")
     assert "Left in your inbox" in page
     assert "Weathervane" not in page
+    assert "Left in your inbox" in ada.looks_at("/activity?outcome=allowed")
+    assert "Left in your inbox" not in ada.looks_at("/activity?outcome=refused"), "she let it, so it is no refusal"
 
 
 def test_a_damaged_deposit_can_only_be_dropped(ada: Ada, bookshop: Bookshop, token: str) -> None:

@@ -96,11 +96,12 @@ def _fails_everywhere(stage: Stage, scene: Scene, directory: Path) -> int:
             done = sum(each["answered"] for each in failed)
             click.echo(f"{flow}, {failure}: {len(failed) - 1} failures, {done} of them done all the same")
             wrong += len(found)
-        dropped = let_drop(stage, scene, directory, flow=flow)
-        found = [f"{each['wrong']} ({flow}, power cut after sync {each['nth']})" for each in dropped if each["wrong"]]
-        _tell(found)
-        click.echo(f"{flow}, failed syncs, kills and power cuts: {len(dropped) - 1}")
-        wrong += len(found)
+        for killed in (True, False):
+            dropped = let_drop(stage, scene, directory, flow=flow, killed=killed)
+            found = [f"{each['wrong']} ({flow}, sync {each['nth']}, {killed=})" for each in dropped if each["wrong"]]
+            _tell(found)
+            click.echo(f"{flow}, power cuts after {len(dropped) - 1} failed syncs{' and kills' * killed}")
+            wrong += len(found)
     return wrong
 
 

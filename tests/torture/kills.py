@@ -24,9 +24,14 @@ from tests.torture.scenes import Scene, archive_of, moving
 LINES = 100  # that both have told at most when one of them is killed: so a busy machine lets them do as much
 LEAVING = 24  # of them until she has left
 MOMENT, MOVING = 0.1, 1.0  # seconds at most after that; moving in tells nothing in between
-EVERY = (
-    8  # kills: once in so many she has her vault deleted, in a life of its own, and once she moves in with an archive
-)
+EVERY = 8  # kills: once in so many she has her vault deleted, and once she moves in with an archive
+
+
+class Moment(NamedTuple):
+    """When one is killed, at most: after so many lines and so many seconds."""
+
+    lines: int
+    seconds: float = MOMENT
 
 
 @dataclass
@@ -45,24 +50,25 @@ def kill(
     the processes that are killed, or the server of the databases below them."""
     long, ledger, chance = scene.copied(into / "long"), scene.ledger(), Random(seed)
     place, time, archived = Place(long.directory, pause=1), datetime.fromisoformat(scene.time), b""
+
+    def once(parts: list[dict[str, Any]], known: Ledger, moment: Moment, look: Callable[[], None]) -> None:
+        _one_round(stage, parts, known, chance, moment, server=server)
+        _looked_at(known, kills, f"seed {seed}, kill {at}", look)
+
     for at in range(number):
-        where = f"seed {seed}, kill {at}"
+        short = scene.ledger()
         if at % EVERY == EVERY - 1:
-            here, short = scene.copied(into / f"short {at}"), scene.ledger()
-            parts = [_life(here, short, at, leaves=True)]
-            _one_round(stage, parts, short, chance, Moment(LEAVING), server=server)
+            here = scene.copied(into / f"short {at}")
             look = partial(examine, Place(here.directory), short, scene.shop)
-            _looked_at(short, kills, f"{where}, leaving", look)
+            once([_life(here, short, at, leaves=True)], short, Moment(LEAVING), look)
         elif at % EVERY == EVERY // 2:
+            here = scene.before_everything().copied(into / f"new {at}")
             archived = archived or archive_of(scene, into)
-            here, short = scene.before_everything().copied(into / f"new {at}"), scene.ledger()
-            _one_round(stage, [moving(here, into, archived)], short, chance, Moment(1, MOVING), server=server)
             look = partial(examine_moved, Place(here.directory), short, archived)
-            _looked_at(short, kills, f"{where}, moving", look)
+            once([moving(here, into, archived)], short, Moment(1, MOVING), look)
         else:
             parts = [_life(long, ledger, at, time), _life(long, ledger, at, time, role="beside")]
-            _one_round(stage, parts, ledger, chance, Moment(LINES), server=server)
-            _looked_at(ledger, kills, where, partial(examine, place, ledger, scene.shop))
+            once(parts, ledger, Moment(LINES), partial(examine, place, ledger, scene.shop))
             time = place.clock.now + timedelta(minutes=1)
     return kills
 
@@ -105,13 +111,6 @@ def _kills_server(*processes: int) -> None:
     sleep(MOMENT)
     for process in processes:
         _kills(process)
-
-
-class Moment(NamedTuple):
-    """When one is killed, at most: after so many lines and so many seconds."""
-
-    lines: int
-    seconds: float = MOMENT
 
 
 def _kills(process: int) -> None:

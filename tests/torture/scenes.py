@@ -148,11 +148,11 @@ def let_fail(
 
 
 def let_drop(
-    stage: Stage, scene: Scene, into: Path, *, flow: str, nth: Sequence[int] = range(1, 2000)
+    stage: Stage, scene: Scene, into: Path, *, flow: str, killed: bool, nth: Sequence[int] = range(1, 2000)
 ) -> list[dict[str, Any]]:
-    """The same for syncs, where the process is killed after that, another one goes on, and then the power fails."""
-    places = {"trace": str(into / "trace"), "image": str(into / "image")}
-    return _in_a_flow(stage, scene, into, "dropping", flow=flow, nth=[*nth], **places)
+    """The same for syncs; that process goes on, or is killed and another one goes on; and then the power fails."""
+    told = {"trace": str(into / "trace"), "image": str(into / "image"), "killed": killed}
+    return _in_a_flow(stage, scene, into, "dropping", flow=flow, nth=[*nth], **told)
 
 
 def _in_a_flow(stage: Stage, scene: Scene, into: Path, role: str, **told: Any) -> list[dict[str, Any]]:

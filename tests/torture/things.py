@@ -16,6 +16,7 @@ from consent import showing
 from tests.consent.racing import Elsewhere, Returning
 from vault import lock_rows, locks, merging, store, trash
 from vault.collections.vendors import Vendor
+from vault.errors import Locked
 from vault.keyring import Keyring
 from vault.opened import OpenVault
 from vault.server import Server
@@ -184,7 +185,12 @@ class Things:
         door = showing.find(self.ada.house, path.removeprefix("/s/"))
         if door is not None:  # or somebody has stopped everything meanwhile
             stop = f"/sharing/{door.found.grant_id.hex()}/stop"
-            self.told("stop link", {f"link {path}": "dead"}, lambda: self.ada.presses(stop))
+            self.told("stop link", {f"link {path}": "dead"}, lambda: self._stops(stop))
+
+    def _stops(self, path: str) -> None:
+        """Whoever was locked out meanwhile is sent elsewhere, to unlock, and has stopped nothing. Raises Locked."""
+        if not self.ada.presses(path).headers["Location"].startswith("/sharing"):
+            raise Locked
 
     def works(self) -> None:
         """The worker comes by."""
