@@ -155,7 +155,7 @@ def write(server: Server, look: Look) -> Written:
         if look.proof_tag is None:  # then it is its number that stands there already: the counter was turned back
             raise NoLog from error
         raise Replayed from None
-    except (Busy, server.log.driver.OperationalError, crypto.Damaged) as error:
+    except (Busy, server.log.driver.OperationalError, server.log.driver.DataError, crypto.Damaged) as error:
         raise NoLog from error
     return Written(int(number), *looked, int(calls))
 

@@ -212,7 +212,9 @@ def test_stopping_everything_reaches_what_was_given_above_an_epoch_that_never_wa
         assert bookshop.looks("/vendor/v1/purchases", token).status_code == 401
 
 
-@pytest.mark.parametrize("way", ["DELETE FROM counters", "UPDATE counters SET number = -4"])
+@pytest.mark.parametrize(
+    "way", ["DELETE FROM counters", "UPDATE counters SET number = -4", f"UPDATE counters SET number = {(1 << 63) - 1}"]
+)
 def test_where_the_counter_of_the_log_is_spoilt_nobody_looks(ada: Ada, bookshop: Bookshop, way: str) -> None:
     token = bookshop.tokens("item-0", authorization_details=details(BIRTHDAY))["access_token"]
     assert bookshop.looks("/vendor/v1/profile", token).status_code == 200

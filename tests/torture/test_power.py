@@ -31,7 +31,7 @@ EVERY_FLOW |= {
     "backup",
 }
 WORSE = "synchronous=NORMAL"
-LIVES = [(1, 4, 240, ""), (2, 2, 140, ""), (3, 0, 30, WORSE)] if sampled.EVERYTHING else [(1, 0, 8, "")]
+LIVES = [(1, 4, 300, ""), (2, 2, 200, ""), (3, 0, 30, WORSE)] if sampled.EVERYTHING else [(1, 0, 8, "")]
 
 
 @pytest.mark.parametrize(("seed", "days", "number", "worse"), LIVES)
@@ -52,7 +52,7 @@ def test_the_power_fails_while_an_archive_is_brought_in(preloaded_stage: Stage, 
     archived = archive_of(scene, tmp_path)
     steps = moved_in(preloaded_stage, scene, tmp_path, archived)
     looks = partial(examine_moved, archived=archived)
-    number = sampled.many(2, everywhere=12)
+    number = sampled.many(2, everywhere=8)
     cuts = cut_all_over(scene.before_everything(), steps, tmp_path, Cuts(), number=number, seed=1, looks=looks)
     assert not cuts.wrong
     assert cuts.images == number
