@@ -64,6 +64,8 @@ def test_a_grant_is_written_as_it_begins(ada: Ada, bookshop: Bookshop) -> None:
     assert ("expire", rounded(until)) in jobs(ada)
     assert "replace" not in {kind for kind, _ in jobs(ada)}
     assert {kind for kind, _ in jobs(ada)} - {kind for kind, _ in before} >= {"expire", "notice", "digest"}
+    ada.buys("A Chart")
+    assert held(ada, grant)[1] == 2, "what she adds later follows"
 
 
 def test_what_ends_leaves_its_name_day_and_cause_and_nothing_that_opens(
@@ -147,8 +149,9 @@ def test_a_new_grant_to_a_client_replaces_its_earlier_one_and_nobody_elses(
     assert row(ada, third)["vendor_tag"] == row(ada, first)["vendor_tag"] != row(ada, other)["vendor_tag"]
 
 
-def test_she_gets_one_mail_of_an_end_and_none_of_a_replacement(ada: Ada, bookshop: Bookshop) -> None:
-    replaced, revoked = (bytes.fromhex(bookshop.tokens()["grant_id"]) for _ in range(2))
+def test_she_gets_one_mail_of_an_end_and_none_of_a_replacement(ada: Ada, bookshop: Bookshop, coffee: Bookshop) -> None:
+    replaced = bytes.fromhex(coffee.tokens(authorization_details=details(PURCHASES))["grant_id"])
+    revoked = bytes.fromhex(bookshop.tokens()["grant_id"])
     house = replace(ada.house, settings=replace(ada.house.settings, smtp_url="smtp://localhost:1"))
 
     def mails() -> int:
