@@ -65,7 +65,7 @@ HARMLESS: tuple[tuple[str, dict[str, str]], ...] = (
         },
     ),
     (
-        "Nobody reads it yet: which form the tables have, Alembic says.",
+        "`/readyz` alone reads it, and says that the tables do not fit; which form they have, Alembic says.",
         {
             "database.instance.format": "flipped emptied cut huge negative",
         },
