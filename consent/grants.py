@@ -101,7 +101,6 @@ def begin(turn: Turn, vault: OpenVault, new: NewGrant, terms: Terms, rows: Seque
             vendor_tag=vendor_tag(server, owner, terms.client_id),
             state="live",
             version=FIRST_VERSION,
-            changed_day=server.now // DAY,
             copy_box=grant_boxes.seal_copy(vault, grant, new.key),
             **boxes_of(vault, grant, new.key, FIRST_VERSION, terms),
         )
@@ -144,7 +143,7 @@ def end_some(server: Server, owner: bytes, chosen: Sequence[bytes], cause: str, 
     try:
         taking_away(databases, lambda: _erase(server, owner, chosen, cause, witness=True, tell_her=tell_her))
     except DiskFull:  # ending comes before the evidence of it, which the worker makes good when there is room
-        _erase(server, owner, chosen, cause, witness=False, tell_her=False)
+        _erase(server, owner, chosen, cause, witness=False, tell_her=tell_her)
     taking_away(databases, server.main.checkpoint)
 
 
@@ -155,7 +154,7 @@ def _erase(server: Server, owner: bytes, chosen: Sequence[bytes], cause: str, *,
         for grant in ended if witness else ():
             receipt_rows.ended(turn, grant, server.now)
             notices.tell_end(turn.session, server, owner, grant, cause)
-        if ended and tell_her:
+        if ended and witness and tell_her:
             mails.ended(turn.session, server, owner)
 
 

@@ -55,7 +55,7 @@ class Grant(Main):
     cause: Mapped[str | None]
     version: Mapped[int]
     change: Mapped[int] = mapped_column(default=0)
-    changed_day: Mapped[int]
+    changed_day: Mapped[int] = mapped_column(default=0)
     ended_day: Mapped[int | None]
     label_box: Mapped[bytes]
     terms_box: Mapped[bytes | None]

@@ -36,9 +36,10 @@ def held(ada: Ada, grant: str) -> tuple[list[tuple[str, int]], int]:
 
 
 def jobs(ada: Ada) -> list[tuple[str, int]]:
-    """What is to be done, and when."""
+    """What is to be done for her, and when."""
     with ada.house.main.reading() as session:
-        return sorted((kind, at) for kind, at in session.execute(select(Job.kind, Job.due_at)))
+        hers = select(Job.kind, Job.due_at).where(Job.owner_id == ada.owner_id)
+        return sorted((kind, at) for kind, at in session.execute(hers))
 
 
 def told(ada: Ada) -> list[tuple[str, str, str]]:
