@@ -14,7 +14,7 @@ from consent.grant_locks import Found, Opened
 from consent.grants import Given, NewGrant, rounded
 from consent.models import Disclosure, Grant, GrantLock, Receipt
 from tests.houses import embedded_only
-from tests.people import PURCHASES, Ada, Bookshop, details
+from tests.people import PURCHASES, Ada, Bookshop, Clock, details
 from vault import bearer, crypto, worker
 from vault.db import line_of
 from vault.keystore import Keystore
@@ -190,9 +190,31 @@ def test_a_pause_and_its_end_are_told_once_each(ada: Ada, bookshop: Bookshop) ->
     assert told() == before + 3
 
 
-def test_the_last_look_of_a_grant_is_followed_by_its_end(ada: Ada) -> None:
-    grants.end_when_used(ada.house, ada.owner_id, b"g" * 16, ada.house.now + 7)
+def test_the_last_look_of_a_grant_is_followed_by_its_end(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
+    grant = bookshop.tokens()["grant_id"]
+    grants.end_when_used(ada.house, ada.owner_id, bytes.fromhex(grant), ada.house.now + 7)
     assert ("used", rounded(ada.house.now + 7)) in jobs(ada)
+    clock.passes(minutes=6)
+    assert worker.tick(ada.house, sweep=False)
+    assert row(ada, grant)["state"] == "ended"
+
+
+def test_a_grant_ends_on_its_last_day(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
+    grant = bookshop.tokens()["grant_id"]
+    clock.passes(days=31)
+    assert worker.tick(ada.house, sweep=False)
+    assert (row(ada, grant)["state"], row(ada, grant)["cause"]) == ("ended", "expired")
+
+
+def test_a_link_carries_no_key(ada: Ada, bookshop: Bookshop) -> None:
+    """What it names can be ended by it, and not opened."""
+    grant = bytes.fromhex(bookshop.tokens()["grant_id"])
+    pepper = ada.house.keystore.pepper(ada.owner_id, grant) or b""
+    with ada.house.main.transaction() as session:
+        link = grants.make_link(session, ada.house, ada.owner_id, grant, pepper, ada.house.now + 7)
+        found = grant_locks.find(line_of(session), ada.house, link, "link")
+    assert found
+    assert grant_locks.open_found(found, pepper) == Opened(None, {})
 
 
 def test_access_tokens_that_have_run_out_are_dropped_and_nothing_else_is(
@@ -206,7 +228,7 @@ def test_access_tokens_that_have_run_out_are_dropped_and_nothing_else_is(
             grant_locks.drop_expired(line_of(session), ada.owner_id, bytes.fromhex(mine), at)
         return [kind for kind, _ in held(ada, mine)[0]]
 
-    over = ada.house.now + grant_locks.ACCESS_LIFE
+    over = ada.house.now + 600
     assert dropped(over - 1) == ["access", "code", "link", "refresh"]
     assert dropped(over) == ["code", "link", "refresh"]
     assert dropped(over + 10**9) == ["code", "link", "refresh"]

@@ -52,4 +52,4 @@ def test_the_hot_statements_name_it_too(module: Any) -> None:
 
     hot = [value for value in vars(module).values() if isinstance(value, Statement)]
     assert hot
-    assert all("owner_id" in str(each._text) for each in hot)
+    assert all(":owner" in str(each._text) for each in hot)
