@@ -28,8 +28,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     """A connection that a test leaves open is closed with it, and SQLite's say nothing about that either."""
-    if ON_A_SERVER:
-        config.addinivalue_line("filterwarnings", "ignore:.*was deleted while still open:ResourceWarning")
+    config.addinivalue_line("filterwarnings", "ignore:.*was deleted while still open:ResourceWarning")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -125,7 +125,7 @@ def test_n43_an_assertion_is_in_time_to_the_second(shop: Bookshop, times: dict[s
 @pytest.mark.parametrize("name", ["iat", "exp", "nbf"])
 @pytest.mark.parametrize("written", NO_TIMES, ids=lambda written: written[:24])
 def test_n43_what_is_no_time_is_refused_and_nothing_stumbles(shop: Bookshop, name: str, written: str) -> None:
-    """N43: iat and exp are whole seconds; nbf may be any number that has come."""
+    """N43: iat and exp are whole seconds; nbf may be any number that has come, and that every reader reads alike."""
     now = now_of(shop)
     claims = {
         "iss": json.dumps(shop.client_id),
@@ -139,7 +139,7 @@ def test_n43_what_is_no_time_is_refused_and_nothing_stumbles(shop: Bookshop, nam
     payload = "{" + ",".join(f'"{claim}":{value}' for claim, value in claims.items()) + "}"
     assertion = sign_anything({"alg": "ES256"}, payload.encode(), shop.key)
     answer = pushes(shop, {"client_assertion_type": KIND, "client_assertion": assertion})
-    passed = name == "nbf" and written in {"-1", "-0.0", "{now}.5", "{now}.0", "{now}e0", str(-(2**63) - 1)}
+    passed = name == "nbf" and written in {"-1", "-0.0", "{now}.5", "{now}.0", "{now}e0"}
     assert answer.status_code == 201 if passed else refused(answer)
 
 

@@ -42,7 +42,7 @@ def test_the_power_fails_at_any_moment(
     steps = lived(preloaded_stage, scene, tmp_path, seed=seed, days=days, leaves=days > 0, worse=worse)
     cuts = cut_all_over(scene, steps, tmp_path, Cuts(), number=number, seed=seed)
     found = {wrong.partition(":")[0] for wrong in cuts.wrong}
-    assert found >= {"Lost", "Revived"} if worse else not cuts.wrong
+    assert found & {"Lost", "Revived"} if worse else not cuts.wrong
     assert cuts.images == number
     done = {orjson.loads(step.data).get("done") for step in steps if step.kind == "A"}
     assert done >= (EVERY_FLOW if days >= 4 else {"buy"})
