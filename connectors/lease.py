@@ -90,14 +90,18 @@ def take(vault: OpenVault, import_id: bytes, states: Sequence[str], becomes: str
 
 
 def work(taken: tuple[Lease, Course] | None, begin: Callable[[Lease, Course], Run]) -> None:
-    """Do what is left to do, from where it stands; nothing where the lease was not to be had, or until it is lost."""
+    """Do what is left to do, from where it stands, or until the lease is lost.
+
+    Nothing where it was not to be had, nor where she had stopped the import before it was taken.
+    """
     if taken is None:
         return
     lease, course = taken
     held: set[Lease] = lease.vault.server.memory.setdefault(HELD, set())
     held.add(lease)
     try:
-        begin(lease, course).to_the_end()
+        if not course.stopped:
+            begin(lease, course).to_the_end()
     except Lost:
         pass  # what was committed counts
     finally:

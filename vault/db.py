@@ -101,7 +101,7 @@ class Database:
         except BaseException:
             held.line = None
             self._lines.discard(kept)
-            if self.kind.has_ended(line.connection):
+            if kept.is_valid and self.kind.has_ended(line.connection):
                 kept.invalidate()
             else:
                 kept.close()  # which rolls back
