@@ -25,7 +25,7 @@ from tests.sampled import EVERYTHING, thinned
 from vault import bearer, crypto, db, deriving, locks, sessions, unlock
 from vault.errors import VaultError
 
-SAMPLES = int(os.environ.get("VRM_TEST_SAMPLES", "250" if EVERYTHING else "60"))  # of each; 5000 take thirteen minutes
+SAMPLES = int(os.environ.get("VRM_TEST_SAMPLES", "250" if EVERYTHING else "30"))  # of each; 5000 take thirteen minutes
 Steps = list[str]
 
 

@@ -31,7 +31,7 @@ EVERY_FLOW |= {
     "backup",
 }
 WORSE = "synchronous=NORMAL"
-LIVES = [(1, 4, 300, ""), (2, 2, 200, ""), (3, 0, 30, WORSE)] if sampled.EVERYTHING else [(1, 0, 8, "")]
+LIVES = [(1, 4, 300, ""), (2, 2, 200, ""), (3, 0, 30, WORSE)] if sampled.EVERYTHING else [(1, 0, 5, "")]
 
 
 @pytest.mark.parametrize(("seed", "days", "number", "worse"), LIVES)
