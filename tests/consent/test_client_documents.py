@@ -162,7 +162,7 @@ def test_plain_http_and_this_machine_are_for_a_vault_on_this_machine() -> None:
         fetch_json("https://shop.example", loopback=False)
 
 
-JSON, PACKED = "application/json", gzip.compress(b"{" + b" " * 10_000_000 + b"}")
+JSON, PACKED = "application/json", gzip.compress(b"{" + b" " * 10_000_000 + b"}", mtime=0)
 ANSWERS: dict[str, Callable[[], Response]] = {
     "good": lambda: jsonify(host=request.headers["Host"], accepts=request.headers["Accept-Encoding"]),
     "moved": lambda: Response(status=302, headers={"Location": "/good"}),
