@@ -9,6 +9,7 @@ at BEGIN and nothing per session, and nothing is prepared, so that a pool which 
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -54,14 +55,19 @@ class Postgresql:
             yield
 
     def alone(self) -> bool:
-        """Is nobody else connected to it?"""
+        """Is nobody else connected to it? A connection that was just closed is there for some moments more."""
         self.engine.dispose()
         others = (  # Citus looks after itself there, by a process and from its other servers
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
             "AND backend_type = 'client backend' AND NOT starts_with(application_name, 'citus_internal')"
         )
         with self.engine.connect() as connection:
-            return connection.exec_driver_sql(others).scalar() == 0
+            for _ in range(20):
+                if connection.exec_driver_sql(others).scalar() == 0:
+                    return True
+                connection.rollback()  # what was seen is kept for a transaction
+                time.sleep(0.05)
+        return False
 
     def known(self, error: Exception) -> VaultError | None:
         """What a driver's error means to her, if it is one that is to be expected. The server has rolled back."""
