@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+import sys
+import threading
 from configparser import ConfigParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -75,13 +79,70 @@ def test_the_commands_and_settings_of_a_unit_exist(unit: Path) -> None:
         assert {"/var/lib/vrm", "/var/lib/vrm-keystore", "/var/cache/vrm"} & {str(each) for each in (path, path.parent)}
 
 
-def test_the_container_is_nobody_and_keeps_two_volumes() -> None:
+def test_the_container_is_nobody_and_keeps_its_volumes_apart() -> None:
+    assert set(re.findall(r"\b1\d{4}\b", CONTAINER)) == {"10001"}, "one number for who it is and for its group"
     assert re.search(r"^USER 10001:10001$", CONTAINER, re.MULTILINE)
-    assert re.search(r'^VOLUME \["/var/lib/vrm", "/var/lib/vrm-keystore"', CONTAINER, re.MULTILINE)
+    (volumes,) = re.findall(r"^VOLUME (.*)$", CONTAINER, re.MULTILINE)
+    data, keystore, cache = json.loads(volumes)
+    places = {each["name"]: each["place"] for each in re.finditer(r"(?P<name>VRM_\w+)=(?P<place>\S+)", CONTAINER)}
+    assert places == {
+        "VRM_DATABASE_URL": f"sqlite:///{data}/vault.db",
+        "VRM_LOG_URL": f"sqlite:///{data}/log.db",
+        "VRM_KEYSTORE_URL": f"sqlite:///{keystore}/keystore.db",
+        "VRM_CACHE_DIR": cache,
+    }
+    assert places.keys() <= known_settings()
+
+
+def test_what_the_container_runs_is_there() -> None:
     assert "--require-hashes" in CONTAINER
-    (command,) = re.findall(r'^CMD \["(\w+)"', CONTAINER, re.MULTILINE)
-    assert command in main.commands
-    assert set(re.findall(r"\b(VRM_\w+)=", CONTAINER)) <= known_settings()
+    assert not re.search(r"(RUN|&&) (python|pip) ", CONTAINER), "Debian has python3, and no python"
+    (program,) = re.findall(r"^ENTRYPOINT (.*)$", CONTAINER, re.MULTILINE)
+    (said,) = re.findall(r"^CMD (.*)$", CONTAINER, re.MULTILINE)
+    command, *options = json.loads(said)
+    assert json.loads(program) == ["vrm"]
+    assert set(options[::2]) <= {option for parameter in main.commands[command].params for option in parameter.opts}
+    (port,) = re.findall(r"^EXPOSE (\d+)$", CONTAINER, re.MULTILINE)
+    assert dict(zip(options[::2], options[1::2], strict=True))["--port"] == port
+    assert f"'127.0.0.1', {port}," in health_check()[-1]
+
+
+def test_the_page_tells_to_run_it_with_the_limits_it_is_meant_for() -> None:
+    meant = re.findall(r"^# +(--read-only .*)$", CONTAINER, re.MULTILINE)
+    told = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    assert len(meant) == 1
+    assert meant[0] in told
+    assert [volume for volume in re.findall(r'"(/var/[\w/-]+)"', CONTAINER) if f":{volume}" not in told] == []
+
+
+def health_check() -> list[str]:
+    """The program by which a container engine asks how the vault is, and its arguments."""
+    (said,) = re.findall(r"^HEALTHCHECK .* CMD (.*)$", CONTAINER, re.MULTILINE)
+    return list(json.loads(said))
+
+
+@pytest.mark.parametrize(("status", "answer"), [(200, 0), (503, 1)])
+def test_the_health_check_asks_the_vault_itself(status: int, answer: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Vault(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_said: object) -> None:
+            """Nothing."""
+
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # engines hand on what the machine has
+    _program, flag, asking = health_check()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Vault) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        asking = asking.replace("8400", str(server.server_port))
+        done = subprocess.run([sys.executable, flag, asking], timeout=30, check=False)
+        server.shutdown()
+    assert done.returncode == answer
+    assert f'@pages.get("{asked[0]}")' in (ROOT / "vault" / "pages" / "health.py").read_text(encoding="utf-8")
 
 
 def test_what_is_copied_into_the_container_exists_and_its_base_names_no_host() -> None:
@@ -96,9 +157,11 @@ def test_what_is_copied_into_the_container_exists_and_its_base_names_no_host() -
 def test_systemd_finds_nothing_wrong_with_a_unit(unit: Path, tmp_path: Path) -> None:
     here = tmp_path / unit.name
     here.write_text(unit.read_text(encoding="utf-8").replace("/opt/vrm/.venv/bin/vrm", "/bin/true"), encoding="utf-8")
-    asked = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(here)]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    for question in (["verify"], ["security", "--offline=true", "--threshold=15"]):
+        asked = ["systemd-analyze", *question, str(here)]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert str(here) not in done.stderr, "a line it does not know"
 
 
 def test_the_proxy_takes_bodies_in_and_says_who_calls() -> None:
