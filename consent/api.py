@@ -21,7 +21,7 @@ import orjson
 from consent import deposits, looking, openapi, own_calls
 from consent.calls import Call, Denied, Limited
 from consent.details import DEPOSITABLE
-from consent.looking import MOST, Page
+from consent.looking import MOST, NUMBER, Page
 from consent.oauth.metadata import API
 from consent.problems import PROBLEMS, Code
 from consent.quota import Headers, headers
@@ -161,7 +161,7 @@ ROUTES: dict[str, dict[str, Route]] = {
     f"{API}/": {"GET": Route(f"{API}/<collection>", read)},
 }
 NOWHERE = Route("-", nothing)
-ID, NUMBER = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9]{1,18}")
+ID = re.compile(r"[0-9a-f]{32}")
 OF_IDS = {f"{API}/grants/", f"{API}/deposits/"}
 
 

@@ -5,6 +5,7 @@ The call is opened -> one range of disclosure boxes, joined as bytes and never p
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 MOST = 200
+NUMBER = re.compile(r"[0-9]{1,18}")  # of a change or a call, as a vendor names it
 
 _RANGE = Statement(
     "SELECT change, item, ref, box FROM disclosures "
@@ -170,7 +172,7 @@ def _after(page: Page, opening: Opening) -> int | None:
     if page.after is None:
         return 0
     version, _, change = page.after.partition(".")
-    if version != str(opening.found.version) or not (change.isascii() and change.isdecimal()) or len(change) > 18:
+    if version != str(opening.found.version) or not NUMBER.fullmatch(change):
         return None
     return int(change)
 

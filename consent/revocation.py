@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from consent import grant_boxes, grant_locks, grants
 from consent.models import Grant
-from consent.standing import Moved, standing_of
+from consent.standing import found_living
 from consent.terms import by_link
 from vault import attempts, crypto, evenly, mail
 
@@ -38,25 +38,17 @@ class Linked:
 @evenly.refused
 def find(server: Server, string: str) -> Linked | None:
     """The living grant behind a link; None for unknown, ended, expired or forged ones alike."""
-    for _attempt in range(5):
-        with server.main.line() as line:
-            found = grant_locks.find(line, server, string, "link")
-        if found is None or found.state != "live" or found.expires_at <= server.now:
-            return None
-        try:
-            standing = standing_of(server, found)
-        except Moved:
-            continue
-        if standing is None:
-            return None
-        try:
-            grant_locks.open_found(found, standing.pepper)
-        except crypto.Damaged:
-            return None
-        box = found.label_box
-        label = grant_boxes.label_or_nothing(server, found.string.owner_id, found.grant_id, found.version, box)
-        return Linked(found.string.owner_id, found.grant_id, label, standing.held)
-    return None
+    living = found_living(server, string, "link")
+    if living is None:
+        return None
+    found, standing = living
+    try:
+        grant_locks.open_found(found, standing.pepper)
+    except crypto.Damaged:
+        return None
+    owner, grant = found.string.owner_id, found.grant_id
+    label = grant_boxes.label_or_nothing(server, owner, grant, found.version, found.label_box)
+    return Linked(owner, grant, label, standing.held)
 
 
 def fresh_link(vault: OpenVault, view: GrantView) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from consent import grant_locks
 from consent.models import Grant
 from vault.keystore import Standing
 from vault.turn import recover_old_copy
 
 if TYPE_CHECKING:
     from consent.grant_locks import Found
+    from vault import bearer
     from vault.server import Server
 
 
@@ -39,6 +41,21 @@ def standing_of(server: Server, found: Found) -> Standing | None:
     if found.version > standing.version:
         server.keystore.raise_version(owner, found.grant_id, found.version)
     return standing
+
+
+def found_living(server: Server, string: str, kind: bearer.Kind) -> tuple[Found, Standing] | None:
+    """The lock that a string names, and what the keystore says of its grant; unknown, ended, expired: None alike."""
+    for _attempt in range(5):
+        with server.main.line() as line:
+            found = grant_locks.find(line, server, string, kind)
+        if found is None or found.state != "live" or found.expires_at <= server.now:
+            return None
+        try:
+            standing = standing_of(server, found)
+        except Moved:
+            continue
+        return (found, standing) if standing is not None else None
+    return None
 
 
 def version_now(server: Server, owner: bytes, grant: bytes) -> int | None:

@@ -11,7 +11,7 @@ from consent import grant_locks, grants
 from consent.disclosure import about_terms
 from consent.grant_locks import Found, Opened
 from consent.models import GrantLock
-from consent.standing import Moved, standing_of
+from consent.standing import found_living
 from consent.terms import Terms
 from vault import bearer, crypto, evenly
 from vault.db import Line, Statement, line_of
@@ -53,22 +53,14 @@ class Credential:
 @evenly.refused
 def open_credential(server: Server, string: str, kind: bearer.Kind) -> Credential | None:
     """Open a code or refresh token. None for unknown, revoked, expired, or wrong: they look alike."""
-    for _attempt in range(5):
-        with server.main.line() as line:
-            found = grant_locks.find(line, server, string, kind)
-        if found is None or found.state != "live" or found.expires_at <= server.now:
-            return None
-        try:
-            standing = standing_of(server, found)
-        except Moved:
-            continue
-        if standing is None:
-            return None
-        try:
-            return Credential(found, standing.pepper, grant_locks.open_found(found, standing.pepper))
-        except crypto.Damaged:
-            return None
-    return None
+    living = found_living(server, string, kind)
+    if living is None:
+        return None
+    found, standing = living
+    try:
+        return Credential(found, standing.pepper, grant_locks.open_found(found, standing.pepper))
+    except crypto.Damaged:
+        return None
 
 
 def exchange(server: Server, code: Credential, *, jkt: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vault import attempts, mail
+from vault import attempts, handles, mail
 from vault.errors import N_
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ def note(server: Server, handle: str) -> None:
 
 def tell(server: Server) -> None:
     """The worker's part: mail those who are meant, if they have left an address."""
-    from vault.unlock import find_owner
-
     for handle in server.memory.pop(NOTED, set()):
-        owner = find_owner(server, handle)
+        owner = handles.find_owner(server, handle)
         if owner is None:
             continue
         with server.main.transaction() as session:

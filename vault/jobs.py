@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, case, delete, insert, select, update
 
 from vault import crypto
 from vault.logs import apart, log
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LEASE = 120  # seconds
 LINES = 8  # calls to other servers at once, in one process
 GIVE_UP = 12  # attempts; with doubling pauses about three days
+# A number that no worker writes counts as none: below zero it would be tried in every round, and without an end.
+_ONE_MORE = case((Job.attempts.between(0, GIVE_UP), Job.attempts + 1), else_=1)
 
 
 def enqueue(
@@ -110,7 +112,7 @@ def _run(server: Server, owner: bytes, job: bytes) -> bool:
         taken = session.execute(
             update(Job)
             .where(*mine, Job.lease_until <= server.now)
-            .values(lease_id=lease, lease_until=server.now + LEASE, attempts=Job.attempts + 1)
+            .values(lease_id=lease, lease_until=server.now + LEASE, attempts=_ONE_MORE)
         )
         if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
             return False

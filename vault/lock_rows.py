@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import delete, insert, select
@@ -116,12 +117,11 @@ def sweep_locks(server: Server) -> None:
     """
     chosen = select(Lock.owner_id, Lock.lock_id, Lock.expires_at).where(Lock.kind != "recovery")
     with server.main.reading() as session:
-        rows = session.execute(chosen).all()
+        rows = session.execute(chosen.order_by(Lock.owner_id)).all()
+    sessions_of = lru_cache(maxsize=1)(partial(server.keystore.alive, kind="session"))
     for owner, lock, expires_at in rows:
         with apart("sweep_failed"):
             over = expires_at is not None and expires_at <= server.now
-            if server.keystore.pepper(owner, lock) is None or (
-                over and lock in server.keystore.alive(owner, "session")
-            ):
+            if server.keystore.pepper(owner, lock) is None or (over and lock in sessions_of(owner)):
                 unmake_lock(server, owner, {"lock": lock.hex()})
     attempts.sweep(server)

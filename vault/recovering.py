@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 
-from vault import inbox, migrations, unlock
+from vault import handles, inbox, migrations
 from vault.errors import Unsafe
 from vault.instances import instance_of
 from vault.models import AttachmentRow, Attempt, Handle, Job, Owner
@@ -51,7 +51,7 @@ def mend(vault: OpenVault) -> None:
     """At an unlock: her short name and the public half of her inbox, where the server has other keys than it had."""
     server, owner = vault.server, vault.owner_id
     if handle := str(vault.settings.get("handle", "")):
-        _name(server, owner, unlock.handle_tag(server, handle))
+        _name(server, owner, handles.handle_tag(server, handle))
     with server.main.reading() as session:
         box = session.scalar(select(Owner.inbox_box).where(Owner.owner_id == owner))
     if box is None and "inbox" in vault.keyring.keys:

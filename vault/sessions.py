@@ -104,11 +104,11 @@ def _open_vault(
         owner = session.get(Owner, keyring.owner_id)
         if owner is None:  # her row was taken away: there is nothing to open any more
             raise Locked
-        settings = _settings_or_none(keyring, owner.settings_box)
+        settings = _settings_or_nothing(keyring, owner.settings_box)
     return OpenVault(server, keyring, lock, opened_by, settings, owner.lost, proved_at, ends_at)
 
 
-def _settings_or_none(keyring: Keyring, box: bytes) -> dict[str, Any]:
+def _settings_or_nothing(keyring: Keyring, box: bytes) -> dict[str, Any]:
     """Damaged settings must not keep her from what she keeps, nor from stopping it; changing them is refused."""
     try:
         return open_settings(keyring, box)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from vault import choices, crypto, deriving, inbox, languages, lock_rows, locks, notice_address, sandbox, unlock
+from vault import choices, crypto, deriving, handles, inbox, languages, lock_rows, locks, notice_address, sandbox
 from vault.errors import N_, Closed, Invalid, NotFound
 from vault.keyring import Keyring, new_keys, opened_keys
 from vault.kit import owner_of
@@ -77,10 +78,14 @@ def set_up(
 
 
 def _claim(session: Session, server: Server, handle: str, owner: bytes, *, first: bool) -> None:
-    tag = unlock.handle_tag(server, handle)
+    tag = handles.handle_tag(server, handle)
+    taken = Invalid({"handle": [N_("There is a vault of this name already.")]})
     if session.get(Handle, tag) is not None or owner_of(handle) is not None:  # a number may be some vault's
-        raise Invalid({"handle": [N_("There is a vault of this name already.")]})
-    session.execute(insert(Handle).values(tag=tag, owner_id=owner))
+        raise taken
+    try:
+        session.execute(insert(Handle).values(tag=tag, owner_id=owner))
+    except IntegrityError:  # by somebody else, at this very moment
+        raise taken from None
     claimed = session.execute(update(Instance).where(Instance.claimed.is_(False)).values(claimed=True))
     if first and claimed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has a row count
         raise Closed

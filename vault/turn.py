@@ -29,7 +29,7 @@ MOST_NUMBERS = 1 << 40  # records of one owner
 # and one more might be no number any more.
 _BEGIN = text(
     "UPDATE owners SET revision = revision + :revisions, "
-    "last_record = CASE WHEN last_record <= 1099511627776 THEN last_record + :numbers ELSE :numbers END "
+    "last_record = CASE WHEN last_record <= :most THEN last_record + :numbers ELSE :numbers END "
     "WHERE owner_id = :owner AND revision >= :floor AND revision < 4611686018427387904 "
     "RETURNING revision, last_record, lost"
 )
@@ -98,7 +98,7 @@ def _begin(server: Server, owner: bytes, numbers: int, revisions: int, stack: Ex
     for _attempt in range(5):
         floor = server.keystore.floor(owner)
         session = stack.enter_context(server.main.transaction())
-        values = {"owner": owner, "numbers": numbers, "revisions": revisions, "floor": floor}
+        values = {"owner": owner, "numbers": numbers, "revisions": revisions, "floor": floor, "most": MOST_NUMBERS}
         row = session.execute(_BEGIN, values).first()
         if row is not None:
             before = Position(row[0] - revisions, last_number(session, owner, row[1] - numbers), row[2])

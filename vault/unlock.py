@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
-from vault import attempts, crypto, deriving, evenly, guessing, lock_rows, locks, mail, sandbox, sessions
+from vault import attempts, crypto, deriving, evenly, guessing, handles, lock_rows, locks, mail, sessions
 from vault.errors import N_, WrongSecret
 from vault.jobs import enqueue, finish
 from vault.keyring import Keyring, hold
-from vault.kit import owner_of
-from vault.models import Handle, Lock, Owner
+from vault.models import Lock
 from vault.opened import OpenVault
 
 if TYPE_CHECKING:
@@ -24,28 +23,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from vault.server import Server
-
-
-def only_owner(server: Server) -> bool:
-    """Is there just one vault here, so that nobody has to say its name?"""
-    with server.main.reading() as session:
-        return len(session.scalars(select(Handle.owner_id).order_by(Handle.tag).limit(2)).all()) == 1
-
-
-def find_owner(server: Server, handle: str) -> bytes | None:
-    """Whose vault is meant: by name, by the number on her kit, or the only one there is."""
-    number = owner_of(handle)
-    with server.main.reading() as session:
-        owners = session.scalars(select(Handle.owner_id).order_by(Handle.tag).limit(2)).all()
-        if len(owners) == 1 and not handle:
-            return owners[0]
-        by_name = session.scalar(select(Handle.owner_id).where(Handle.tag == handle_tag(server, handle)))
-        by_number = session.scalar(select(Owner.owner_id).where(Owner.owner_id == number)) if number else None
-    return by_name or (None if by_number == sandbox.OWNER else by_number)
-
-
-def handle_tag(server: Server, handle: str) -> bytes:
-    return crypto.tag(server.keys.tag, "handle", handle.strip().casefold())
 
 
 def with_passphrase(server: Server, handle: str, passphrase: str, *, address: str) -> Keyring:
@@ -64,7 +41,7 @@ def with_passphrase(server: Server, handle: str, passphrase: str, *, address: st
 @evenly.refused
 def _opened(server: Server, handle: str, passphrase: str) -> Keyring:
     began = time.monotonic()
-    row = lock_rows.living_or_nobodys(server, find_owner(server, handle), "passphrase")
+    row = lock_rows.living_or_nobodys(server, handles.find_owner(server, handle), "passphrase")
     evenly.wait(began)
     keyring = lock_rows.open_with(server, row, deriving.stretch(passphrase, row.params))
     if keyring is None:
@@ -76,7 +53,7 @@ def _opened(server: Server, handle: str, passphrase: str) -> Keyring:
 def with_recovery_code(server: Server, handle: str, written: str) -> Keyring:
     """Open a vault by the printed code, which needs no pepper; no old copy of a deleted vault. Raises WrongSecret."""
     code = locks.read_recovery_code(written)
-    row = lock_rows.living_or_nobodys(server, find_owner(server, handle), "recovery")
+    row = lock_rows.living_or_nobodys(server, handles.find_owner(server, handle), "recovery")
     gone = server.keystore.leaves_on(row.owner_id) == 0
     keyring = lock_rows.open_with(server, row, code) if code else None
     if keyring is None or gone:

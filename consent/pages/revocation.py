@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, make_response, render_template, request
 
 from consent import grants, revocation
-from vault import unlock
+from vault import handles
 from vault.pages import session
 from vault.pages.session import server
 from vault.record import classes_of
@@ -42,11 +42,11 @@ def act(string: str) -> Response:
 def stop() -> Response:
     """Have links mailed that stop sharing, with the vault locked and the passphrase lost."""
     if request.method != "POST":
-        return _page("stop.html", asks_name=not unlock.only_owner(server()), sent=False)
+        return _page("stop.html", asks_name=not handles.only_owner(server()), sent=False)
     named = request.form.get("handle", "")
-    owner = unlock.find_owner(server(), named)
+    owner = handles.find_owner(server(), named)
     revocation.mail_fresh_links(server(), owner, named, address=session.address())
-    return _page("stop.html", asks_name=not unlock.only_owner(server()), sent=True)
+    return _page("stop.html", asks_name=not handles.only_owner(server()), sent=True)
 
 
 def _nothing() -> Response:

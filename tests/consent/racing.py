@@ -28,6 +28,7 @@ from connectors.vendor_client.proofs import key_from_json, key_to_json
 from tests.people import Ada, Bookshop, house_in
 from vault import sessions, unlock
 from vault.app import create_app
+from vault.keystore import Keystore, Standing
 from vault.logs import configure
 from vault.opened import OpenVault
 from vault.server import Server
@@ -126,6 +127,18 @@ def shown_now(ada: Ada, grant: bytes, collection: str) -> list[dict[str, Any]]:
 def sorted_rows(rows: list[dict[str, Any]]) -> list[str]:
     """Rows in an order of their own, for comparing."""
     return sorted(orjson.dumps(row, option=orjson.OPT_SORT_KEYS).decode() for row in rows)
+
+
+class Rising(Keystore):
+    """Somebody puts back one old copy after the other: whenever a grant is looked for, the floor is above it."""
+
+    looks = 0
+
+    def standing(self, owner: bytes, grant: bytes) -> Standing | None:
+        """As it stands, a thousand revisions further up."""
+        self.looks += 1
+        self.raise_floor(owner, self.floor(owner) + 1000)
+        return super().standing(owner, grant)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from consent import grants, revocation, views
 from consent.grants import rounded
 from consent.models import Grant
 from tests.conftest import PASSPHRASE
+from tests.consent.racing import Rising
 from tests.people import ISSUER, Bookshop, household
 from vault import attempts, bearer, crypto
 from vault.errors import TooManyTries
-from vault.keystore import Keystore, Standing
 from vault.models import Job
 
 
@@ -130,16 +130,6 @@ def test_a_link_of_an_old_copy_finds_what_is_held(shop: Bookshop, grant: bytes) 
 
 
 def test_a_link_that_moves_each_time_it_is_looked_at_finds_nothing(shop: Bookshop, grant: bytes) -> None:
-    class Rising(Keystore):
-        """Somebody puts back one old copy after the other."""
-
-        looks = 0
-
-        def standing(self, owner: bytes, grant: bytes) -> Standing | None:
-            self.looks += 1
-            self.raise_floor(owner, self.floor(owner) + 1000)
-            return super().standing(owner, grant)
-
     house, link = shop.ada.house, drawn(shop, grant)
     rising = Rising(house.keystore.database)
     assert revocation.find(replace(house, keystore=rising), link) is None

@@ -17,7 +17,7 @@ from consent import sweeping
 from consent.models import Grant
 from tests.conftest import PASSPHRASE
 from tests.people import PURCHASES, Ada, Bookshop, household
-from vault import attempts, locks, sandbox, sessions, set_up, unlock
+from vault import attempts, handles, locks, sandbox, sessions, set_up, unlock
 from vault.app import create_app
 from vault.doctor import advice
 from vault.errors import NotFound, WrongSecret
@@ -124,7 +124,7 @@ def test_no_form_and_no_command_leads_to_her(shop: Bookshop) -> None:
     """She has no name, no passphrase and no printed code, and beside her a single owner still is the only one."""
     house = shop.ada.house
     Developer(house)
-    assert unlock.only_owner(house)
+    assert handles.only_owner(house)
     with house.main.reading() as session:
         assert session.scalar(select(func.count()).select_from(Owner)) == 2
         assert set(session.scalars(select(Handle.owner_id))) == {shop.ada.owner_id}

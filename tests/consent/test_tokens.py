@@ -23,11 +23,11 @@ from consent.oauth.metadata import TOKEN
 from consent.terms import Terms
 from consent.tokens import Credential
 from tests.conftest import PASSPHRASE
+from tests.consent.racing import Rising
 from tests.people import ISSUER, PURCHASES, VERIFIER, Bookshop, details, household
 from vault import crypto, store
 from vault.days import DAY
 from vault.keyring import Keyring
-from vault.keystore import Keystore, Standing
 
 Rows = list[tuple[str, int, int | None]]
 
@@ -347,16 +347,6 @@ def test_a_token_is_looked_at_again_when_an_old_copy_was_found_meanwhile(shop: B
 
 
 def test_a_token_that_moves_each_time_it_is_looked_at_opens_nothing(shop: Bookshop, code: Credential) -> None:
-    class Rising(Keystore):
-        """Somebody puts back one old copy after the other."""
-
-        looks = 0
-
-        def standing(self, owner: bytes, grant: bytes) -> Standing | None:
-            self.looks += 1
-            self.raise_floor(owner, self.floor(owner) + 1000)
-            return super().standing(owner, grant)
-
     house, string = shop.ada.house, code.found.string.text(shop.ada.house.keys.route)
     rising = Rising(house.keystore.database)
     assert tokens.open_credential(replace(house, keystore=rising), string, "code") is None

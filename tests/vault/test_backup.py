@@ -17,7 +17,7 @@ from sqlalchemy import select
 from tests.conftest import PASSPHRASE
 from tests.houses import home_of, lose, settings_in
 from tests.people import PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, details, house_in
-from vault import backup, sealed_file, set_up, store, unlock, worker
+from vault import backup, handles, sealed_file, set_up, store, unlock, worker
 from vault.app import load_rooms
 from vault.backup_cli import written_whole
 from vault.cli import main
@@ -199,7 +199,7 @@ def test_a_lost_keystore_costs_grants_and_passphrases_and_the_printed_code_opens
     assert "The Salt Almanac" in back.looks_at("/purchases")
     for page in ("/", "/sharing", "/activity", "/security", "/inbox", "/vendors"):
         back.looks_at(page)
-    assert unlock.find_owner(house, "ada") == back.owner_id, "her short name is known again"
+    assert handles.find_owner(house, "ada") == back.owner_id, "her short name is known again"
     token = bookshop.tokens("item-1", authorization_details=asked)["access_token"]
     assert "Almanac" in bookshop.looks("/vendor/v1/purchases", token).text
     left = bookshop.leaves(token, {"item": "A lamp", "bought_on": "2026-11-01"})

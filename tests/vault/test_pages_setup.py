@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import PASSPHRASE
 from tests.people import Ada, Clock, house_in
-from vault import kit, set_up, unlock
+from vault import handles, kit, set_up
 from vault.app import create_app
 from vault.errors import Invalid
 from vault.models import Owner
@@ -187,7 +188,26 @@ def test_nobody_takes_the_number_of_a_vault_for_a_name(ada: Ada, written: Callab
     number = written(ada.owner_id)
     with pytest.raises(Invalid):
         set_up.set_up(ada.house, handle=number, name="Eve", passphrase=PASSPHRASE, notice=None, first=False)
-    assert unlock.find_owner(ada.house, number) == ada.owner_id
+    assert handles.find_owner(ada.house, number) == ada.owner_id
+
+
+def test_of_many_who_take_one_name_at_the_same_moment_one_gets_it(ada: Ada) -> None:
+    together, outcomes = threading.Barrier(6), list[str]()
+
+    def takes() -> None:
+        together.wait()
+        try:
+            set_up.set_up(ada.house, handle="bea", name="Bea", passphrase=PASSPHRASE, notice=None, first=False)
+            outcomes.append("hers")
+        except Invalid as refused:
+            outcomes.extend(refused.fields)
+
+    threads = [threading.Thread(target=takes) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [*["handle"] * 5, "hers"]
 
 
 def test_where_sign_up_is_open_another_vault_can_be_set_up(tmp_path, clock):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from consent.models import Grant, Receipt
 from tests.houses import embedded_only
@@ -78,3 +78,15 @@ def test_a_job_that_nothing_can_do_stops_no_other_and_stays(ada: Ada, bram: Open
         left = session.execute(select(Job.job_id, Job.lease_until).where(Job.due_at <= ada.house.now)).all()
     assert [row.job_id for row in left] == [odd], "it comes back when its lease is over"
     assert left[0].lease_until > ada.house.now
+
+
+@pytest.mark.parametrize("written", [-9, 2**31 - 1])
+def test_a_count_of_attempts_that_no_worker_writes_is_begun_anew(ada: Ada, written: int) -> None:
+    with ada.house.main.transaction() as session:
+        job = jobs.enqueue(session, ada.house, ada.owner_id, "unmake_lock", {}, due_at=1)
+        session.execute(update(Job).where(Job.job_id == job).values(box=b"nothing", attempts=written))
+    tick(ada.house, sweep=False)
+    with ada.house.main.reading() as session:
+        left = session.execute(select(Job.attempts, Job.due_at).where(Job.job_id == job)).one()
+    assert left.attempts == 1
+    assert left.due_at == ada.house.now + 120

@@ -6,12 +6,10 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
-from sqlalchemy import select
 
-from vault import attempts, passkeys, sessions, unlock
+from vault import attempts, handles, passkeys, sessions, unlock
 from vault.errors import Busy, NotFound, TooManyTries, VaultError, WrongSecret
 from vault.keyring import Keyring
-from vault.models import Handle
 from vault.pages import session
 from vault.pages.errors import wait_for
 from vault.pages.session import server
@@ -25,7 +23,7 @@ def unlock_page() -> Response:
     """The closed vault with its one window."""
     if session.peek() is not None:
         return make_response(redirect(session.safe_next(request.args.get("next")), 303))
-    if not _anybody():
+    if not handles.anybody(server()):
         return make_response(render_template("nobody.html", open=server().settings.sign_up == "open"))
     return _window(request.args.get("next"))
 
@@ -81,11 +79,6 @@ def lock() -> Response:
     return session.drop(make_response(redirect(url_for("unlock.unlock_page", notice="locked"), 303)))
 
 
-def _anybody() -> bool:
-    with server().main.reading() as reading:
-        return reading.scalar(select(Handle.owner_id).order_by(Handle.tag).limit(1)) is not None
-
-
 def _handle() -> str:
     return request.form.get("handle", "").strip()
 
@@ -109,7 +102,7 @@ def _window(back: str | None, error: VaultError | None = None, *, way: str = "pa
         back=there,
         same_page=url_for("unlock.unlock_page", next=there if there != "/" else None),
         back_to=_page_name(there),
-        ask_name=not unlock.only_owner(server()),
+        ask_name=not handles.only_owner(server()),
         handle=_handle(),
         way=way,
         passkeys=passkeys.possible(server()),
