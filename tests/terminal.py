@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.houses import settings_in
@@ -45,9 +46,11 @@ def vrm(house: Path | None, *arguments: str, said: str = "", at: Path = ROOT, **
     return done
 
 
-def started_anew(house: Path | None, *arguments: str, said: str = "", **settings: str) -> Done:
-    """The same from nothing."""
-    command = [sys.executable, "-m", "vault", *arguments]
+def started_anew(
+    house: Path | None, *arguments: str, said: str = "", before: Sequence[str] = (), **settings: str
+) -> Done:
+    """The same from nothing; `before` is the program that starts it, with its arguments."""
+    command = [*before, sys.executable, "-m", "vault", *arguments]
     environment = _environment(house, settings)
     return subprocess.run(
         command, cwd=ROOT, env=environment, input=said, capture_output=True, text=True, timeout=SECONDS, check=False

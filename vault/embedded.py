@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 
-from vault.errors import DiskFull, VaultError
+from vault.errors import DiskFull, Unsafe, VaultError
 from vault.settings import MEBIBYTE, file_of
 
 PRAGMAS = (
@@ -35,6 +35,26 @@ BALLAST = 8 * MEBIBYTE  # at least twice the write-ahead log, so that taking awa
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 
 
+def make_folder(folder: Path) -> None:
+    """A folder for this program's own. Raises Unsafe where whoever runs it cannot make it, or write there."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unsafe(f"{folder} cannot be made: make it, for {_whoever()} and with mode 700.") from error
+    refuse_what_is_closed(folder)
+
+
+def refuse_what_is_closed(path: Path) -> None:
+    """Raise Unsafe for what is there and cannot be read and written by whoever runs this."""
+    needed = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
+    if path.exists() and not os.access(path, needed):
+        raise Unsafe(f"{path} cannot be read and written by {_whoever()}, who runs this: give it to that user.")
+
+
+def _whoever() -> str:
+    return f"the user of number {os.geteuid()}"
+
+
 class Embedded:
     """One database file, the turns of its writers, and the ballast beside it."""
 
@@ -42,7 +62,9 @@ class Embedded:
 
     def __init__(self, url: str) -> None:
         self.file = file_of(url)
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.file.parent)
+        for end in ("", "-wal", "-shm", ".turn"):
+            refuse_what_is_closed(self.file.with_name(self.file.name + end))
         self._mine = threading.local()
         self.engine = create_engine(
             url,

@@ -14,6 +14,7 @@ from sqlalchemy import insert
 
 from vault.catalogues import Catalogues
 from vault.db import Database
+from vault.embedded import make_folder
 from vault.errors import Unsafe
 from vault.instances import instance_of
 from vault.keystore import Keystore, ServerKeys
@@ -95,7 +96,7 @@ def start(
     main, log, keys = (Database(url) for url in (settings.database_url, settings.log_url, settings.keystore_url))
     for database in (main, keys, log):
         database.kind.settle()
-    settings.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(settings.cache_dir)
     if migrate:
         with main.kind.starting():
             upgrade(main, log, keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,22 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(
 
 
 @embedded_only
+@embedded_only
+@pytest.mark.parametrize(
+    ("command", "closed"), [("serve", "vault"), ("doctor", "keystore/keystore.db"), ("worker", "cache")]
+)
+def test_what_belongs_to_another_user_stops_the_start_with_a_sentence(
+    command: str, closed: str, furnished_copy: Path
+) -> None:
+    """The root of these tests may write anything, so it is taken that right for once."""
+    (furnished_copy / closed).chmod(0o400)
+    as_others = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = started_anew(furnished_copy, command, before=as_others)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {furnished_copy / closed} cannot be read and written by the user of number ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_strangers_keystore_stops_the_start(furnished_copy: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     vrm(other, "grants")
