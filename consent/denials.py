@@ -33,9 +33,9 @@ class Said(NamedTuple):
 def remember(session: Session, vault: OpenVault, asked: Asked, *, never: bool, instead: Details | None) -> None:
     """Keep her no, in the transaction that spends the request. `instead` is what she would allow."""
     server, owner, tag = vault.server, vault.owner_id, _tag(vault, asked)
+    hold(session, vault.keyring)  # of two at once, to the same thing, the later one stays
     box = None
     if instead is not None:
-        hold(session, vault.keyring)
         box = vault.keyring.seal("files", about_denial(owner, tag), crypto.pad(offer.said(instead)))
     vendor = grants.vendor_tag(server, owner, asked.client_id)
     session.execute(delete(Denial).where(Denial.owner_id == owner, Denial.request_tag == tag))

@@ -27,8 +27,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A connection that a test leaves open is closed with it, and SQLite's say nothing about that either."""
-    config.addinivalue_line("filterwarnings", "ignore:.*was deleted while still open:ResourceWarning")
+    """A connection that a test leaves open is closed with it; psycopg says so, and SQLite's from Python 3.13 on."""
+    for said in (".*was deleted while still open", "unclosed database"):
+        config.addinivalue_line("filterwarnings", f"ignore:{said}:ResourceWarning")
 
 
 @pytest.fixture(scope="session", autouse=True)

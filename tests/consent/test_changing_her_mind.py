@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -112,6 +113,14 @@ def test_do_not_ask_again_stands_until_she_looks_again_and_allows(ada: Ada, book
     ada.sees_consent(address).allows()
     ada.presses(f"/sharing/{ada.grant()}/stop")
     assert "You said no" not in ada.is_asked(bookshop.consent_address()).html
+
+
+def test_she_may_say_no_twice_at_once_to_what_is_asked_twice(ada: Ada, bookshop: Bookshop) -> None:
+    for _time in range(3):
+        pages = [ada.is_asked(bookshop.consent_address()) for _ in range(3)]
+        with ThreadPoolExecutor(len(pages)) as threads:
+            answered = list(threads.map(lambda page: page.refuses(), pages))
+        assert all("error=access_denied" in each for each in answered)
 
 
 def test_another_request_or_another_vendor_is_asked_about(ada: Ada, bookshop: Bookshop, coffee: Bookshop) -> None:

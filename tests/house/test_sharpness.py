@@ -10,7 +10,10 @@ from tools.sharpness import named, table
 
 CORE = {
     *(f"vault/{part}.py" for part in ("crypto", "locks", "lock_rows", "keystore", "bearer", "keyring")),
-    *(f"consent/{part}.py" for part in ("disclosure", "terms", "grants", "grant_locks", "revocation", "tokens")),
+    *(
+        f"consent/{part}.py"
+        for part in ("disclosure", "terms", "grants", "grant_locks", "revocation", "standing", "tokens")
+    ),
     "consent/dpop.py",
 }
 
