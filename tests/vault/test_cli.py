@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +102,45 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(
     assert done.returncode == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("setting", ["VRM_DATABASE_URL", "VRM_LOG_URL", "VRM_KEYSTORE_URL"])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:///{file}", "file is not a database"),
+        ("sqlite:///{file}/vault.db", "File exists"),
+        ("postgresql://vrm:secret@127.0.0.1:1/vrm", "Connection refused"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_stops_the_start_with_a_sentence(
+    furnished_copy: Path, tmp_path: Path, setting: str, url: str, reason: str
+) -> None:
+    (tmp_path / "letter.txt").write_text("Dear Ada, " * 100)
+    done = vrm(furnished_copy, "doctor", **{setting: url.format(file=tmp_path / "letter.txt")})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {setting}: ")
+    assert reason in done.stderr
+    assert not re.search("Traceback|secret", done.stderr)
+    assert (tmp_path / "letter.txt").read_text() == "Dear Ada, " * 100
+
+
+def test_a_folder_that_cannot_be_made_stops_the_start_with_a_sentence(furnished_copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").touch()
+    done = vrm(furnished_copy, "doctor", VRM_CACHE_DIR=str(tmp_path / "letter.txt" / "cache"))
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert done.stderr.startswith("Error: VRM_CACHE_DIR: ")
+
+
+@pytest.mark.parametrize("named", ["--port", "VRM_METRICS_PORT"])
+def test_a_port_that_is_taken_stops_the_start_with_a_sentence(furnished_copy: Path, named: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as somebody, socket.create_server(("127.0.0.1", 0)) as free:
+        taken, other = (str(each.getsockname()[1]) for each in (somebody, free))
+        free.close()
+        told = {"--port": other, "VRM_METRICS_PORT": "0", named: taken}
+        done = vrm(furnished_copy, "serve", "--port", told.pop("--port"), **told)
+    assert done.returncode == 1
+    assert done.stderr == f"Error: Port {taken} of 127.0.0.1 ({named}): Address already in use.\n"
 
 
 @embedded_only
