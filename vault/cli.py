@@ -60,11 +60,15 @@ def serve_command(host: str, port: int | None, workers: int | None, threads: int
     from vault.app import build
     from vault.doctor import refuse
     from vault.metrics import begin_anew
-    from vault.serving import port_of, serve
+    from vault.serving import port_of, refuse_a_taken, serve
     from vault.set_up import set_up_address
     from vault.settings import from_environment
 
     settings = from_environment()
+    port = port or port_of(settings)
+    refuse_a_taken(host, port, "--port")
+    if settings.metrics_port:
+        refuse_a_taken("127.0.0.1", settings.metrics_port, "VRM_METRICS_PORT")
     server = build(settings)
     for database in server.databases:
         database.keep_ballast()
@@ -76,7 +80,7 @@ def serve_command(host: str, port: int | None, workers: int | None, threads: int
     click.echo(f"Vault  {settings.issuer}")
     if path is not None:
         click.echo(f"Set up your vault here; this address works once:\n  {settings.issuer}{path}")
-    serve(host, port or port_of(settings), workers=workers, threads=threads)
+    serve(host, port, workers=workers, threads=threads)
 
 
 @main.command("worker")

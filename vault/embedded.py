@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 
-from vault.errors import DiskFull, Unsafe, VaultError
+from vault.errors import DiskFull, VaultError
 from vault.settings import MEBIBYTE, file_of
 
 PRAGMAS = (
@@ -36,23 +36,17 @@ _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 
 
 def make_folder(folder: Path) -> None:
-    """A folder for this program's own. Raises Unsafe where whoever runs it cannot make it, or write there."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unsafe(f"{folder} cannot be made: make it, for {_whoever()} and with mode 700.") from error
+    """A folder for this program's own. Raises OSError where whoever runs it cannot make it, or write there."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     refuse_what_is_closed(folder)
 
 
 def refuse_what_is_closed(path: Path) -> None:
-    """Raise Unsafe for what is there and cannot be read and written by whoever runs this."""
+    """Raise PermissionError for what is there and cannot be read and written by whoever runs this."""
     needed = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
     if path.exists() and not os.access(path, needed):
-        raise Unsafe(f"{path} cannot be read and written by {_whoever()}, who runs this: give it to that user.")
-
-
-def _whoever() -> str:
-    return f"the user of number {os.geteuid()}"
+        words = f"{path} cannot be read and written by the user of number {os.geteuid()}"
+        raise PermissionError(f"{words}, who runs this: give it to that user.")
 
 
 class Embedded:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import insert
+from sqlalchemy.exc import DBAPIError
 
 from vault.catalogues import Catalogues
 from vault.db import Database
@@ -21,7 +23,7 @@ from vault.keystore import Keystore, ServerKeys
 from vault.logs import apart
 from vault.models import Instance, LogInstance
 from vault.rooms import Job, Room
-from vault.settings import Settings
+from vault.settings import Settings, is_embedded
 
 FORMAT = 1
 MOVED = b"moved:"  # stands before the id of a database that has been moved, and must not be used where it was
@@ -93,15 +95,34 @@ def start(
 
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold keys
-    main, log, keys = (Database(url) for url in (settings.database_url, settings.log_url, settings.keystore_url))
-    for database in (main, keys, log):
-        database.kind.settle()
-    make_folder(settings.cache_dir)
+    with _told("VRM_CACHE_DIR"):
+        make_folder(settings.cache_dir)
+    main = _opened("VRM_DATABASE_URL", settings.database_url)
+    keys = _opened("VRM_KEYSTORE_URL", settings.keystore_url)
+    log = _opened("VRM_LOG_URL", settings.log_url)
     if migrate:
         with main.kind.starting():
             upgrade(main, log, keys)
             _marry(main, log, Keystore(keys))
     return Server(settings, main, log, Keystore(keys), tuple(rooms), clock, Catalogues(settings.catalogue_budget))
+
+
+def _opened(setting: str, url: str) -> Database:
+    with _told(setting):
+        database = Database(url)
+        database.kind.settle()
+        if not is_embedded(url) or database.file.exists():  # to connect makes a file
+            database.engine.connect().close()
+    return database
+
+
+@contextmanager
+def _told(setting: str) -> Iterator[None]:
+    """What is not there, or does not answer, at the place that a setting names, is told with that setting's name."""
+    try:
+        yield
+    except (DBAPIError, OSError) as error:
+        raise Unsafe(f"{setting}: {getattr(error, 'orig', error)}") from error
 
 
 def _marry(main: Database, log: Database, keystore: Keystore) -> None:

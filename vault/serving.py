@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 from urllib.parse import urlsplit
 
+from vault.errors import Unsafe
 from vault.settings import Settings
 
 THREADS = 8
@@ -14,6 +16,16 @@ def port_of(settings: Settings) -> int:
     """The port in the issuer, or the scheme's own."""
     parts = urlsplit(settings.issuer)
     return parts.port or (443 if settings.secure else 80)
+
+
+def refuse_a_taken(host: str, port: int, named: str) -> None:
+    """Raise Unsafe where nothing can listen: somebody does already, or only the administrator may. `named` by what."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, port))
+        except OSError as error:
+            raise Unsafe(f"Port {port} of {host} ({named}): {error.strerror}.") from error
 
 
 def serve(

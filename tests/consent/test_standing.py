@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from consent import grant_locks, revocation, standing, views
 from consent.grant_locks import Found
+from consent.models import Grant
 from consent.standing import Moved, standing_of
 from tests.conftest import PASSPHRASE
 from tests.people import Bookshop, household
@@ -109,6 +111,16 @@ def test_an_old_copy_is_lifted_and_read_again(shop: Bookshop, link: str, found: 
     said = standing_of(shop.ada.house, again)
     assert said is not None
     assert said.held == "old copy"
+
+
+def test_the_version_that_is_read_anew_is_this_grants(shop: Bookshop, found: Found) -> None:
+    house, hers = shop.ada.house, found.string.owner_id
+    later = bytes.fromhex(shop.tokens()["grant_id"])
+    with house.main.transaction() as session:
+        session.execute(update(Grant).where(Grant.grant_id == later).values(version=7))
+    assert standing.version_now(house, hers, found.grant_id) == found.version
+    assert standing.version_now(house, hers, later) == 7
+    assert standing.version_now(house, bytes(16), later) is None
 
 
 @pytest.mark.parametrize("left", [0, 1])

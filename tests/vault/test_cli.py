@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -103,23 +105,68 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(
     assert "Traceback" not in done.stderr
 
 
-@embedded_only
+@pytest.mark.parametrize("setting", ["VRM_DATABASE_URL", "VRM_LOG_URL", "VRM_KEYSTORE_URL"])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:///{file}", "file is not a database"),
+        ("sqlite:///{file}/vault.db", "File exists"),
+        ("postgresql://vrm:secret@127.0.0.1:1/vrm", "Connection refused"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_stops_the_start_with_a_sentence(
+    furnished_copy: Path, tmp_path: Path, setting: str, url: str, reason: str
+) -> None:
+    (tmp_path / "letter.txt").write_text("Dear Ada, " * 100)
+    done = vrm(furnished_copy, "doctor", **{setting: url.format(file=tmp_path / "letter.txt")})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {setting}: ")
+    assert reason in done.stderr
+    assert not re.search("Traceback|secret", done.stderr)
+    assert (tmp_path / "letter.txt").read_text() == "Dear Ada, " * 100
+
+
+def test_a_folder_that_cannot_be_made_stops_the_start_with_a_sentence(furnished_copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").touch()
+    done = vrm(furnished_copy, "doctor", VRM_CACHE_DIR=str(tmp_path / "letter.txt" / "cache"))
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert done.stderr.startswith("Error: VRM_CACHE_DIR: ")
+
+
+@pytest.mark.parametrize("named", ["--port", "VRM_METRICS_PORT"])
+def test_a_port_that_is_taken_stops_the_start_with_a_sentence(furnished_copy: Path, named: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as somebody, socket.create_server(("127.0.0.1", 0)) as free:
+        taken, other = (str(each.getsockname()[1]) for each in (somebody, free))
+        free.close()
+        told = {"--port": other, "VRM_METRICS_PORT": "0", named: taken}
+        done = vrm(furnished_copy, "serve", "--port", told.pop("--port"), **told)
+    assert done.returncode == 1
+    assert done.stderr == f"Error: Port {taken} of 127.0.0.1 ({named}): Address already in use.\n"
+
+
 @embedded_only
 @pytest.mark.parametrize(
-    ("command", "closed"), [("serve", "vault"), ("doctor", "keystore/keystore.db"), ("worker", "cache")]
+    ("command", "setting", "closed"),
+    [
+        ("serve", "VRM_DATABASE_URL", "vault"),
+        ("doctor", "VRM_KEYSTORE_URL", "keystore/keystore.db"),
+        ("worker", "VRM_CACHE_DIR", "cache"),
+    ],
 )
 def test_what_belongs_to_another_user_stops_the_start_with_a_sentence(
-    command: str, closed: str, furnished_copy: Path
+    command: str, setting: str, closed: str, furnished_copy: Path
 ) -> None:
     """The root of these tests may write anything, so it is taken that right for once."""
     (furnished_copy / closed).chmod(0o400)
     as_others = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
     done = started_anew(furnished_copy, command, before=as_others)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"Error: {furnished_copy / closed} cannot be read and written by the user of number ")
+    words = f"{furnished_copy / closed} cannot be read and written by the user of number "
+    assert done.stderr.startswith(f"Error: {setting}: {words}")
     assert len(done.stderr.splitlines()) == 1
 
 
+@embedded_only
 def test_a_strangers_keystore_stops_the_start(furnished_copy: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     vrm(other, "grants")
