@@ -109,6 +109,17 @@ def test_looking_at_a_page_changes_nothing(at_home: Ada) -> None:
         assert state(at_home) == before, rule
 
 
+def test_asking_for_the_head_of_a_page_fills_in_no_form(at_home: Ada) -> None:
+    """A browser sends HEAD across sites as it sends GET, so it may do no more."""
+    before = state(at_home)
+    forms = [address for _rule, address in rules(at_home, "POST") if not address.startswith(("/oauth", "/vendor"))]
+    for address in (*forms, "/purchases/new", "/profile/new?part=birthday"):
+        filled_in = {"item": "A Lamp", "bought_on": "2026-11-01", "name": "ada", "handle": "eve", "answer": "stop"}
+        head = at_home.browser.head(address, data=filled_in, headers={"Sec-Fetch-Site": "same-site"})
+        assert head.status_code == at_home.browser.get(address).status_code, address
+    assert state(at_home) == before
+
+
 @pytest.mark.parametrize("method", some(["TRACE", "BREW", "CONNECT", "PUT", "PATCH", "PROPFIND"]))
 def test_a_method_that_is_not_stated_is_refused(at_home: Ada, method: str) -> None:
     for rule, address in rules(at_home, "GET"):

@@ -162,6 +162,8 @@ def address() -> str:
 
 def _begin() -> None:
     g.began, g.request_id = time.perf_counter(), random_bytes(8).hex()
+    if request.method == "HEAD":  # sent across sites as GET is: a page looks, and never takes it for a form
+        request.method = "GET"
     if "Transfer-Encoding" in request.headers and request.content_length is None:
         abort(411)  # of a form without a length what is beyond the limit would be cut off, and the rest taken for all
     if request.method not in SAFE and not _machine():
