@@ -127,6 +127,19 @@ def test_a_method_that_is_not_stated_is_refused(at_home: Ada, method: str) -> No
         assert answer.status_code in {404, 405}, (rule, answer.status)
 
 
+@pytest.mark.parametrize("name", ["elsewhere.example", "localhost.elsewhere.example", "192.168.0.7", "a b"])
+def test_a_vault_of_this_machine_answers_to_no_other_name(at_home: Ada, name: str) -> None:
+    """A site may let its own name lead to 127.0.0.1, and its page then comes from where it sends its forms."""
+    own = {"Host": f"{name}:8400", "Sec-Fetch-Site": "same-origin", "Origin": f"http://{name}:8400"}
+    stranger = at_home.app.test_client()
+    for method in ("GET", "POST"):
+        answer = stranger.open("/unlock", method=method, data={"passphrase": PASSPHRASE}, headers=own)
+        assert (answer.status_code, answer.headers.get("Set-Cookie")) == (421, None)
+        assert "The vault does not answer to that name." in answer.text
+    for near in ("localhost:8400", "127.0.0.1:8400", "[::1]:8400", "ada.localhost"):
+        assert stranger.get("/unlock", headers={"Host": near}).status_code == 200
+
+
 def test_behind_a_proxy_only_what_the_proxy_added_counts(furnished: tuple[Path, str], tmp_path: Path) -> None:
     copy_house(furnished[0], tmp_path / "house")
     house = house_in(tmp_path / "house", Clock(), proxies=1)

@@ -18,6 +18,10 @@ HEADINGS: dict[int, Told] = {
     404: (N_("There is nothing here."), N_("It may have been removed, or the address has a slip in it.")),
     405: (N_("That does not work this way."), N_("Use the buttons on the page instead of its address.")),
     413: (N_("That is too much at once."), N_("Send less, or a smaller file.")),
+    421: (
+        N_("The vault does not answer to that name."),
+        N_("Open it as localhost, on the machine it runs on. To be reached from elsewhere it needs an https address."),
+    ),
     429: (N_("Too many tries."), N_("Wait a little, then try again.")),
     500: (
         N_("The vault stumbled."),

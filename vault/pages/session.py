@@ -19,6 +19,7 @@ from vault.logs import answered
 from vault.opened import OpenVault
 from vault.rooms import Nav
 from vault.server import Server
+from vault.settings import is_loopback
 from vault.turn import settle
 
 P = ParamSpec("P")
@@ -164,6 +165,8 @@ def _begin() -> None:
     g.began, g.request_id = time.perf_counter(), random_bytes(8).hex()
     if request.method == "HEAD":  # sent across sites as GET is: a page looks, and never takes it for a form
         request.method = "GET"
+    if server().settings.loopback and not is_loopback(f"http://{request.host}"):
+        abort(421)  # a name of somebody else's that leads to this machine, whose pages would be `same-origin`
     if "Transfer-Encoding" in request.headers and request.content_length is None:
         abort(411)  # of a form without a length what is beyond the limit would be cut off, and the rest taken for all
     if request.method not in SAFE and not _machine():
