@@ -38,6 +38,15 @@ def find_owner(server: Server, handle: str) -> bytes | None:
     return by_name or (None if by_number == sandbox.OWNER else by_number)
 
 
+def beside(server: Server, handle: str) -> bytes | None:
+    """The owner of the name that comes after this one in the order of tags, and always the same, whether or not there
+    is this name."""
+    following = select(Handle.owner_id).order_by(Handle.tag).limit(1)
+    with server.main.reading() as session:
+        after = session.scalar(following.where(Handle.tag > handle_tag(server, handle)))
+        return after or session.scalar(following)
+
+
 def handle_tag(server: Server, handle: str) -> bytes:
     """As which a short name is kept, however its letters are written."""
     return crypto.tag(server.keys.tag, "handle", handle.strip().casefold())

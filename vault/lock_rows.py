@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -53,12 +54,23 @@ class Nobodys(NamedTuple):
     params: bytes
 
 
-def living_or_nobodys(server: Server, owner: bytes | None, kind: str) -> Any:
-    """Her living lock of a kind, found and opened by the same steps whether or not there is one: names are not told."""
-    params = locks.passphrase_params(deriving.local_cost())
+def living_or_nobodys(server: Server, owner: bytes | None, kind: str, *, beside: bytes | None) -> Any:
+    """Her living lock of a kind, found and opened by the same steps whether or not there is one: names are not told.
+
+    What a passphrase costs was measured when it was set, perhaps on another machine. So a guess at nobody's costs as
+    much as at that of an owner `beside` it; what this machine would take now tells who is there.
+    """
+    params = locks.passphrase_params(_cost_of(server, beside))
     nobodys = Nobodys(crypto.random_bytes(16), crypto.random_bytes(16), kind, params)
     rows = of_kind(server, owner or nobodys.owner_id, kind)
     return living(server, rows or [nobodys]) or nobodys
+
+
+def _cost_of(server: Server, owner: bytes | None) -> crypto.Cost:
+    for row in of_kind(server, owner, "passphrase") if owner else ():
+        with suppress(crypto.Damaged):
+            return crypto.Cost.from_bytes(row.params[:12])
+    return deriving.local_cost()
 
 
 def of_kind(server: Server, owner: bytes, *kinds: str) -> Sequence[Lock]:

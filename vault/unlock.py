@@ -41,7 +41,8 @@ def with_passphrase(server: Server, handle: str, passphrase: str, *, address: st
 @evenly.refused
 def _opened(server: Server, handle: str, passphrase: str) -> Keyring:
     began = time.monotonic()
-    row = lock_rows.living_or_nobodys(server, handles.find_owner(server, handle), "passphrase")
+    owner, beside = handles.find_owner(server, handle), handles.beside(server, handle)
+    row = lock_rows.living_or_nobodys(server, owner, "passphrase", beside=beside)
     evenly.wait(began)
     keyring = lock_rows.open_with(server, row, deriving.stretch(passphrase, row.params))
     if keyring is None:
@@ -53,7 +54,8 @@ def _opened(server: Server, handle: str, passphrase: str) -> Keyring:
 def with_recovery_code(server: Server, handle: str, written: str) -> Keyring:
     """Open a vault by the printed code, which needs no pepper; no old copy of a deleted vault. Raises WrongSecret."""
     code = locks.read_recovery_code(written)
-    row = lock_rows.living_or_nobodys(server, handles.find_owner(server, handle), "recovery")
+    owner, beside = handles.find_owner(server, handle), handles.beside(server, handle)
+    row = lock_rows.living_or_nobodys(server, owner, "recovery", beside=beside)
     gone = server.keystore.leaves_on(row.owner_id) == 0
     keyring = lock_rows.open_with(server, row, code) if code else None
     if keyring is None or gone:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from tests.conftest import PASSPHRASE
 from tests.hearing import listening
 from tests.people import Ada, Clock
-from vault import crypto, lock_rows
+from vault import crypto, handles, lock_rows, set_up
 from vault.keystore import Keystore
 from vault.models import Attempt, Key, Lock, Owner
 from vault.server import Server
@@ -118,9 +119,10 @@ def test_only_a_recovery_code_opens_without_a_pepper(ada: Ada) -> None:
 
 @pytest.mark.parametrize("kind", ["passphrase", "recovery"])
 def test_who_is_not_here_has_a_lock_like_anybodys_that_nothing_opens(ada: Ada, kind: str) -> None:
-    hers = lock_rows.living_or_nobodys(ada.house, ada.owner_id, kind)
+    hers = lock_rows.living_or_nobodys(ada.house, ada.owner_id, kind, beside=None)
     assert hers.lock_id == lock_rows.living_of(ada.house, ada.owner_id, kind).lock_id
-    nobodys = [lock_rows.living_or_nobodys(ada.house, owner, kind) for owner in (None, None, b"n" * 16, b"n" * 16)]
+    strangers = (None, None, b"n" * 16, b"n" * 16)
+    nobodys = [lock_rows.living_or_nobodys(ada.house, owner, kind, beside=None) for owner in strangers]
     assert len({each.owner_id for each in nobodys} | {each.lock_id for each in nobodys}) == 8
     for each in nobodys:
         assert (each.kind, len(each.owner_id), len(each.lock_id)) == (kind, 16, 16)
@@ -131,7 +133,42 @@ def test_who_is_not_here_has_a_lock_like_anybodys_that_nothing_opens(ada: Ada, k
 def test_who_has_none_but_dead_locks_has_nobodys(ada: Ada) -> None:
     dead = lock_rows.living_of(ada.house, ada.owner_id, "passphrase")
     ada.house.keystore.take(ada.owner_id, dead.lock_id)
-    assert lock_rows.living_or_nobodys(ada.house, ada.owner_id, "passphrase").lock_id != dead.lock_id
+    assert lock_rows.living_or_nobodys(ada.house, ada.owner_id, "passphrase", beside=None).lock_id != dead.lock_id
+
+
+def test_a_guess_at_nobodys_takes_as_long_as_at_somebodys_whatever_this_machine_would_take(ada: Ada) -> None:
+    """Of two vaults one was set up on a faster machine. A name that there is not goes by either of them."""
+    dear = crypto.LADDER[1]
+    hers = lock_rows.living_of(ada.house, ada.owner_id, "passphrase")
+    costs_her(ada, hers.lock_id, dear.to_bytes() + hers.params[12:])
+    assert guessed_at(ada, "nobody") == dear
+    bram = set_up.set_up(ada.house, handle="bram", name="Bram", passphrase=PASSPHRASE, notice=None, first=False)
+    costs = {ada.owner_id: dear, bram.owner_id: crypto.FLOOR}
+    for name in (f"nobody{number}" for number in range(20)):
+        assert guessed_at(ada, name) == costs[handles.beside(ada.house, name) or b""]
+    assert [guessed_at(ada, name) for name in ("ada", "bram")] == [dear, crypto.FLOOR]
+    assert {handles.beside(ada.house, name) for name in ("ada", "bram")} == costs.keys()
+
+
+def test_a_cost_that_was_spoilt_is_nobodys(ada: Ada) -> None:
+    hers = lock_rows.living_of(ada.house, ada.owner_id, "passphrase")
+    costs_her(ada, hers.lock_id, b"\xff" * 28)
+    assert guessed_at(ada, "nobody") == crypto.FLOOR
+
+
+def costs_her(ada: Ada, lock: bytes, params: bytes) -> None:
+    """What is written beside a lock of hers."""
+    with ada.house.main.transaction() as session:
+        mine = (Lock.owner_id == ada.owner_id, Lock.lock_id == lock)
+        session.execute(update(Lock).where(*mine).values(params=params))
+
+
+def guessed_at(ada: Ada, name: str) -> crypto.Cost:
+    """What one guess at a name costs."""
+    owner, beside = handles.find_owner(ada.house, name), handles.beside(ada.house, name)
+    return crypto.Cost.from_bytes(
+        lock_rows.living_or_nobodys(ada.house, owner, "passphrase", beside=beside).params[:12]
+    )
 
 
 def test_unmaking_takes_the_pepper_first_and_then_the_row(ada: Ada) -> None:
