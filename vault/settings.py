@@ -48,14 +48,15 @@ class Settings:
 
 
 def is_loopback(url: str) -> bool:
-    """Does a URL name this machine: localhost, a name under it, or a loopback address?"""
+    """Does a URL name this machine: localhost, a name under it, or a loopback address as such are written?"""
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None  # from 3.13 on that is one too
 
 
 def in_directory(directory: Path, issuer: str, **others: object) -> Settings:

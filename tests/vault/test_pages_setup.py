@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import PASSPHRASE
 from tests.people import Ada, Clock, house_in
-from vault import handles, kit, set_up
+from vault import deriving, handles, kit, set_up
 from vault.app import create_app
 from vault.errors import Invalid
 from vault.models import Owner
@@ -191,7 +191,8 @@ def test_nobody_takes_the_number_of_a_vault_for_a_name(ada: Ada, written: Callab
     assert handles.find_owner(ada.house, number) == ada.owner_id
 
 
-def test_of_many_who_take_one_name_at_the_same_moment_one_gets_it(ada: Ada) -> None:
+def test_of_many_who_take_one_name_at_the_same_moment_one_gets_it(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deriving, "stretch", lambda _passphrase, _params: bytes(32))  # which takes turns
     together, outcomes = threading.Barrier(6), list[str]()
 
     def takes() -> None:
