@@ -19,8 +19,8 @@ import orjson
 
 from tests.conftest import PASSPHRASE
 from tests.consent.racing import Returning, Stage, client_of
-from tests.houses import copy_house
-from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
+from tests.houses import copy_house, settings_in
+from tests.people import ISSUER, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
 from tests.torture.disk import Disk, Step, compiled, laid_out, read_trace, state_of
 from tests.torture.examining import Place, examine
 from tests.torture.ledger import Ledger
@@ -61,6 +61,7 @@ class Scene:
     def nowhere(self, to: Path) -> Scene:
         """When there was not even a vault."""
         to.mkdir()
+        settings_in(to, ISSUER)  # on a server its databases are there, and empty
         return replace(self, directory=to, begun=False)
 
     def part(self, role: str, **more: Any) -> dict[str, Any]:

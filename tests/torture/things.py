@@ -188,13 +188,23 @@ class Things:
     def shares(self) -> None:
         """A book behind a link, at which a stranger looks; then that ends."""
         self.buys()
-        path = self.told("share", {}, lambda: self.ada.shares(self.bought[-1][1]))
+        path = self.told("share", {}, self._shares)
         self.tells({"so": {f"link {path}": "open"}})
         self.told("visit", {}, lambda: visited(self.ada.app, path))
         door = showing.find(self.ada.house, path.removeprefix("/s/"))
         if door is not None:  # or somebody has stopped everything meanwhile
             stop = f"/sharing/{door.found.grant_id.hex()}/stop"
             self.told("stop link", {f"link {path}": "dead"}, lambda: self._stops(stop))
+
+    def _shares(self) -> str:
+        """A page that speaks another language by the time she answers it is shown to her once more."""
+        while True:
+            language = self.ada.vault.settings.get("language")
+            try:
+                return self.ada.shares(self.bought[-1][1])
+            except AssertionError:
+                if self.ada.vault.settings.get("language") == language:
+                    raise
 
     def _stops(self, path: str) -> None:
         """It may be found to be over. Whoever was locked out meanwhile is sent elsewhere, to unlock, and has stopped
