@@ -43,7 +43,7 @@ def beside(server: Server, handle: str) -> bytes | None:
     is this name."""
     following = select(Handle.owner_id).order_by(Handle.tag).limit(1)
     with server.main.reading() as session:
-        first = session.scalar(following)  # asked for also where it is not needed: the steps are the same for every name
+        first = session.scalar(following)  # asked for where it is not needed too: the steps are the same for every name
         return session.scalar(following.where(Handle.tag > handle_tag(server, handle))) or first
 
 
