@@ -32,6 +32,7 @@ PRAGMAS = (
     f"PRAGMA journal_size_limit={4 * MEBIBYTE}",
 )
 BALLAST = 8 * MEBIBYTE  # at least twice the write-ahead log, so that taking away works on a full disk
+STARTING = "migrate.turn"  # the turn of a starting process
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 
 
@@ -57,8 +58,9 @@ class Embedded:
     def __init__(self, url: str) -> None:
         self.file = file_of(url)
         make_folder(self.file.parent)
-        for end in ("", "-wal", "-shm", ".turn"):
-            refuse_what_is_closed(self.file.with_name(self.file.name + end))
+        beside = (self.file.name + end for end in ("", "-wal", "-shm", ".turn"))
+        for name in (*beside, STARTING, self.ballast.name):  # a command run as root may have left one of its own
+            refuse_what_is_closed(self.file.with_name(name))
         self._mine = threading.local()
         self.engine = create_engine(
             url,
@@ -79,7 +81,7 @@ class Embedded:
 
     def starting(self) -> AbstractContextManager[None]:
         """One starting process at a time."""
-        return _Handle(str(self.file.parent / "migrate.turn"))
+        return _Handle(str(self.file.parent / STARTING))
 
     def alone(self) -> bool:
         """Has nobody else opened it? SQLite leaves WAL then, and only then; the next connection turns it on again."""

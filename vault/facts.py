@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,8 @@ PRELOADED = {"pgautofailover": "pg_auto_failover", "repmgr": "repmgr"}
 def gathered(server: Server) -> Facts:
     """Everything, as it is now. Makes no table and no file of a database that is not there."""
     databases = {"main": server.main, "keystore": server.keystore.database, "log": server.log}
-    stores = {name: _store(name, database) for name, database in databases.items()}
+    files = [each.file.resolve() for each in databases.values() if each.engine.dialect.name == "sqlite"]
+    stores = {name: _store(name, database, files) for name, database in databases.items()}
     newest = _newest(server.main) if stores["main"].standing == "current" else 0
     machine = Machine(
         now=server.now,
@@ -47,7 +48,7 @@ def gathered(server: Server) -> Facts:
     return Facts(settings=server.settings, stores=stores, machine=machine)
 
 
-def _store(name: str, database: Database) -> Store:
+def _store(name: str, database: Database, files: Sequence[Path]) -> Store:
     if database.engine.dialect.name != "sqlite":
         return Store(
             instance=instance_if_readable(database), standing=_standing(name, database), kept=_served(database)
@@ -56,7 +57,7 @@ def _store(name: str, database: Database) -> Store:
     return Store(
         instance=instance_if_readable(database) if there else None,
         standing=_standing(name, database) if there else "new",
-        kept=_file(database, there=there),
+        kept=_file(database, files, there=there),
     )
 
 
@@ -69,21 +70,21 @@ def _newest(main: Database) -> int:
         return session.scalar(select(func.max(Lock.used_at))) or 0
 
 
-def _file(database: Database, *, there: bool) -> File:
+def _file(database: Database, files: Sequence[Path], *, there: bool) -> File:
     path = database.file.resolve()
     if not there:
         return File(path=path, ballast=1 << 40, exposed=tuple(_exposed([path.parent])))
-    status, ballast = path.stat(), database.ballast
+    ballast = database.ballast
     beside = [path.with_name(path.name + end) for end in ("-wal", "-shm", ".turn")]
     return File(
         path=path,
-        inode=(status.st_dev, status.st_ino),
+        inode=_inode(path),
         exposed=tuple(_exposed([path.parent, path, *beside, ballast])),
         free=shutil.disk_usage(path.parent).free,
         ballast=ballast.stat().st_size if ballast.exists() else 0,
         durable=_said(database, "PRAGMA synchronous") == 2,
         sound=_said(database, "PRAGMA quick_check(1)") == "ok",
-        backups=tuple(_backups(path.parent)),
+        backups=tuple(_backups(path.parent, files)),
     )
 
 
@@ -98,13 +99,26 @@ def _said(database: Database, pragma: str) -> object:
         return connection.exec_driver_sql(pragma).scalar()
 
 
-def _backups(folder: Path) -> Iterator[Path]:
-    """Files there that begin like a backup of ours."""
+def _backups(folder: Path, files: Sequence[Path]) -> Iterator[Path]:
+    """Files there that begin like a backup of ours.
+
+    A process that closes a file loses every lock it has on it, those of SQLite's connections too (POSIX, fcntl). The
+    last of the others then takes the write-ahead log away from under it. So `files`, the databases, are not opened.
+    """
+    in_use = {_inode(path.with_name(path.name + end)) for path in files for end in ("", "-wal", "-shm", "-journal")}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.is_symlink():
+        if path.is_file() and not path.is_symlink() and _inode(path) not in in_use:
             with path.open("rb") as file:
                 if any(sealed_file.is_one(kind, file) for kind in BACKUPS):
                     yield path
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _served(database: Database) -> Served:

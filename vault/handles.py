@@ -49,8 +49,8 @@ def beside(server: Server, handle: str) -> bytes | None:
     is this name."""
     following = select(Handle.owner_id).order_by(Handle.tag).limit(1)
     with server.main.reading() as session:
-        after = session.scalar(following.where(Handle.tag > handle_tag(server, handle)))
-        return after or session.scalar(following)
+        first = session.scalar(following)  # asked for where it is not needed too: the steps are the same for every name
+        return session.scalar(following.where(Handle.tag > handle_tag(server, handle))) or first
 
 
 def handle_tag(server: Server, handle: str) -> bytes:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from vault import crypto, departure, inbox, lock_rows
 from vault.crypto import Damaged
 from vault.days import DAY
-from vault.errors import NotFound
+from vault.errors import Busy, NotFound
 from vault.keyring import Keyring, new_keys, opened_keys
 from vault.models import Owner
 from vault.opened import open_settings, seal_settings
@@ -31,16 +31,17 @@ KEPT = 7 * DAY
 
 
 def unlock(server: Server) -> Keyring:
-    """Open her vault; make it where there is none yet. Raises NotFound where the setting is off."""
+    """Open her vault; make it where there is none yet. Raises NotFound where the setting is off, and Busy while what
+    is left of her waits to be thrown away by the worker."""
     if not server.settings.sandbox:
         raise NotFound
     row = lock_rows.living_of(server, OWNER, "recovery")
     if row is None:
         _make(server)
         row = lock_rows.living_of(server, OWNER, "recovery")
-    keyring = lock_rows.open_with(server, row, CODE)
+    keyring = lock_rows.open_with(server, row, CODE) if row is not None else None
     if keyring is None:
-        raise NotFound
+        raise Busy
     return keyring
 
 
@@ -53,10 +54,10 @@ def sweep(server: Server) -> None:
 
 
 def _since(server: Server, box: bytes) -> int:
-    """When she was made; long ago, if nobody can say."""
+    """When she was made; long ago, if nobody can say: her locks are the first to go when she is thrown away."""
     try:
         return int(open_settings(unlock(server), box).get("since", 0))
-    except (Damaged, NotFound):
+    except (Busy, Damaged):
         return 0
 
 

@@ -6,6 +6,7 @@ and what it saw; `faces` does one thing as soon as it starts.
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -266,6 +267,8 @@ def waits() -> None:
         house = house_in(Path(directory) / "warm")
         create_app(house)
         house.stop()
+    gc.collect()
+    gc.freeze()  # no part looks through all of that for what it might let go of
     tells(ready=True)
     for line in sys.stdin.buffer:
         children = []

@@ -304,7 +304,7 @@ def recovers(stage: Stage, then: Act) -> None:
         tick(stage.house, sweep=True)
         stage.house.clock.passes(minutes=3)
     tick(stage.house, sweep=True)
-    all_is_well(stage.house, stage.scene.owner)
+    all_is_well(stage.house)
     if stage.scene.old is None and not stage.scene.lost:
         nothing_was_held(stage.house, stage.scene.owner)
     then(stage)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 import consent.sandbox
 from connectors.vendor_client import NoLongerShared
@@ -23,9 +23,10 @@ from vault.doctor import advice
 from vault.errors import NotFound, WrongSecret
 from vault.keyring import Keyring
 from vault.kit import vault_number
-from vault.models import Handle, Owner
+from vault.models import Handle, Key, Lock, Owner
 from vault.server import Server
 from vault.settings import from_environment
+from vault.worker import tick
 
 HERE = "/developers/sandbox"
 SITE = {"Sec-Fetch-Site": "same-origin"}
@@ -186,6 +187,21 @@ def test_being_her_locks_whoever_was_unlocked_here(shop: Bookshop) -> None:
     assert not ada.house.keystore.alive(ada.owner_id, "session")
     with ada.house.main.reading() as session:
         assert session.get(Owner, sandbox.OWNER) is not None
+
+
+def test_a_throwing_away_that_broke_off_is_finished(shop: Bookshop) -> None:
+    """Her locks go before the rest of her. Until the worker comes by nobody can be her; then anybody can again."""
+    house, stranger = shop.ada.house, shop.ada.app.test_client()
+    given_by(Developer(house), shop)
+    house.keystore.take_all(sandbox.OWNER)
+    with house.main.transaction() as session:
+        for table in (Lock, Key):
+            session.execute(delete(table).where(table.owner_id == sandbox.OWNER))
+    assert stranger.post(HERE, headers=SITE).status_code == 503
+    tick(house, sweep=True)
+    assert "Nobody sees anything yet" in Developer(house).looks_at(HERE)
+    with pytest.raises(NoLongerShared):
+        shop.connection.read("purchases")
 
 
 def test_she_is_furnished_once_and_shown_as_made_up(shop: Bookshop) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from tests.conftest import PASSPHRASE
+from tests import conftest
 from tests.consent.racing import Stage
 from tests.houses import ON_A_SERVER
 from tests.people import Bookshop, Clock, house_in
@@ -20,7 +20,6 @@ from tests.torture.disk import compiled
 from tests.torture.failing import FAILURES, FLOWS
 from tests.torture.kills import Kills, kill
 from tests.torture.scenes import Cuts, Scene, cut_all_over, furnish, let_drop, let_fail, lived, preloaded
-from vault import choices, sessions, set_up, unlock
 from vault.logs import configure
 
 DAYS = 4  # of a life: long enough for everything to happen in it
@@ -113,11 +112,7 @@ def _tell(wrong: list[str]) -> None:
 @contextmanager
 def _scene(directory: Path) -> Iterator[Scene]:
     house = house_in(directory / "furnished", Clock())
-    set_up.set_up(house, handle="ada", name="Ada", passphrase=PASSPHRASE, notice=None, first=True)
-    keyring = unlock.with_passphrase(house, "", PASSPHRASE, address="set-up")
-    vault = sessions.for_command(house, keyring)
-    code = str(vault.settings["recovery"])
-    choices.keep(vault, {"recovery": None})
+    code, keyring = conftest.furnish(house)
     house.stop()
     shop = Bookshop("Bookshop", "shop")
     shop.open()

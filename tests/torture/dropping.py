@@ -20,9 +20,10 @@ from connectors.lease import LEASE
 from tests.consent.racing import Elsewhere, Returning, tells
 from tests.people import Clock, house_in
 from tests.torture.disk import Disk, Watched, files_in, laid_out, read_trace
-from tests.torture.examining import Place, examine, looks, unlocks
+from tests.torture.examining import Place, examine, unlocks
 from tests.torture.failing import Flow, ledger_of
 from tests.torture.ledger import Ledger
+from tests.torture.looking import looks
 from vault.app import create_app
 from vault.server import Server
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import errno
 import io
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
+from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.lease import LEASE
 from connectors.vendor_client import NoLongerShared, SharingError
@@ -19,9 +21,12 @@ from connectors.vendor_client.proofs import key_from_json
 from tests.consent.racing import Elsewhere, Returning, tells
 from tests.people import ISSUER, PURCHASES, TASTE
 from tests.torture.disk import Watched, files_in, laid_out
-from tests.torture.examining import Place, all_is_well, looks, nothing_was_held, unlocks, wait_beside
+from tests.torture.examining import Place, all_is_well, nothing_was_held, unlocks, wait_beside
+from tests.torture.housekeeping import new_keys
 from tests.torture.ledger import Ledger
-from tests.torture.things import ROWS, orders
+from tests.torture.looking import looks
+from tests.torture.things import ROWS, import_file, orders
+from vault.errors import VaultError
 from vault.worker import tick
 
 ITEMS = [f"Failing {at}" for at in range(ROWS)]
@@ -30,7 +35,8 @@ BUTTONS = {  # what is so afterwards, which button, and its form
     "pause": ("paused", "pause", {}),
     "narrow": ("narrowed", "less", {"item": "1"}),
 }
-FLOWS = (*BUTTONS, "consent", "exchange", "imports", "read")
+IMPORTED = {"imports": "here", "undo": "gone"}  # what becomes of the things in a file
+FLOWS = (*BUTTONS, "consent", "exchange", "imports", "read", "undo", "keys")
 FAILURES = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC}
 
 
@@ -40,12 +46,13 @@ class Flow:
     def __init__(self, name: str, ada: Returning, shop: Elsewhere, ledger: Ledger) -> None:
         self.name, self.ada, self.shop, self.ledger = name, ada, shop, ledger
         self.grant, self.kept = next(iter(ledger.tokens.items()))
+        self.file = ""
 
     def so(self) -> dict[str, Any]:
         """What is so when it is done."""
         if self.name in BUTTONS:
             return {f"{BUTTONS[self.name][0]} {self.grant}": True}
-        return {f"item {item}": "here" for item in ITEMS} if self.name == "imports" else {}
+        return {f"item {item}": IMPORTED[self.name] for item in ITEMS} if self.name in IMPORTED else {}
 
     def is_so(self) -> bool:
         """Was it found to be so, although it was not answered?"""
@@ -68,6 +75,9 @@ class Flow:
         if self.name == "exchange":
             self.location = self.page.allows("item-1")
             self.ledger.may[f"ended {self.grant}"] = {True}
+        if self.name == "undo" and not self.file:
+            self.file = import_file(self.ada.vault, orders(ITEMS, 1)).import_id.hex()
+            self.ledger.may |= {f"item {item}": {"here"} for item in ITEMS}
 
     def does(self) -> bool:
         """Once."""
@@ -107,6 +117,20 @@ class Flow:
         answer = self.ada.tries("/imports", file=file)
         wait_beside()
         return bool(answer.status_code == 303)
+
+    def _undo(self) -> bool:
+        """Once she was answered it goes on, though perhaps only when she unlocks again."""
+        answer = self.ada.tries(f"/imports/{self.file}/undo")
+        wait_beside()
+        return bool(answer.status_code == 303)
+
+    def _keys(self) -> bool:
+        """What is left to be sealed anew goes on when she unlocks again."""
+        try:
+            new_keys(self.ada, self.ledger.hears)
+        except (VaultError, SQLAlchemyError, sqlite3.Error):
+            return False
+        return True
 
     def _read(self) -> bool:
         """The answer names the entry in her log."""
@@ -175,6 +199,6 @@ def _is_as_answered(flow: Flow, place: Place, answered: bool) -> None:
     flow.ada = unlocks(flow.ada.house, flow.ada.app, ledger, flow.shop)
     looks(flow.ada, ledger, flow.shop)
     tick(flow.ada.house, sweep=True)
-    all_is_well(flow.ada.house, ledger.owner)
+    all_is_well(flow.ada.house)
     nothing_was_held(flow.ada.house, ledger.owner)
     looks(flow.ada, ledger, flow.shop)

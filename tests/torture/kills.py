@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from random import Random
 from time import sleep
@@ -17,20 +18,21 @@ from typing import Any, NamedTuple
 
 from tests.consent.racing import Stage
 from tests.houses import server_is_killed
-from tests.torture.examining import Place, examine, examine_moved
+from tests.torture.examining import Place, examine, examine_moved, examine_new
 from tests.torture.ledger import Ledger
 from tests.torture.scenes import Scene, archive_of, moving
 
-LINES = 100  # that both have told at most when one of them is killed: so a busy machine lets them do as much
-LEAVING = 24  # of them until she has left
+LINES = range(1, 101)  # that both have told when one of them is killed: so a busy machine lets them do as much
+LEAVING = range(1, 25)  # until she has left
+SETTING_UP = range(5)  # until a vault is set up and its kit confirmed; with none of them told the house is not built
 MOMENT, MOVING = 0.1, 1.0  # seconds at most after that; moving in tells nothing in between
-EVERY = 8  # kills: once in so many she has her vault deleted, and once she moves in with an archive
+EVERY = 8  # kills: once in so many she has her vault deleted, once she moves in with an archive, once she sets one up
 
 
 class Moment(NamedTuple):
-    """When one is killed, at most: after so many lines and so many seconds."""
+    """When one is killed: after so many lines and at most so many seconds."""
 
-    lines: int
+    lines: range
     seconds: float = MOMENT
 
 
@@ -46,8 +48,8 @@ class Kills:
 def kill(
     stage: Stage, scene: Scene, into: Path, kills: Kills, *, number: int, seed: int, server: bool = False
 ) -> Kills:
-    """So many kills: of one long life, and now and then of a short one that ends with leaving or is a moving in. It is
-    the processes that are killed, or the server of the databases below them."""
+    """So many kills: of one long life, and now and then of a short one that is leaving, moving in, or setting a vault
+    up. It is the processes that are killed, or the server of the databases below them."""
     long, ledger, chance = scene.copied(into / "long"), scene.ledger(), Random(seed)
     place, time, archived = Place(long.directory, pause=1), datetime.fromisoformat(scene.time), b""
 
@@ -65,7 +67,11 @@ def kill(
             here = scene.before_everything().copied(into / f"new {at}")
             archived = archived or archive_of(scene, into)
             look = partial(examine_moved, Place(here.directory), short, archived)
-            once([moving(here, into, archived)], short, Moment(1, MOVING), look)
+            once([moving(here, into, archived)], short, Moment(range(1, 2), MOVING), look)
+        elif at % EVERY == EVERY // 4:
+            here = scene.nowhere(into / f"nowhere {at}")
+            short, part = here.ledger(), here.part("new", time=scene.time)
+            once([part], short, Moment(SETTING_UP, MOVING), partial(examine_new, Place(here.directory), short))
         else:
             parts = [_life(long, ledger, at, time), _life(long, ledger, at, time, role="beside")]
             once(parts, ledger, Moment(LINES), partial(examine, place, ledger, scene.shop))
@@ -88,11 +94,9 @@ def _one_round(
 ) -> None:
     """All of them live until they are killed; what they are told is written down."""
     processes = stage.plays(*[{**each, "on a server": server} for each in parts])
-    left, heard, timers = {each: chance.randrange(moment.lines) for each in processes}, 0, list[threading.Timer]()
-    while "ended" not in (line := stage.hears()):
-        ledger.hears(line)
-        heard += 1
-        for process in [each for each, lines in left.items() if lines < heard]:
+    left, timers = {each: chance.choice(moment.lines) for each in processes}, list[threading.Timer]()
+    for heard in count():
+        for process in [each for each, lines in left.items() if lines <= heard]:
             del left[process]
             ends = (_kills_server, processes) if server else (_kills, [process])
             timers.append(threading.Timer(chance.random() * moment.seconds, *ends))
@@ -100,6 +104,9 @@ def _one_round(
             if server:
                 left.clear()
                 break
+        if "ended" in (line := stage.hears()):
+            break
+        ledger.hears(line)
     for timer in timers:
         timer.join()
     assert set(line["ended"]) <= {-signal.SIGKILL, 0}, "see what it has written to stderr"

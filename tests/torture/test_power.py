@@ -12,26 +12,17 @@ import pytest
 from tests import sampled
 from tests.consent.racing import Stage
 from tests.houses import embedded_only
-from tests.torture.examining import examine_moved
-from tests.torture.scenes import Cuts, Scene, archive_of, cut_all_over, lived, moved_in
+from tests.torture.examining import examine_moved, examine_new
+from tests.torture.scenes import Cuts, Scene, archive_of, cut_all_over, lived, moved_in, set_up_anew
 
 pytestmark = embedded_only
 EVERY_FLOW = {"buy", "gift", "remove", "undo", "import", "consent", "exchange", "read", "refresh", "narrow", "pause"}
 EVERY_FLOW |= {"resume", "revoke", "lock", "passphrase", "keys", "kit", "worker", "deletion", "erasure", "forget"}
-EVERY_FLOW |= {
-    "undo import",
-    "return import",
-    "attach",
-    "leave",
-    "keep",
-    "share",
-    "visit",
-    "stop link",
-    "ask",
-    "backup",
-}
+EVERY_FLOW |= {"undo import", "return import", "attach", "take off", "merge", "leave", "keep", "drop", "block", "ask"}
+EVERY_FLOW |= {"share", "visit", "stop link", "backup", "passkey", "no passkey", "settings", "notice", "deny"}
+EVERY_FLOW |= {"play", "end made up", "pause all", "sooner", "expire", "keep vault"}
 WORSE = "synchronous=NORMAL"
-LIVES = [(1, 4, 300, ""), (2, 2, 200, ""), (3, 0, 30, WORSE)] if sampled.EVERYTHING else [(1, 0, 5, "")]
+LIVES = [(3, 4, 300, ""), (2, 2, 200, ""), (3, 0, 30, WORSE)] if sampled.EVERYTHING else [(1, 0, 5, "")]
 
 
 @pytest.mark.parametrize(("seed", "days", "number", "worse"), LIVES)
@@ -54,5 +45,15 @@ def test_the_power_fails_while_an_archive_is_brought_in(preloaded_stage: Stage, 
     looks = partial(examine_moved, archived=archived)
     number = sampled.many(2, everywhere=8)
     cuts = cut_all_over(scene.before_everything(), steps, tmp_path, Cuts(), number=number, seed=1, looks=looks)
+    assert not cuts.wrong
+    assert cuts.images == number
+
+
+def test_the_power_fails_while_a_vault_is_set_up(preloaded_stage: Stage, scene: Scene, tmp_path: Path) -> None:
+    """It is hers, or the address of the first page is good still: never neither."""
+    steps, number = set_up_anew(preloaded_stage, scene, tmp_path), sampled.many(3, everywhere=40)
+    cuts = cut_all_over(
+        scene.nowhere(tmp_path / "nowhere"), steps, tmp_path, Cuts(), number=number, seed=1, looks=examine_new
+    )
     assert not cuts.wrong
     assert cuts.images == number

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cbor2
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    derive_private_key,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.hashes import SHA256
 
 PRESENT, VERIFIED, ATTESTED = 0x01, 0x04, 0x40
@@ -46,6 +52,20 @@ class Device:
 
     def __init__(self, origin: str, *, prf: bool = True) -> None:
         self.origin, self.prf, self.held = origin, prf, list[Held]()
+
+    def written(self) -> str:
+        """Its newest passkey, to be read elsewhere."""
+        held = self.held[-1]
+        number = held.key.private_numbers().private_value.to_bytes(32, "big")
+        return ".".join(each.hex() for each in (held.handle, held.credential, number, held.seed))
+
+    @classmethod
+    def read(cls, origin: str, written: str) -> Device:
+        """A device with that passkey."""
+        handle, credential, number, seed = map(bytes.fromhex, written.split("."))
+        device = cls(origin)
+        device.held = [Held(handle, credential, derive_private_key(int.from_bytes(number), SECP256R1()), seed)]
+        return device
 
     def makes(self, options: dict[str, Any], **lies: Any) -> tuple[str, str]:
         """Answer and secret for `navigator.credentials.create()`."""

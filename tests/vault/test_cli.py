@@ -151,6 +151,7 @@ def test_a_port_that_is_taken_stops_the_start_with_a_sentence(furnished_copy: Pa
         ("serve", "VRM_DATABASE_URL", "vault"),
         ("doctor", "VRM_KEYSTORE_URL", "keystore/keystore.db"),
         ("worker", "VRM_CACHE_DIR", "cache"),
+        ("doctor", "VRM_DATABASE_URL", "vault/migrate.turn"),
     ],
 )
 def test_what_belongs_to_another_user_stops_the_start_with_a_sentence(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -227,6 +229,24 @@ def test_a_backup_beside_the_data_is_found_and_none_is_written_there(directory: 
     done = vrm(directory, "backup", str(directory / "keystore" / "monday.vrm"), "--passphrase-stdin")
     assert done.returncode == 1
     assert "another disk" in done.stderr
+
+
+COMES_AND_GOES = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM sqlite_master').fetchall()"
+
+
+@embedded_only
+def test_who_looks_and_goes_on_keeps_its_hold_of_the_databases(directory: Path) -> None:
+    """`vrm worker` looks before it begins. Beside it `vrm serve` comes and goes, and is not the last one to go."""
+    house = house_in(directory)
+    try:
+        refuse(house)
+        for database in house.databases:
+            log = database.file.with_name(database.file.name + "-wal")
+            before = log.stat().st_ino
+            subprocess.run([sys.executable, "-c", COMES_AND_GOES, database.file], timeout=60, check=True)
+            assert log.stat().st_ino == before, "what is written from now on would be lost"
+    finally:
+        house.stop()
 
 
 def test_a_clock_that_was_set_back_is_found(directory: Path, furnished: tuple[Path, str, Keyring]) -> None:
