@@ -136,6 +136,8 @@ def test_a_vault_of_this_machine_answers_to_no_other_name(at_home: Ada, name: st
         answer = stranger.open("/unlock", method=method, data={"passphrase": PASSPHRASE}, headers=own)
         assert (answer.status_code, answer.headers.get("Set-Cookie")) == (421, None)
         assert "The vault does not answer to that name." in answer.text
+        for style in re.findall(r'<link rel="stylesheet" href="([^"]+)"', answer.text):
+            assert stranger.get(style, headers=own).status_code == 200
     for near in ("localhost:8400", "127.0.0.1:8400", "[::1]:8400", "ada.localhost"):
         assert stranger.get("/unlock", headers={"Host": near}).status_code == 200
 
