@@ -12,12 +12,18 @@ from consent import grant_boxes, grant_locks, grants
 from consent.models import Grant
 from consent.standing import found_living
 from consent.terms import by_link
-from vault import attempts, crypto, evenly, mail
+from vault import attempts, crypto, evenly, handles, mail
+from vault.departure import NOBODY
+from vault.jobs import enqueue
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from consent.views import GrantView
     from vault.opened import OpenVault
     from vault.server import Server
+
+LONGEST_NAME = 100  # letters of what was typed that are looked at; no name is as long
 
 
 @dataclass(frozen=True)
@@ -60,14 +66,20 @@ def fresh_link(vault: OpenVault, view: GrantView) -> str:
     return grants.link_address(server, made)
 
 
-def mail_fresh_links(server: Server, owner: bytes | None, named: str, *, address: str) -> None:
-    """Mail her a fresh link for everything that is being shared, without unlocking.
+def ask_for_links(server: Server, named: str, *, address: str) -> None:
+    """Have a fresh link mailed for everything that is being shared, without unlocking.
 
-    Slowed down per address and per vault, so that many addresses do not fill her mailbox. Raises TooManyTries, also for
-    a name that nobody has: whether there was anybody to write to is never said.
+    Slowed down per address and per vault, so that many addresses do not fill her mailbox. Raises TooManyTries. Whose
+    vault is meant is looked up by a job, after the answer: neither that nor a clock says whether there is anybody.
     """
-    whose = owner.hex() if owner is not None else named.strip().casefold()
-    attempts.admit(server, address=f"links {address}", links=whose)
+    attempts.admit(server, address=f"links {address}", links=handles.meant(named))
+    with server.main.transaction() as session:
+        enqueue(session, server, NOBODY, "fresh_links", {"named": named[:LONGEST_NAME]})
+
+
+def mail_fresh_links(server: Server, _owner: bytes, payload: Mapping[str, Any]) -> None:
+    """The job: mail her those links, if there is somebody who is meant and anything is being shared."""
+    owner = handles.find_owner(server, payload["named"])
     if owner is None:
         return
     alive = server.keystore.alive(owner, "grant")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from vault import crypto, sandbox
-from vault.kit import owner_of
+from vault.kit import owner_of, vault_number
 from vault.models import Handle, Owner
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ def find_owner(server: Server, handle: str) -> bytes | None:
         by_name = session.scalar(select(Handle.owner_id).where(Handle.tag == handle_tag(server, handle)))
         by_number = session.scalar(select(Owner.owner_id).where(Owner.owner_id == number)) if number else None
     return by_name or (None if by_number == sandbox.OWNER else by_number)
+
+
+def meant(handle: str) -> str:
+    """What was typed, the same for every way to write it: so tries are counted, also where there is no such vault."""
+    number = owner_of(handle)
+    return vault_number(number) if number else handle.strip().casefold()
 
 
 def beside(server: Server, handle: str) -> bytes | None:

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, MutableMapping
+from http import HTTPMethod
 from typing import Any
 
 import orjson
@@ -26,6 +27,7 @@ ALLOWED = frozenset(
     }
 )
 DEEP = 12  # the innermost places of a failure
+METHODS = frozenset(HTTPMethod)
 
 log = structlog.get_logger("vrm")
 
@@ -108,10 +110,11 @@ def answered(
 ) -> None:
     """One line per request: the route's pattern, never its path. `began` is what time.perf_counter() said.
 
-    By route and status it tells every try to unlock, to authenticate as a client or to look, and what came of it.
+    By route and status it tells every try to unlock, to authenticate as a client or to look, and what came of it. A
+    method may be any word that a stranger makes up, and each would be counted for ever: those are all one.
     """
-    seconds = time.perf_counter() - began
-    TALLY.add(method, route, status, seconds)
-    log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1), request_id=request_id)
+    seconds, named = time.perf_counter() - began, method if method in METHODS else "-"
+    TALLY.add(named, route, status, seconds)
+    log.info("request", method=named, route=route, status=status, ms=round(seconds * 1000, 1), request_id=request_id)
     if error is not None:
         log.error("request_failed", request_id=request_id, **told(error))

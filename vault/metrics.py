@@ -22,6 +22,7 @@ from sqlalchemy import func, select
 
 from vault.logs import apart
 from vault.models import Job
+from vault.settings import is_loopback
 from vault.tally import BUCKETS, TALLY
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def write(folder: Path) -> None:
 def _serve(server: Server, folder: Path) -> bool:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = self.path == "/metrics"
+            # A site may let its own name lead to this machine, and its pages could then read what is here.
+            found = self.path == "/metrics" and is_loopback(f"http://{self.headers.get('Host', '')}")
             body = text(server, folder).encode() if found else b""
             self.send_response_only(HTTPStatus.OK if found else HTTPStatus.NOT_FOUND)
             self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

@@ -49,10 +49,10 @@ class Settings:
 
 def is_loopback(url: str) -> bool:
     """Does a URL name this machine: localhost, a name under it, or a loopback address as such are written?"""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
     try:
+        host = urlsplit(url).hostname or ""
+        if host == "localhost" or host.endswith(".localhost"):
+            return True
         address = ipaddress.ip_address(host)
     except ValueError:
         return False

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def with_passphrase(server: Server, handle: str, passphrase: str, *, address: str) -> Keyring:
     """Open a vault by passphrase. Unknown names cost the same as known ones. Raises WrongSecret, TooManyTries, Busy."""
-    name = handle.strip().casefold()
+    name = handles.meant(handle)
     attempts.admit(server, address=address, handle=name)
     try:
         keyring = _opened(server, handle, passphrase)

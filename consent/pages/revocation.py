@@ -43,9 +43,7 @@ def stop() -> Response:
     """Have links mailed that stop sharing, with the vault locked and the passphrase lost."""
     if request.method != "POST":
         return _page("stop.html", asks_name=not handles.only_owner(server()), sent=False)
-    named = request.form.get("handle", "")
-    owner = handles.find_owner(server(), named)
-    revocation.mail_fresh_links(server(), owner, named, address=session.address())
+    revocation.ask_for_links(server(), request.form.get("handle", ""), address=session.address())
     return _page("stop.html", asks_name=not handles.only_owner(server()), sent=True)
 
 

@@ -19,6 +19,7 @@ from tests.people import BIRTHDAY, RECEIPTS, Ada, Bookshop, details
 from tests.vault.test_format import tokens
 from vault import attempts, crypto, inbox, notice_address
 from vault.collections.profile import Birthday
+from vault.departure import NOBODY
 from vault.errors import TooManyTries, Unsafe
 from vault.export import export
 from vault.server import Server
@@ -120,7 +121,7 @@ def test_a_damaged_label_keeps_no_link_that_stops_another_from_being_mailed(
     with ada.house.main.transaction() as session:
         session.execute(update(Grant).where(Grant.grant_id == damaged).values(label_box=bytes(200)))
     before = links(ada)
-    revocation.mail_fresh_links(ada.house, ada.owner_id, "", address="192.0.2.1")
+    revocation.mail_fresh_links(ada.house, NOBODY, {"named": ""})
     assert links(ada) == before + 1
 
 

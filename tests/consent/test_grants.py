@@ -17,6 +17,7 @@ from tests.houses import embedded_only
 from tests.people import PURCHASES, Ada, Bookshop, Clock, details
 from vault import bearer, crypto, worker
 from vault.db import line_of
+from vault.errors import DiskFull
 from vault.keystore import Keystore
 from vault.models import Job
 
@@ -164,6 +165,23 @@ def test_she_gets_one_mail_of_an_end_and_none_of_a_replacement(ada: Ada, booksho
     for _again in range(2):
         grants.end(house, ada.owner_id, revoked, "revoked")
         assert mails() == before + 1
+
+
+def test_where_there_is_no_room_for_evidence_it_ends_and_nothing_else_is_written(
+    ada: Ada, bookshop: Bookshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = bookshop.tokens()["grant_id"]
+    house = replace(ada.house, settings=replace(ada.house.settings, smtp_url="smtp://localhost:1"))
+    before = jobs(ada)
+
+    def full(*_receipt: object) -> None:
+        raise DiskFull
+
+    monkeypatch.setattr("consent.receipt_rows.ended", full)
+    grants.end(house, ada.owner_id, bytes.fromhex(grant), "revoked")
+    assert row(ada, grant)["state"] == "ended"
+    assert held(ada, grant) == ([], 0)
+    assert jobs(ada) == before
 
 
 def test_a_pause_and_its_end_are_told_once_each(ada: Ada, bookshop: Bookshop) -> None:

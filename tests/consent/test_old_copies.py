@@ -24,6 +24,7 @@ from vault import sessions, store, unlock
 from vault.collections.preferences import Preference
 from vault.collections.profile import Birthday
 from vault.collections.purchases import Purchase
+from vault.departure import NOBODY
 from vault.errors import WrongSecret
 from vault.keystore import Keystore
 from vault.models import Lock, Owner
@@ -352,7 +353,7 @@ FIRST: dict[str, Callable[[Returning, dict[str, Bookshop]], Any]] = {
     "a pause": _pause,
     "a pause by link": _link,
     "the worker": lambda ada, _shops: tick(ada.house, sweep=True),
-    "mailing links": lambda ada, _shops: revocation.mail_fresh_links(ada.house, ada.owner_id, "", address="test"),
+    "mailing links": lambda ada, _shops: revocation.mail_fresh_links(ada.house, NOBODY, {"named": ""}),
     "her home page": lambda ada, _shops: ada.looks_at("/"),
     "unlocking": lambda ada, _shops: sessions.begin(ada.house, ada.vault.keyring),
 }

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Engine
 from consent import pushed, revocation, showing
 from tests.people import ISSUER, Ada, Bookshop
 from tests.sampled import EVERYTHING, thinned
-from vault import bearer, crypto, db, deriving, locks, sessions, unlock
+from vault import bearer, crypto, db, deriving, kit, locks, sessions, unlock
 from vault.errors import VaultError
 
 SAMPLES = int(os.environ.get("VRM_TEST_SAMPLES", "250" if EVERYTHING else "30"))  # of each; 5000 take thirteen minutes
@@ -143,6 +143,23 @@ def test_n71_what_there_is_and_what_there_is_not_go_the_same_way(
         taken.append(list(steps))
     assert taken[0] == taken[1]
     assert any("open_box" in step for step in taken[0]), "a box was opened, or tried"
+
+
+def test_asking_for_mailed_links_goes_the_same_way_for_every_name(ada: Ada, bookshop: Bookshop, steps: Steps) -> None:
+    """What is done for somebody who is here and shares something is done by the worker, after the answer."""
+    ada.buys("The Salt Almanac")
+    ada.lets(bookshop)
+    taken = []
+    for at, name in enumerate(("warm", "ada", "eve", kit.vault_number(ada.owner_id), "")):
+        steps.clear()
+        assert (
+            ada.app.test_client()
+            .post("/stop", data={"handle": name}, environ_base={"REMOTE_ADDR": f"192.0.2.{at}"})
+            .status_code
+            == 200
+        )
+        taken.append(list(steps))
+    assert [each == taken[1] for each in taken[1:]] == [True] * 4
 
 
 @pytest.mark.parametrize("kind", thinned(KINDS, first=0, then_every=3))

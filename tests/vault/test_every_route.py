@@ -95,7 +95,7 @@ def test_a_stranger_reaches_what_is_open_to_all_and_nothing_else(at_home: Ada) -
 def test_a_strangers_forms_change_nothing(at_home: Ada) -> None:
     stranger, before = at_home.app.test_client(), state(at_home)
     for rule, address in rules(at_home, "POST"):
-        if rule != "/stop":  # has links mailed to her, which is what it is for
+        if rule != "/stop":  # has links mailed to whoever is meant, which is what it is for
             answer = stranger.post(address, data={"answer": "yes"}, headers={"Sec-Fetch-Site": "same-origin"})
             refused = answer.status_code in {400, 401, 403, 404, 410} or rule in ANSWERED
             assert refused or answer.headers["Location"].startswith("/unlock"), rule

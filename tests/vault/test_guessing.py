@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from connectors.demo_mail import Mailbox
 from tests.conftest import PASSPHRASE
 from tests.houses import copy_house
 from tests.people import ISSUER, Clock, house_in
 from vault import unlock
-from vault.errors import WrongSecret
+from vault.errors import TooManyTries, WrongSecret
 from vault.guessing import MANY, NOTED, SUBJECT
 from vault.keyring import Keyring
+from vault.kit import vault_number
 from vault.models import Owner
 from vault.server import Server
 from vault.worker import tick
@@ -89,4 +90,17 @@ def test_it_is_told_too_when_the_process_stops(house: Server, mailbox: Mailbox, 
     types_wrongly(house, clock, MANY)
     house.write_down()
     assert NOTED not in house.memory
+    assert told(house, mailbox) == [SUBJECT]
+
+
+def test_her_vaults_number_is_one_name_however_it_is_written(house: Server, mailbox: Mailbox, clock: Clock) -> None:
+    """Who has seen it on her kit, or on a page, types no guess more by grouping it in another way each time."""
+    with house.main.reading() as session:
+        number = vault_number(session.scalars(select(Owner.owner_id)).one())
+    for at in range(MANY):
+        clock.passes(seconds=31)
+        with pytest.raises(WrongSecret):
+            unlock.with_passphrase(house, number[:at] + "." + number[at:], "a guess", address=f"203.0.113.{at}")
+    with pytest.raises(TooManyTries):
+        unlock.with_passphrase(house, number.lower(), PASSPHRASE, address="198.51.100.7")
     assert told(house, mailbox) == [SUBJECT]

@@ -15,6 +15,7 @@ from tests.people import Ada, Bookshop
 from vault import app as composition
 from vault.logs import ALLOWED, log
 from vault.pages import session
+from vault.tally import Tally
 
 SECRET = "a lantern for Bartholomew"
 
@@ -72,6 +73,22 @@ def test_each_request_is_one_line_with_route_and_status_so_that_every_try_is_tol
         ("/oauth/token", 401),
         ("/vendor/v1/grant", 401),
     ]
+
+
+def test_methods_that_strangers_make_up_are_all_one(ada: Ada, said: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would be counted for ever, in every process, and stand in the log."""
+    monkeypatch.setattr("vault.logs.TALLY", tally := Tally())
+    for path in ("/unlock", "/vendor/v1/grant"):
+        ada.app.test_client().get(path)
+        for number in range(3):
+            ada.app.test_client().open(path, method=f"BREW{number}")
+    counted = [(*key[1:], count) for key, count in tally.rows() if key[0] == "requests"]
+    assert sorted(counted) == [
+        ("-", "-", "405", 6),
+        ("GET", "/unlock", "200", 1),
+        ("GET", "/vendor/v1/grant", "401", 1),
+    ]
+    assert {line["method"] for line in lines(said) if line["event"] == "request"} == {"GET", "-"}
 
 
 def test_what_nobody_catches_in_a_thread_loses_its_words(said: Heard) -> None:

@@ -45,6 +45,9 @@ def test_two_processes_are_added_up_by_whichever_is_asked(furnished: tuple[Path,
             assert time.monotonic() < until, said
         assert httpx.get(f"{serving.address}/metrics", timeout=30).status_code == 404, "not where everybody comes"
         assert httpx.get(f"http://127.0.0.1:{port}/", timeout=30).status_code == 404
+        for name in ("elsewhere.example", "["):
+            led_here = httpx.get(f"http://127.0.0.1:{port}/metrics", headers={"Host": f"{name}:{port}"}, timeout=30)
+            assert (led_here.status_code, led_here.text) == (404, ""), "a site's name that leads to this machine"
     assert 'vrm_requests_total{method="GET",route="/r/<string>",status="404"} 10' in said
     assert not [each for each in (*canaries, "ada") if each in said]
     assert [line for line in said.splitlines() if not LINE.fullmatch(line)] == []
