@@ -16,6 +16,7 @@ from tests.conftest import PASSPHRASE
 from tests.houses import copy_house
 from tests.people import Ada, Clock, house_in, household
 from tests.sampled import some
+from vault import sessions
 from vault.app import create_app
 from vault.models import Job, Lock, Owner, RecordRow, Version
 from vault.pages.guard import ALWAYS
@@ -118,6 +119,28 @@ def test_asking_for_the_head_of_a_page_fills_in_no_form(at_home: Ada) -> None:
         head = at_home.browser.head(address, data=filled_in, headers={"Sec-Fetch-Site": "same-site"})
         assert head.status_code == at_home.browser.get(address).status_code, address
     assert state(at_home) == before
+
+
+def test_other_sites_may_lead_to_a_page_and_neither_load_nor_frame_it(at_home: Ada) -> None:
+    """How long a page takes tells what is on it, also to a program at another port of this machine: `same-site`."""
+
+    def status(address: str, *said: str) -> int:
+        names = ("Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
+        return at_home.browser.get(address, headers=dict(zip(names, said, strict=True))).status_code
+
+    began = sessions.living(at_home.vault)
+    at_home.house.clock.passes(seconds=120)  # type: ignore[attr-defined]
+    for site in ("cross-site", "same-site"):
+        for _rule, address in rules(at_home, "GET"):
+            if not address.startswith(("/oauth", "/.well-known", "/vendor/v1")):  # for programs, without cookies
+                for how in (("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe"), ("navigate", "object")):
+                    assert status(address, site, *how) == 403, (address, how)
+    assert sessions.living(at_home.vault) == began, "nor is a session kept open by that"
+    for site in ("cross-site", "same-site", "same-origin", "none"):
+        assert status("/purchases?category=Books", site, "navigate", "document") == 200
+    for how in (("cors", "empty"), ("no-cors", "style"), ("navigate", "document")):
+        assert status("/purchases", "same-origin", *how) == 200
+    assert status("/oauth/keys", "cross-site", "cors", "empty") == 200
 
 
 @pytest.mark.parametrize("method", some(["TRACE", "BREW", "CONNECT", "PUT", "PATCH", "PROPFIND"]))

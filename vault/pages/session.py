@@ -170,14 +170,26 @@ def _begin() -> None:
         abort(421)  # a name of somebody else's that leads to this machine, whose pages would be `same-origin`
     if "Transfer-Encoding" in request.headers and request.content_length is None:
         abort(411)  # of a form without a length what is beyond the limit would be cut off, and the rest taken for all
-    if request.method not in SAFE and not _machine():
-        _same_origin()
+    if not _machine():
+        _for_itself()
+        if request.method not in SAFE:
+            _same_origin()
 
 
 def _machine() -> bool:
     """Routes for vendors' programs: they carry proofs, not cookies."""
     name = request.blueprint
     return name is not None and getattr(current_app.blueprints[name], "machine", False)
+
+
+def _for_itself() -> None:
+    """Others may lead her here, and no more: of what they load or frame they read nothing, but see how long it takes.
+
+    A page from another port of localhost is `same-site`, so it would be answered with her cookie.
+    """
+    site, mode, place = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode", "Dest"))
+    if site in {"cross-site", "same-site"} and mode is not None and (mode, place) != ("navigate", "document"):
+        abort(403)
 
 
 def _same_origin() -> None:
