@@ -51,10 +51,10 @@ def test_the_address_to_give_away_is_the_servers_own_whatever_name_it_is_called_
     kept = ada.browser.get_cookie("vault")
     assert kept is not None
     shown = ada.app.test_client(use_cookies=False).get(
-        page, headers={"Host": "evil.example", "Cookie": f"vault={kept.value}"}
+        page, headers={"Host": "evil.localhost", "Cookie": f"vault={kept.value}"}
     )
     assert shown.status_code == 200
-    assert "evil.example" not in shown.text
+    assert "evil.localhost" not in shown.text
     assert re.search(rf"{re.escape(ISSUER)}[ .<]", shown.text)
 
 
