@@ -233,5 +233,8 @@ def _repeats_a_name(raw: str) -> bool:
         repeated = repeated or len({name for name, _ in members}) < len(members)
         return dict(members)
 
-    json.loads(raw, object_pairs_hook=pairs)
+    try:
+        json.loads(raw, object_pairs_hook=pairs)
+    except RecursionError:  # this parser goes less deep than the one before
+        raise BadDetails(detail="nested too deeply") from None
     return repeated

@@ -359,6 +359,8 @@ def test_details_that_lack_a_member_or_hold_something_else_in_it_are_refused(sho
             answer = shop.pushes(authorization_details=details(asked))
             assert (answer.status_code, answer.json()["error"]) == (400, "invalid_authorization_details"), asked
     assert shop.pushes(authorization_details="[" + "{}," * 9_999 + "{}]").status_code == 413
+    for depth in (250, 1000, 1020, 5000):
+        assert shop.pushes(authorization_details="[" * depth + "]" * depth).status_code == 400, depth
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_what_would_be_refused_is_refused_here_with_the_reason(ada: Ada) -> None
     answer = previews(ada, {**PURCHASES, "surprise": 1})
     assert answer.status_code == 400
     assert "surprise" in answer.text
-    for wrong in ("", "[]", "nothing", "{}"):
+    for wrong in ("", "[]", "nothing", "{}", "[" * 1000 + "]" * 1000):
         assert previews(ada, details=wrong).status_code == 400
     assert previews(ada, PURCHASES, language="xx").status_code == 200
     assert previews(ada, details="x" * 40_000).status_code == 413
