@@ -5,7 +5,6 @@ It is part of nothing until she accepts it, and the vendor learns of it only whe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +29,7 @@ from consent.calls import (
     replayed,
     subject,
 )
+from consent.details import PLAIN
 from consent.models import Deposit, Grant
 from consent.quota import Quota
 from consent.terms import VaultDeposit
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 16 * 1024
 MOST_WAITING = 200  # of one grant; she should never open a page to thousands
-# Controls, and what turns the order of letters round: a price that stands after such a text would be read backwards.
-DECEIVING = re.compile("[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]")
 
 
 class _Left(NamedTuple):
@@ -129,7 +127,7 @@ def _read(item: VaultDeposit, key: str, content: bytes) -> dict[str, Any] | Deni
         return Denied("invalid", "the body is not an object")
     if beyond := sorted(data.keys() - set(item.fields)):
         return Denied("invalid", f"not among the fields of this permission: {', '.join(beyond)[:200]}")
-    if wrong := sorted(name for name, said in data.items() if isinstance(said, str) and DECEIVING.search(said)):
+    if wrong := sorted(name for name, said in data.items() if isinstance(said, str) and not PLAIN.fullmatch(said)):
         return Denied("invalid", f"holds characters that deceive the eye: {', '.join(wrong)}")
     try:
         CLASSES[item.collection, ""].load(data)

@@ -9,7 +9,7 @@ from typing import Any
 import marshmallow
 from marshmallow import fields, validate
 
-from consent.details import DEPOSITABLE, TYPES, depositable
+from consent.details import DEPOSITABLE, PLAIN, TYPES, depositable
 from consent.terms import VaultData, VaultDeposit
 from vault.kinds import Field, schema_field
 from vault.record import Record, classes_of
@@ -73,8 +73,14 @@ def _title(collection: str, name: str) -> str:
 def left(collection: str) -> Shape:
     """One record as a vendor leaves it."""
     known = depositable(collection)
-    members = {path: value(field) if field.required else _or_null(value(field)) for path, field in known.items()}
+    members = {path: _plain(value(field)) for path, field in known.items()}
+    members = {path: shape if known[path].required else _or_null(shape) for path, shape in members.items()}
     return thing(members, needs=[path for path, field in known.items() if field.required])
+
+
+def _plain(shape: Shape) -> Shape:
+    """Of a text that may hold anything: what it may not hold where it is left."""
+    return {**matching(PLAIN), **shape} if shape.get("type") == "string" else shape
 
 
 def asked(kind: str) -> Shape:
