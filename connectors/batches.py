@@ -273,10 +273,11 @@ class Writing:
         return planned.vendors.get(each.found.vendor, 0) if each.found.vendor and each.kind.vendor_field else 0
 
     def _origin(self, each: Ready, before: Stored | None = None) -> dict[str, Any]:
-        """Where it came from. What she has decided once is not proposed again."""
+        """Where it came from. What she has decided is not proposed again; until she has, no file takes it back."""
         origin = {**self._brought, "place": each.place}
-        if each.found.proposes and (before is None or before.proposes):
-            origin["proposes"] = each.found.proposes
+        undecided = before.proposes if before else {}
+        if (undecided or before is None) and (proposes := {**undecided, **each.found.proposes}):
+            origin["proposes"] = proposes
         return origin
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connectors import lease
 from connectors.batches import Plan, Ready, Vendors, Writing, ready
@@ -39,40 +39,47 @@ class _Moved(Exception):
     """Between plan and turn she wrote something that makes the plan too small."""
 
 
+class Told(NamedTuple):
+    """A line that is only told of, and how many units were refused with it; 0 for what was left out on purpose."""
+
+    line: ReportLine
+    refused: int
+
+
 @dataclass
 class Batch:
-    """Outcomes that are committed together. `outcomes` counts them all, for the cursor."""
+    """Outcomes that are committed together, in the order of the file: the cursor counts them."""
 
-    ready: list[Ready] = field(default_factory=list)
+    outcomes: list[Ready | Told] = field(default_factory=list)
     marks: set[bytes] = field(default_factory=set)
-    lines: list[ReportLine] = field(default_factory=list)
-    refused: int = 0
-    left_out: list[str] = field(default_factory=list)
-    outcomes: int = 0
 
     def add(self, checked: Ready) -> None:
         """One record."""
-        self.outcomes += 1
-        self.ready.append(checked)
+        self.outcomes.append(checked)
         self.marks.add(checked.mark)
 
     def refuse(self, reason: str, place: str, units: int = 1) -> None:
         """What cannot be kept."""
-        self.outcomes += 1
-        self.refused += units
-        self.lines.append(ReportLine(place, reason, refused=True))
+        self.outcomes.append(Told(ReportLine(place, reason, refused=True), units))
 
     def leave_out(self, reason: str, place: str) -> None:
         """What is not taken, on purpose."""
-        self.outcomes += 1
-        self.left_out.append(reason)
-        self.lines.append(ReportLine(place, reason, refused=False))
+        self.outcomes.append(Told(ReportLine(place, reason, refused=False), 0))
+
+    @property
+    def ready(self) -> list[Ready]:
+        """Its records."""
+        return [each for each in self.outcomes if isinstance(each, Ready)]
+
+    @property
+    def told(self) -> list[Told]:
+        """What is in none of them."""
+        return [each for each in self.outcomes if isinstance(each, Told)]
 
     def halves(self) -> tuple[Batch, Batch]:
-        """Two batches of half its records; lines and counts go with the second."""
-        middle = len(self.ready) // 2
-        first = Batch(self.ready[:middle], outcomes=middle)
-        return first, replace(self, ready=self.ready[middle:], outcomes=self.outcomes - middle)
+        """The first half of its outcomes and the second: a run may end between them, and the next one skips the first."""
+        middle = len(self.outcomes) // 2
+        return Batch(self.outcomes[:middle]), Batch(self.outcomes[middle:])
 
 
 def run(vault: OpenVault, import_id: bytes, told: Callable[[Course], object] | None = None) -> Standing:
@@ -162,7 +169,7 @@ class _Run:
                 if checked.mark in batch.marks:
                     self._flush()
                 self.batch.add(checked)
-        if self.batch.outcomes >= self.most:
+        if len(self.batch.outcomes) >= self.most:
             self._flush()
 
     def _flush(self) -> None:
@@ -215,15 +222,17 @@ class _Run:
     def _counted(self, session: Session, batch: Batch, planned: Plan) -> Course:
         """Write down what this batch adds, in its own transaction."""
         course = replace(self.course, reasons=dict(self.course.reasons), bytes_done=self.bytes_done)
-        refused = batch.refused + planned.refused
+        told = batch.told
+        refused = planned.refused + sum(each.refused for each in told)
         course.new, course.changed = course.new + planned.new_units, course.changed + planned.changed_units
         course.same, course.removed = course.same + planned.same, course.removed + planned.removed
         course.refused += refused
-        for reason in batch.left_out:
+        left_out = [each.line.reason for each in told if not each.line.refused]
+        for reason in left_out:
             course.leave_out(reason)
-        course.units += planned.new_units + planned.changed_units + planned.same + refused + len(batch.left_out)
-        course.cursor += batch.outcomes
-        add_report(session, self.vault, self.import_id, course, batch.lines + planned.lines)
+        course.units += planned.new_units + planned.changed_units + planned.same + refused + len(left_out)
+        course.cursor += len(batch.outcomes)
+        add_report(session, self.vault, self.import_id, course, [each.line for each in told] + planned.lines)
         self.held.save(session, course, lease_until=self.held.until())
         return course
 

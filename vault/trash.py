@@ -68,17 +68,19 @@ def likely(day: int, today: int) -> int:
 def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:
     """Take back one change of hers: what it changed or removed is as it was before.
 
-    What was new with it, and what has changed since, stays as it is. Returns what was put back.
+    What was new with it, and what has changed since, stays as it is. So does what it changed when something that it
+    removed is gone for good: before, that was named by it. Returns what was put back.
     """
     rows = turn.session.execute(
-        select(RecordRow.number, RecordRow.revision, RecordRow.box)
-        .where(RecordRow.owner_id == vault.owner_id, RecordRow.revision == revision, _there_or_in_trash())
+        select(RecordRow.number, RecordRow.revision, RecordRow.box, _there_or_in_trash().label("there"))
+        .where(RecordRow.owner_id == vault.owner_id, RecordRow.revision == revision)
         .order_by(RecordRow.number)
     ).all()
     last = _last_versions(turn.session, vault, [row.number for row in rows])
-    known = [row for row in rows if row.number in last]
+    known = [row for row in rows if row.there and row.number in last]
     back = _put_back(turn, vault, [last[row.number] for row in known if row.box is None])
-    pairs = [(store.unseal(vault, *row), last[row.number]) for row in known if row.box is not None]
+    stand = [row for row in known if row.box is not None] if all(row.there for row in rows) else []
+    pairs = [(store.unseal(vault, row.number, row.revision, row.box), last[row.number]) for row in stand]
     return [*back, *store.put_all(turn, vault, pairs)]
 
 

@@ -188,6 +188,21 @@ def test_gift_columns_are_proposals_that_she_accepts_or_declines(ada: Ada) -> No
     assert ada.vault.catalogue.count("proposes") == 0
 
 
+def test_what_may_be_a_gift_stays_so_until_she_has_decided_whatever_a_later_file_says(ada: Ada) -> None:
+    """An owner may remove columns, also those of gifts; a vendor would see what was hidden from it."""
+    with_gifts = f"{HEADER}{GIFTS}\n{a_row(1, more=',Happy birthday,Ada,Bea')}\n".encode()
+    imported(ada.vault, with_gifts)
+    (before,) = purchases(ada.vault)
+    later = imported(ada.vault, f"{HEADER}\n{a_row(1, 'Better thing')}\n".encode())
+    (after,) = purchases(ada.vault)
+    assert (later.course.changed, after.record.name()) == (1, "Better thing")
+    assert after.proposes == before.proposes == {"for_whom": "gift", "gift_note": "Happy birthday", "recipient": "Bea"}
+    with store.writing(ada.vault) as turn:
+        store.decide(turn, ada.vault, after.number, accept=False)
+    imported(ada.vault, with_gifts)
+    assert purchases(ada.vault)[0].proposes == {}
+
+
 class Interrupted(Exception):
     """What a test raises inside a batch."""
 
@@ -366,6 +381,30 @@ def test_she_stops_it_goes_on_and_ends_it(ada: Ada, monkeypatch: pytest.MonkeyPa
     resuming.go_on(ada.vault, other)
     until(lambda: standing(ada.vault, other).state == "done")
     assert standing(ada.vault, other).course.same == 50
+
+
+def test_a_batch_that_is_written_in_halves_is_stopped_between_them_and_every_line_is_told_of(
+    ada: Ada, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lines had their place in the batch forgotten: the next run skipped those before the first half's end."""
+    imported(ada.vault, a_history(60))
+    data = a_history(60).replace(b"Thing", b"Changed thing").replace(b"0000003-0000000,2024", b"0000003-0000000,20xx")
+    monkeypatch.setattr(engine, "ROWS_MOST", 80)  # of 60 lines, each of which writes two rows
+    import_id, write_batch = sealed(ada.vault, data), engine._Run._commit
+
+    def then_she_stops(self: Any, batch: engine.Batch) -> None:
+        write_batch(self, batch)
+        if 0 < len(batch.ready) < 59:
+            resuming.stop(ada.vault, import_id)
+
+    with monkeypatch.context() as between:
+        between.setattr(engine._Run, "_commit", then_she_stops)
+        assert 0 < run(ada.vault, import_id).course.units < 60
+    resuming.go_on(ada.vault, import_id)
+    until(lambda: standing(ada.vault, import_id).state == "done")
+    at = standing(ada.vault, import_id).course
+    assert (at.units, at.changed, at.same, at.refused) == (60, 59, 0, 1)
+    assert [line.place for line in report(ada.vault, import_id)] == ["line 5"]
 
 
 def test_who_goes_on_while_it_is_just_stopping_is_heard(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from tests.conftest import PASSPHRASE
 from tests.people import PURCHASES, Ada, Bookshop, Clock, hidden_in
 from tests.vault.test_trash import in_trash, undone
-from vault import store
+from vault import store, trash
 from vault.collections.notes import Note
 from vault.collections.purchases import Order, Purchase
 from vault.collections.vendors import Vendor
@@ -61,6 +61,17 @@ def test_one_button_takes_a_merge_back(ada: Ada):
     assert cast(Vendor, stands(ada, ada.bookshop_number)).also_called == ()
     assert {cast(Purchase, stands(ada, each.number)).vendor for each in bought} == {other}
     assert not in_trash(ada)
+
+
+def test_a_merge_stays_when_the_vendor_that_went_is_gone_for_good(ada: Ada):
+    """In another window she has emptied the trash: no purchase goes back to a vendor that is not there."""
+    other = another(ada)
+    bought = ada.buys("Atlas", vendor=other)
+    answer = merges(ada, ada.bookshop_number, other)
+    trash.empty(ada.house, ada.vault.owner_id)
+    assert "too-late" in undone(ada, answer)
+    assert cast(Purchase, stands(ada, bought.number)).vendor == ada.bookshop_number
+    assert "Book Shop Ltd" in cast(Vendor, stands(ada, ada.bookshop_number)).also_called
 
 
 def test_who_sees_more_or_less_after_a_merge_is_said_before_it(ada: Ada, bookshop: Bookshop):
