@@ -77,7 +77,7 @@ class Batch:
         return [each for each in self.outcomes if isinstance(each, Told)]
 
     def halves(self) -> tuple[Batch, Batch]:
-        """The first half of its outcomes and the second: a run may end between them, and the next one skips the first."""
+        """The first half of its outcomes and the second: a run may end between them, and the next skips the first."""
         middle = len(self.outcomes) // 2
         return Batch(self.outcomes[:middle]), Batch(self.outcomes[middle:])
 
