@@ -65,8 +65,8 @@ def create_app(server: Server) -> Flask:
             app.wsgi_app = room.before(server, app.wsgi_app)  # type: ignore[assignment, method-assign]
     app.wsgi_app = in_turn(app.wsgi_app)  # type: ignore[assignment, method-assign]
     if server.settings.proxies:
-        hops = server.settings.proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        hops = server.settings.proxies  # of what they say only who calls is believed: nothing else is asked for
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]
     guard.install(app, secure=server.settings.secure)
     return app
 

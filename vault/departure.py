@@ -62,8 +62,11 @@ def planned(server: Server, owner: bytes) -> date | None:
 def sweep(server: Server) -> None:
     """The worker's part: delete what is due, also if an old copy has brought it back; end what was given meanwhile."""
     today = server.now // DAY
-    for owner, day in server.keystore.leavers():
+    for owner, _day in server.keystore.leavers():
         with apart("sweep_failed"):
+            day = server.keystore.leaves_on(owner)
+            if day is None:
+                continue  # she has taken it back since
             if day > today:
                 _end_what_others_see(server, owner)
             elif _left(server, owner):

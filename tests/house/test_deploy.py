@@ -173,7 +173,6 @@ def test_the_proxy_takes_bodies_in_and_says_who_calls() -> None:
         "client_body_timeout 15s;",
         "proxy_request_buffering on;",
         "proxy_set_header X-Forwarded-For $remote_addr;",
-        "proxy_set_header X-Forwarded-Proto https;",
         "access_log off;",
     }
     for believed in ("$proxy_add_x_forwarded_for", "underscores_in_headers", "ignore_invalid_headers"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from vault import departure, sessions, set_up, store, unlock
 from vault.collections.notes import Note
 from vault.errors import Locked, WrongSecret
 from vault.keyring import Keyring
+from vault.keystore import Keystore
 from vault.kit import vault_number
 from vault.models import Job, Key, Keys, Lock, Log, Main, RecordRow
 from vault.server import Server
@@ -94,6 +96,23 @@ def test_it_can_be_taken_back_until_the_day_begins_and_not_after(ada: Ada, clock
     assert not departure.keep(ada.vault)
     tick(ada.house, sweep=True)
     assert rows_of(ada.house, ada.owner_id) == GONE
+
+
+def test_who_has_taken_it_back_before_the_sweep_comes_to_her_keeps_what_she_gave(ada: Ada, bookshop: Bookshop) -> None:
+    asks_to_delete(ada)
+
+    class Slow(Keystore):
+        """Between seeing who leaves and coming to her some time passes."""
+
+        def leavers(self) -> list[tuple[bytes, int]]:
+            leaving = super().leavers()
+            ada.presses("/delete/keep")
+            ada.lets(bookshop)
+            return leaving
+
+    departure.sweep(replace(ada.house, keystore=Slow(ada.house.keystore.database)))
+    assert ada.house.keystore.alive(ada.owner_id, "grant")
+    assert bookshop.reads() is not None
 
 
 def test_whoever_still_has_it_open_writes_nothing_into_a_vault_that_is_being_deleted(

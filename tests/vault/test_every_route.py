@@ -175,6 +175,8 @@ def test_behind_a_proxy_only_what_the_proxy_added_counts(furnished: tuple[Path, 
             said.append(stranger.post("/stop", data={"handle": f"nobody {number}"}, headers=told).status_code)
         elsewhere = {"X-Forwarded-For": "203.0.113.1, 198.51.100.8"}
         assert stranger.post("/stop", data={"handle": "nobody else"}, headers=elsewhere).status_code == 200
+        named = {"Host": "elsewhere.example", "X-Forwarded-Host": "localhost", "X-Forwarded-Proto": "https"}
+        assert stranger.get("/unlock", headers=named).status_code == 421, "nobody is believed who it is that is called"
     finally:
         house.stop()
     assert said == [200] * 6 + [429] * 2
