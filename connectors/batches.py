@@ -225,7 +225,10 @@ class Writing:
                 continue
             elif row.box is None:
                 renewed.append((row.number, before, each))
-            elif _source(each, before.source.get(each.kind.vendor_field, 0)) == before.source:
+            elif (
+                _source(each, before.source.get(each.kind.vendor_field, 0)) == before.source
+                and _proposals(each, before) == before.proposes
+            ):
                 planned.same += each.found.units
             else:
                 replaced.append((before, each))
@@ -273,16 +276,26 @@ class Writing:
         return planned.vendors.get(each.found.vendor, 0) if each.found.vendor and each.kind.vendor_field else 0
 
     def _origin(self, each: Ready, before: Stored | None = None) -> dict[str, Any]:
-        """Where it came from. What she has decided is not proposed again; until she has, no file takes it back."""
+        """Where it came from, and what is proposed."""
         origin = {**self._brought, "place": each.place}
-        undecided = before.proposes if before else {}
-        if (undecided or before is None) and (proposes := {**undecided, **each.found.proposes}):
+        proposes = _proposals(each, before)
+        if proposes or (before is not None and "proposes" in before.origin):
             origin["proposes"] = proposes
         return origin
 
     @property
     def _brought(self) -> dict[str, Any]:
         return {"connector": self.connector, "import": self.import_id.hex(), "at": self.at}
+
+
+def _proposals(each: Ready, before: Stored | None) -> dict[str, Any]:
+    """What is proposed of a record: no file takes back what she has not decided, and none asks again what she has."""
+    if before is None:
+        return each.found.proposes
+    if before.proposes:
+        return {**before.proposes, **each.found.proposes}
+    decided = "proposes" in before.origin or not before.edits.keys().isdisjoint(each.found.proposes)
+    return {} if decided else each.found.proposes
 
 
 def _source(each: Ready, vendor: int) -> dict[str, Any]:

@@ -55,8 +55,8 @@ class Stored:
         return replace(self, edits=kept)
 
     def decided(self) -> Stored:
-        """With the proposals settled."""
-        return replace(self, origin={name: value for name, value in self.origin.items() if name != "proposes"})
+        """With the proposals settled. That there were some stays known: the same is not proposed again."""
+        return replace(self, origin={**self.origin, "proposes": {}}) if self.proposes else self
 
 
 def about_record(owner: bytes, number: int, revision: int) -> bytes:

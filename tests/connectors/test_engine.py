@@ -203,6 +203,23 @@ def test_what_may_be_a_gift_stays_so_until_she_has_decided_whatever_a_later_file
     assert purchases(ada.vault)[0].proposes == {}
 
 
+def test_a_file_that_is_the_first_to_tell_of_gifts_is_heard_but_where_she_has_said_it_herself(ada: Ada) -> None:
+    """The columns may have been removed from the file that came first."""
+    imported(ada.vault, f"{HEADER}\n{a_row(1)}\n{a_row(2)}\n{a_row(3)}\n".encode())
+    ada.edits(purchases(ada.vault)[1], for_whom="household")
+    data = (
+        f"{HEADER}{GIFTS}\n{a_row(1, more=',For you,Ada,')}\n{a_row(2, more=',For you,Ada,')}\n{a_row(3, more=',,,')}\n"
+    )
+    at = imported(ada.vault, data.encode())
+    assert (at.course.changed, at.course.same) == (1, 2)
+    assert [each.proposes for each in purchases(ada.vault)] == [{"for_whom": "gift", "gift_note": "For you"}, {}, {}]
+    with store.writing(ada.vault) as turn:
+        store.decide(turn, ada.vault, purchases(ada.vault)[0].number, accept=False)
+    for again in (data.encode(), data.replace("Thing", "Better thing").encode()):
+        imported(ada.vault, again)
+        assert [dict(each.proposes) for each in purchases(ada.vault)] == [{}, {}, {}]
+
+
 class Interrupted(Exception):
     """What a test raises inside a batch."""
 
