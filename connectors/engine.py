@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connectors import lease
-from connectors.batches import Plan, Ready, Vendors, Writing, ready
+from connectors.batches import Plan, Ready, Writing, ready
 from connectors.connector import Found, LeftOut, Refused
 from connectors.course import Course, ReportLine, Standing, add_report, standing
+from connectors.known import Vendors
 from connectors.lease import Lease, Lost
 from connectors.reading import ZIP, Event, FileRefused, Progress, Recognised, read_upload
 from connectors.uploads import SealedUpload, drop_chunks

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, or_, select
 
-from connectors.batches import opened
 from connectors.course import Undo, standing, standings
+from connectors.known import opened
 from connectors.models import Import
 from consent import views
 from vault import attachments, crypto, store, trash
