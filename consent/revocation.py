@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from vault.opened import OpenVault
     from vault.server import Server
 
-LONGEST_NAME = 100  # letters of what was typed that are looked at; no name is as long
-
 
 @dataclass(frozen=True)
 class Linked:
@@ -74,7 +72,7 @@ def ask_for_links(server: Server, named: str, *, address: str) -> None:
     """
     attempts.admit(server, address=f"links {address}", links=handles.meant(named))
     with server.main.transaction() as session:
-        enqueue(session, server, NOBODY, "fresh_links", {"named": named[:LONGEST_NAME]})
+        enqueue(session, server, NOBODY, "fresh_links", {"named": named[: handles.LONGEST]})
 
 
 def mail_fresh_links(server: Server, _owner: bytes, payload: Mapping[str, Any]) -> None:

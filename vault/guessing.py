@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vault.server import Server
 
 MANY = 10  # wrong ones at one name, no right one among them
-NAMES, LETTERS = 1000, 100  # noted at once, and of a name: what strangers make up fills no memory
+NAMES = 1000  # noted at once: what strangers make up fills no memory
 NOTED = "names that are guessed at"
 
 SUBJECT = N_("Somebody types wrong passphrases at your vault")
@@ -30,7 +30,7 @@ TEXT = N_(
 
 def note(server: Server, handle: str) -> None:
     """A wrong passphrase was typed at a name; whether there is such a vault does not matter here."""
-    if attempts.tries(server, handle=handle) >= MANY and len(handle) <= LETTERS:
+    if attempts.tries(server, handle=handle) >= MANY and len(handle) <= handles.LONGEST:
         noted = server.memory.setdefault(NOTED, set())
         if len(noted) < NAMES:
             noted.add(handle)

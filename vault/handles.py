@@ -13,6 +13,8 @@ from vault.models import Handle, Owner
 if TYPE_CHECKING:
     from vault.server import Server
 
+LONGEST = 100  # letters of what was typed that are kept until it is looked up; no name is as long
+
 
 def anybody(server: Server) -> bool:
     """Has anybody a vault here?"""

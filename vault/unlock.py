@@ -6,7 +6,7 @@ Order everywhere: what is slow (Argon2id), keystore calls that make, one transac
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
@@ -41,8 +41,7 @@ def with_passphrase(server: Server, handle: str, passphrase: str, *, address: st
 @evenly.refused
 def _opened(server: Server, handle: str, passphrase: str) -> Keyring:
     began = time.monotonic()
-    owner, beside = handles.find_owner(server, handle), handles.beside(server, handle)
-    row = lock_rows.living_or_nobodys(server, owner, "passphrase", beside=beside)
+    row = _lock_of(server, handle, "passphrase")
     evenly.wait(began)
     keyring = lock_rows.open_with(server, row, deriving.stretch(passphrase, row.params))
     if keyring is None:
@@ -54,13 +53,18 @@ def _opened(server: Server, handle: str, passphrase: str) -> Keyring:
 def with_recovery_code(server: Server, handle: str, written: str) -> Keyring:
     """Open a vault by the printed code, which needs no pepper; no old copy of a deleted vault. Raises WrongSecret."""
     code = locks.read_recovery_code(written)
-    owner, beside = handles.find_owner(server, handle), handles.beside(server, handle)
-    row = lock_rows.living_or_nobodys(server, owner, "recovery", beside=beside)
+    row = _lock_of(server, handle, "recovery")
     gone = server.keystore.leaves_on(row.owner_id) == 0
     keyring = lock_rows.open_with(server, row, code) if code else None
     if keyring is None or gone:
         raise WrongSecret
     return keyring
+
+
+def _lock_of(server: Server, handle: str, kind: str) -> Any:
+    """The living lock of whoever is meant, or nobody's, found by the same steps."""
+    owner, beside = handles.find_owner(server, handle), handles.beside(server, handle)
+    return lock_rows.living_or_nobodys(server, owner, kind, beside=beside)
 
 
 class Stretched(NamedTuple):

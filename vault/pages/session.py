@@ -165,8 +165,7 @@ def _begin() -> None:
     g.began, g.request_id = time.perf_counter(), random_bytes(8).hex()
     if request.method == "HEAD":  # sent across sites as GET is: a page looks, and never takes it for a form
         request.method = "GET"
-    near = request.endpoint == "static" or is_loopback(f"http://{request.host}")  # anybody has the style of a refusal
-    if server().settings.loopback and not near:
+    if server().settings.loopback and request.endpoint != "static" and not is_loopback(f"http://{request.host}"):
         abort(421)  # a name of somebody else's that leads to this machine, whose pages would be `same-origin`
     if "Transfer-Encoding" in request.headers and request.content_length is None:
         abort(411)  # of a form without a length what is beyond the limit would be cut off, and the rest taken for all
