@@ -59,7 +59,7 @@ def count(vault: OpenVault) -> int:
 
 
 def waiting(session: Session, vault: OpenVault, *, limit: int | None = None) -> list[Waiting]:
-    """What waits, the oldest first."""
+    """What waits, the oldest first: by its day, which the database knows, and then by its second, which only she does."""
     columns = (Deposit.deposit_id, Deposit.grant_id, Deposit.box)
     rows = session.execute(
         select(*columns)
@@ -67,7 +67,7 @@ def waiting(session: Session, vault: OpenVault, *, limit: int | None = None) -> 
         .order_by(Deposit.day, Deposit.deposit_id)
         .limit(limit)
     )
-    return [_opened(vault, *row) for row in rows]
+    return sorted((_opened(vault, *row) for row in rows), key=lambda each: (each.at, each.deposit_id))
 
 
 def read(session: Session, vault: OpenVault, deposit: bytes) -> Waiting:

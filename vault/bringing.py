@@ -8,7 +8,7 @@ doubled or overwritten. Permissions are not read at all.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,8 +27,6 @@ from vault.turn import position
 from vault.unpacking import Archive, NotAnArchive
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from vault.opened import OpenVault
     from vault.turn import Turn
 
@@ -74,8 +72,10 @@ def bring_back(vault: OpenVault, file: Readable, tell: Tell | None = None) -> Ca
     head, count = _checked(archive)
     files_along.check(archive.files.values())
     done = _already_there(vault, archive, head)
+    if done == 0:
+        vault = _taking_over_marks_key(vault, head.marks_key)
     for batch in _batches(archive, after=done):
-        _write(vault, head, batch, expected=done)
+        _write(vault, batch, expected=done)
         done = batch.last
         if tell is not None:
             tell(count)
@@ -149,12 +149,10 @@ def _batch(entries: list[Entry]) -> _Batch:
     return _Batch(entries, entries[-1].number, max(len(entry.history) for entry in entries))
 
 
-def _write(vault: OpenVault, head: Head, batch: _Batch, *, expected: int) -> None:
+def _write(vault: OpenVault, batch: _Batch, *, expected: int) -> None:
     """One batch, her turn: it takes as many of her revisions as its longest history needs."""
     with store.writing(vault, numbers=batch.last - expected, revisions=batch.depth + 1) as turn:
         _nobody_else(turn, expected)
-        if expected == 0:
-            _take_over_marks_key(turn.session, vault, head.marks_key)
         rows: list[store.Row] = []
         earlier: list[tuple[bytes, int, int, bytes]] = []
         new = []
@@ -177,8 +175,6 @@ def _reserve(vault: OpenVault, head: Head, *, expected: int) -> None:
     if head.last_record > expected:
         with store.writing(vault, numbers=head.last_record - expected) as turn:
             _nobody_else(turn, expected)
-            if expected == 0:
-                _take_over_marks_key(turn.session, vault, head.marks_key)
 
 
 def _nobody_else(turn: Turn, expected: int) -> None:
@@ -189,11 +185,19 @@ def _nobody_else(turn: Turn, expected: int) -> None:
         )
 
 
-def _take_over_marks_key(session: Session, vault: OpenVault, key: bytes) -> None:
-    """An empty vault has no marks yet, so its key for them can give way: what was imported once is known again."""
-    key_id = vault.keyring.keys["dedupe"][0]
+def _taking_over_marks_key(vault: OpenVault, key: bytes) -> OpenVault:
+    """An empty vault has no marks yet, so its key for them can give way: what was imported once is known again.
+
+    The key has a new id, so that whoever opened her keys before, an import that has begun, writes no mark under the other.
+    """
+    key_id = vault.keyring.next_id
     box = crypto.seal(vault.keyring.root, about_key(vault.owner_id, key_id, "dedupe"), key)
-    session.execute(update(Key).where(Key.owner_id == vault.owner_id, Key.key_id == key_id).values(box=box))
+    with store.writing(vault) as turn:
+        _nobody_else(turn, 0)
+        mine = (Key.owner_id == vault.owner_id, Key.purpose == "dedupe")
+        turn.session.execute(update(Key).where(*mine).values(key_id=key_id, box=box))
+    keys = {**vault.keyring.keys, "dedupe": (key_id, key)}
+    return replace(vault, keyring=replace(vault.keyring, keys=keys))
 
 
 def _offer(vault: OpenVault, archive: Archive, path: str) -> None:

@@ -34,10 +34,10 @@ class Catalogues:
     def of(self, vault: OpenVault) -> Catalogue:
         """Her catalogue, opened or built if need be, caught up and checked."""
         with self._lock:
-            known = self._open.get(vault.owner_id)
-            if known and known[1].keyring.keys != vault.keyring.keys:
-                if known[1].keyring.keys["catalogue"] > vault.keyring.keys["catalogue"]:
-                    raise Locked  # her keys were changed under this request, which could read nothing new
+            known, key = self._open.get(vault.owner_id), vault.keyring.keys["catalogue"]
+            if known and known[1].keyring.keys["catalogue"] > key:
+                raise Locked  # her keys were changed under this request, which could read nothing new
+            if known and known[1].keyring.keys["catalogue"] < key:
                 known = None
             self._open.pop(vault.owner_id, None)
             catalogue = known[0] if known else _fetch(vault)

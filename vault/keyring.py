@@ -60,6 +60,11 @@ class Keyring:
         known = self.earlier.get(crypto.key_id_of(box)) if box else None
         return known[1] if known and known[0] == purpose else self[purpose]
 
+    @property
+    def next_id(self) -> int:
+        """The id of the next key that she gets: higher than that of any she has."""
+        return max([*self.earlier, *(key_id for key_id, _ in self.keys.values())]) + 1
+
     @cached_property
     def rows(self) -> crypto.RowKey:
         """Seals record rows."""

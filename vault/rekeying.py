@@ -12,6 +12,7 @@ Decision 24 has the argument: what a crash leaves after each step, and why nothi
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -92,7 +93,7 @@ def replace_root(vault: OpenVault, known: unlock.Stretched, seat: sessions.Seat)
 
 def _new_keyring(before: Keyring) -> Keyring:
     """A new root key, and a new key for each purpose but one; those before still open what names them."""
-    numbers = iter(range(max(key_id for key_id, _ in before.keys.values()) + 1, 1 << 32))
+    numbers = itertools.count(before.next_id)
     fresh = {
         purpose: before.keys[purpose] if purpose == STAYS else (next(numbers), crypto.random_bytes())
         for purpose in PURPOSES

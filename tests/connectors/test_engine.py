@@ -31,10 +31,13 @@ from connectors.uploads import Arriving, SealedUpload, TooLarge, tidy
 from tests import sampled
 from tests.houses import ON_A_SERVER
 from tests.people import Ada, Clock, house_in
+from tests.vault.test_leaving import moves_in, zipped
 from vault import sessions, store
+from vault.bringing import bring_back
 from vault.collections.purchases import Purchase
 from vault.collections.vendors import Vendor
-from vault.errors import Invalid
+from vault.errors import Invalid, Locked
+from vault.keyring import open_keyring
 from vault.models import RecordRow
 from vault.opened import OpenVault
 from vault.server import Server
@@ -508,6 +511,24 @@ def test_an_old_copy_put_back_between_planning_and_writing_is_planned_anew(
     assert len({ada.buys(f"After {at}").number for at in range(4)}) == 4
     found = [each.number for each in everything(ada.vault)]
     assert len(found) == len(set(found))
+
+
+def test_an_import_that_began_before_an_archive_came_back_doubles_nothing(ada: Ada) -> None:
+    """It has read her old key for marks and written nothing yet: nobody would know again what it would write."""
+    imported(ada.vault, a_history(3))
+    archived, bees = io.BytesIO(zipped(ada.open)), moves_in(ada.house)
+    import_id, comes = sealed(bees, a_history(5)), iter([archived])
+
+    def once(_course: Course) -> None:
+        for each in comes:
+            assert bring_back(bees, each).equal
+
+    with pytest.raises(Locked):
+        run(bees, import_id, once)
+    with ada.house.main.reading() as session:
+        anew = sessions.for_command(ada.house, open_keyring(session, bees.owner_id, bees.keyring.root))
+    course = run(anew, import_id).course
+    assert (course.new, course.same, len(purchases(anew))) == (2, 3, 5)
 
 
 def test_no_batch_writes_more_than_its_rows(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:

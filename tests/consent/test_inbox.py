@@ -82,6 +82,16 @@ def test_it_is_sealed_while_the_vault_is_locked_and_nothing_of_it_stands_in_a_fi
         assert words in page, words
 
 
+def test_what_waits_stands_in_the_order_in_which_it_was_left(
+    ada: Ada, bookshop: Bookshop, token: str, clock: Clock
+) -> None:
+    items = ["Weathervane", "Lantern", "Almanac", "Moss", "Tides", "Kettle"]
+    for item in items:
+        assert bookshop.leaves(token, {**LEFT, "item": item}, under=item).status_code == 202
+        clock.passes(seconds=1)
+    assert [each.data["item"] for each in waiting(ada)] == items
+
+
 def test_nothing_of_it_is_hers_before_she_keeps_it_and_where_it_came_from_stays(
     ada: Ada, bookshop: Bookshop, token: str
 ) -> None:
