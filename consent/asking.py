@@ -145,17 +145,17 @@ class Offer:
 def offer(session: Session, vault: OpenVault, asked: Asked, client: Client, vendor: Stored | None) -> Offer:
     """What can be given to this client as one of her vendors, as things stand in the session's snapshot."""
     number = vendor.number if vendor else 0
-    earlier = [
-        view.terms
-        for view in views.every(session, vault)
-        if view.terms.client_id == client.client_id or (number and view.terms.vendor == number)
-    ]
-    return offer_after(asked, client, vendor, earlier)
+    given = [view.terms for view in views.every(session, vault)]
+    there = {0, *(entry.number for entry in vault.catalogue.entries("collection = 'vendors'"))}
+    earlier = [each for each in given if each.client_id == client.client_id or (number and each.vendor == number)]
+    return offer_after(asked, client, vendor, earlier, [each for each in given if each.vendor not in there])
 
 
-def offer_after(asked: Asked, client: Client, vendor: Stored | None, earlier: Iterable[Terms]) -> Offer:
-    """What can be given, after what `earlier` terms have told."""
-    items, refused = within_budget(asked.details.items, earlier)
+def offer_after(
+    asked: Asked, client: Client, vendor: Stored | None, earlier: Iterable[Terms], of_the_gone: Iterable[Terms] = ()
+) -> Offer:
+    """What can be given, after what `earlier` terms have told, and those with vendors that are gone."""
+    items, refused = within_budget(asked.details.items, earlier, of_the_gone)
     details = Details(tuple(items), asked.details.deposits)
     first = asked.details.items[0] if asked.details.items else None
     whole = Terms(

@@ -59,7 +59,7 @@ def count(vault: OpenVault) -> int:
 
 
 def waiting(session: Session, vault: OpenVault, *, limit: int | None = None) -> list[Waiting]:
-    """What waits, the oldest first: by its day, which the database knows, and then by its second, which only she does."""
+    """What waits, the oldest first: the database knows the day, the box the second."""
     columns = (Deposit.deposit_id, Deposit.grant_id, Deposit.box)
     rows = session.execute(
         select(*columns)

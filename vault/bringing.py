@@ -188,7 +188,7 @@ def _nobody_else(turn: Turn, expected: int) -> None:
 def _taking_over_marks_key(vault: OpenVault, key: bytes) -> OpenVault:
     """An empty vault has no marks yet, so its key for them can give way: what was imported once is known again.
 
-    The key has a new id, so that whoever opened her keys before, an import that has begun, writes no mark under the other.
+    It gets a new id, so that whoever opened her keys before (an import that has begun) writes no mark under the other.
     """
     key_id = vault.keyring.next_id
     box = crypto.seal(vault.keyring.root, about_key(vault.owner_id, key_id, "dedupe"), key)

@@ -9,8 +9,10 @@ import pytest
 from consent.budget import MOST_ANSWERS
 from consent.purposes import DANGEROUS
 from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, details
+from vault import merging, store
 from vault.collections.preferences import Preference
 from vault.collections.profile import Birthday
+from vault.collections.vendors import Vendor
 from vault.values import When
 
 
@@ -183,6 +185,41 @@ def test_another_vendor_has_a_budget_of_its_own_and_who_knows_the_value_needs_no
     every = ["birthday.over_16", "birthday.over_18", "birthday.over_21", "birthday.over_65"]
     tokens = coffee.tokens(authorization_details=details({**AGE, "fields": every}))
     assert tokens["authorization_details"][0]["fields"] == every
+
+
+@pytest.mark.parametrize("goes", ["merged", "removed", "removed for good"])
+def test_answers_to_a_vendor_that_is_gone_count_against_whoever_it_may_be(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop, goes: str
+) -> None:
+    """Merged with another, or met anew: or there would be a fresh budget each time."""
+    ada.keeps(Birthday(born_on=When("1986-12-10")))
+    cafe = ada.keeps(Vendor(called="Cafe", domains=(f"{coffee.host}.localhost",)))
+    for path in ("birthday.over_16", "birthday.over_18"):
+        bookshop.tokens(authorization_details=details({**AGE, "fields": [path]}))
+    gone = ada.bookshop_number
+    if goes == "merged":
+        with store.writing(ada.open) as turn:
+            merging.merge(turn, ada.open, cafe.number, gone)
+    else:
+        ada.presses(f"/vendors/{gone}/remove")
+    if goes == "removed for good":
+        ada.presses(f"/trash/{gone}/forget")
+    for third, refused in (("birthday.over_21", True), ("birthday.over_18", False)):
+        page = ada.sees_consent(
+            coffee.consent_address(authorization_details=details({**AGE, "fields": [third]}, TASTE))
+        )
+        assert ("not offered to you: Whether you are 21 or older" in page.html) == refused
+
+
+def test_a_value_that_a_vendor_that_is_gone_knew_opens_nothing_to_others(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop
+) -> None:
+    ada.keeps(Birthday(born_on=When("1986-12-10")))
+    bookshop.tokens(authorization_details=details({**AGE, "fields": ["birthday.born_on"]}))
+    ada.presses(f"/vendors/{ada.bookshop_number}/remove")
+    every = ["birthday.over_16", "birthday.over_18", "birthday.over_21"]
+    page = ada.sees_consent(coffee.consent_address(authorization_details=details({**AGE, "fields": every}, TASTE)))
+    assert "not offered to you: Whether you are 21 or older" in page.html
 
 
 def test_dangerous_purposes_stand_apart_and_are_off_until_she_switches_them_on(ada: Ada, bookshop: Bookshop) -> None:
