@@ -30,8 +30,13 @@ JOB = "erase_files"
 
 
 def keep(turn: Turn, vault: OpenVault, file: Sealed) -> Attachment:
-    """Attach a sealed file to its record. Raises NotFound, TooMany, NoRoom."""
+    """Attach a sealed file to a record that stands. Raises NotFound, TooMany, NoRoom."""
     _record_lives(turn.session, vault, file.known.number)
+    return add(turn, vault, file)
+
+
+def add(turn: Turn, vault: OpenVault, file: Sealed) -> Attachment:
+    """The same for a record that may lie in the trash: then the file is out of sight, and ends with it."""
     if len(of_record(turn.session, vault, file.known.number)) >= MOST:
         raise TooMany
     if room_taken(turn.session, vault) + len(file.content) > vault.server.settings.files_limit:

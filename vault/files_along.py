@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from vault import attachments, crypto
+from vault import attachments, crypto, trash
 from vault.attached import LARGEST, Incoming, plain_name, sealed
-from vault.errors import NotFound
 from vault.models import AttachmentRow, RecordRow
 from vault.turn import her_turn
 from vault.unpacking import Listed, NotAnArchive
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
+
     from vault.opened import OpenVault
     from vault.rooms import File
 
@@ -28,11 +30,9 @@ PATH = re.compile(r"attachments/([1-9][0-9]{0,12})/([0-9]{4}-[0-9]{2}-[0-9]{2})-
 
 
 def files(vault: OpenVault) -> Iterator[File]:
-    """Every file of the records that stand. What does not open is missing from the list of files."""
-    standing = (RecordRow.owner_id == vault.owner_id, RecordRow.box.is_not(None))
+    """Every file of the records that stand or lie in the trash. What does not open is not among them."""
     with vault.server.main.reading() as session:
-        having = attachments.counts(session, vault).keys()
-        for number in sorted(having & set(session.scalars(select(RecordRow.number).where(*standing)))):
+        for number in sorted(attachments.counts(session, vault).keys() & _kept(session, vault)):
             for known in attachments.of_record(session, vault, number):
                 path = f"attachments/{number}/{known.day}-{known.attachment_id.hex()}/{_name(known.name)}"
                 try:
@@ -58,7 +58,8 @@ def check(listed: Iterable[Listed]) -> None:
 def bring(vault: OpenVault, path: str, pieces: Iterable[bytes]) -> bool:
     """Attach one file again, unless it is there already. Raises what is said of files not kept.
 
-    One whose record has not come, because it was damaged where the archive was made, stays in the archive.
+    One whose record has not come, because it was damaged where the archive was made, stays in the archive. Those of a
+    record in the trash come back and end with it.
     """
     found = PATH.fullmatch(path)
     if found is None:
@@ -70,12 +71,16 @@ def bring(vault: OpenVault, path: str, pieces: Iterable[bytes]) -> bool:
     for piece in pieces:
         incoming.write(piece)
     file = sealed(vault, number, incoming, day, attachment)
-    try:
-        with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
-            attachments.keep(turn, vault, file)
-    except NotFound:
-        return False
+    with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
+        if number not in _kept(turn.session, vault, RecordRow.number == number):
+            return False
+        attachments.add(turn, vault, file)
     return True
+
+
+def _kept(session: Session, vault: OpenVault, *which: ColumnElement[bool]) -> set[int]:
+    hers = (RecordRow.owner_id == vault.owner_id, trash.there_or_in_trash())
+    return set(session.scalars(select(RecordRow.number).where(*hers, *which)))
 
 
 def _name(name: str) -> str:

@@ -72,7 +72,7 @@ def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:
     removed is gone for good: before, that was named by it. Returns what was put back.
     """
     rows = turn.session.execute(
-        select(RecordRow.number, RecordRow.revision, RecordRow.box, _there_or_in_trash().label("there"))
+        select(RecordRow.number, RecordRow.revision, RecordRow.box, there_or_in_trash().label("there"))
         .where(RecordRow.owner_id == vault.owner_id, RecordRow.revision == revision)
         .order_by(RecordRow.number)
     ).all()
@@ -152,7 +152,8 @@ def _in_trash() -> ColumnElement[bool]:
     return and_(RecordRow.box.is_(None), RecordRow.removed_day.is_not(None))
 
 
-def _there_or_in_trash() -> ColumnElement[bool]:
+def there_or_in_trash() -> ColumnElement[bool]:
+    """A record that stands, or that can be put back."""
     return or_(RecordRow.box.is_not(None), RecordRow.removed_day.is_not(None))
 
 

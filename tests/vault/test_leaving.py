@@ -24,7 +24,7 @@ from tests.people import ISSUER, Ada, Bookshop, Clock, house_in
 from tests.sampled import some
 from tests.vault import reader
 from tests.vault.test_tampering import writes
-from vault import attachments, crypto, export, sessions, store
+from vault import attachments, crypto, export, sessions, store, trash
 from vault.app import create_app
 from vault.archive import archive
 from vault.attached import Incoming, sealed
@@ -35,7 +35,7 @@ from vault.collections.preferences import Preference
 from vault.collections.profile import Size
 from vault.collections.purchases import Order, Purchase
 from vault.collections.vendors import Vendor
-from vault.errors import WrongSecret
+from vault.errors import NotFound, WrongSecret
 from vault.keyring import Keyring, new_keys, open_keyring
 from vault.leaving import TooWeak, exported, open_archive
 from vault.models import Owner
@@ -250,6 +250,26 @@ def test_attached_files_go_along_and_come_back(ada: Ada, elsewhere: Server) -> N
         (known,) = attachments.of_record(session, bees, kettle.number)
         assert (known.name, known.day) == ("guarantee – żółty.pdf", "2026-11-22")
         assert attachments.content(session, bees, known) == b"%PDF-1.7 obsidian marmalade"
+
+
+def test_files_of_what_lies_in_the_trash_come_back_with_it_and_end_with_it(ada: Ada, elsewhere: Server) -> None:
+    stays, ends = ada.buys("A mistake"), ada.buys("Another mistake")
+    for stored in (stays, ends):
+        ada.attaches(stored, b"obsidian marmalade")
+        ada.removes(stored)
+    raw, bees = zipped(ada.open), moves_in(elsewhere)
+    bring_back(bees, io.BytesIO(raw))
+    bees = sessions.for_command(elsewhere, open_keyring_of(bees))
+    with elsewhere.main.reading() as session:
+        (known,) = attachments.of_record(session, bees, stays.number)
+        with pytest.raises(NotFound):
+            attachments.find(session, bees, known.attachment_id)
+    with store.writing(bees) as turn:
+        trash.restore(turn, bees, stays.number)
+        assert attachments.content(turn.session, bees, attachments.find(turn.session, bees, known.attachment_id))
+    trash.forget(elsewhere, bees.owner_id, ends.number)
+    with elsewhere.main.reading() as session:
+        assert attachments.counts(session, bees) == {stays.number: 1}
 
 
 # What is in it.

@@ -24,6 +24,8 @@ GUARDED = (
     "/security/passkeys",
     f"/security/passkeys/{'0' * 32}/remove",
     "/settings/notice",
+    "/trash/1/forget",
+    "/trash/empty",
 )
 
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 
 from vault import store
 from vault import trash as bin_of
-from vault.pages import session
+from vault.pages import guard, session
 from vault.pages.listing import vendor_name
 
 pages = Blueprint("trash", __name__)
@@ -59,6 +59,7 @@ def restore(number: int) -> Response:
 
 @pages.post("/trash/<int:number>/forget")
 @session.unlocked
+@guard.confirmed
 def forget(number: int) -> Response:
     """Remove it for good."""
     vault = session.vault()
@@ -68,6 +69,7 @@ def forget(number: int) -> Response:
 
 @pages.post("/trash/empty")
 @session.unlocked
+@guard.confirmed
 def empty() -> Response:
     """Remove for good whatever is in it."""
     vault = session.vault()
