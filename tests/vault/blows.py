@@ -190,9 +190,9 @@ def _beyond(value: Any) -> Any:
 
 
 def _flipped(value: Any) -> Any:
-    """One bit of it."""
+    """One bit of it; a number becomes the one before it, or it would be more or less as the hour has it even or odd."""
     if isinstance(value, int):
-        return value ^ 1
+        return value - 1 if value else 1
     if isinstance(value, str):
         return value[:-1] + chr(ord(value[-1]) ^ 1)
     return value[:-1] + bytes([(value or b"\0")[-1] ^ 1])

@@ -184,7 +184,7 @@ HARMLESS: tuple[tuple[str, dict[str, str]], ...] = (
     (
         ("A session lives a little longer or shorter, twelve hours at most, which its lock says (test_tampering.py)."),
         {
-            "database.locks[session].used_at": "flipped emptied cut negative",
+            "database.locks[session].used_at": "emptied cut negative",
         },
     ),
     (
