@@ -58,10 +58,12 @@ class Scene:
         """When there was nothing in her vault yet."""
         return replace(self, directory=self.empty)
 
-    def nowhere(self, to: Path) -> Scene:
-        """When there was not even a vault."""
+    def nowhere(self, to: Path, *, started: bool) -> Scene:
+        """When there was not even a vault. That a server has started there is nine tenths of what is written."""
         to.mkdir()
         settings_in(to, ISSUER)  # on a server its databases are there, and empty
+        if started:
+            house_in(to, Clock(datetime.fromisoformat(self.time))).stop()
         return replace(self, directory=to, begun=False)
 
     def part(self, role: str, **more: Any) -> dict[str, Any]:
@@ -129,10 +131,10 @@ def moved_in(stage: Stage, scene: Scene, into: Path, archived: bytes) -> list[St
     return read_trace(trace)
 
 
-def set_up_anew(stage: Stage, scene: Scene, into: Path) -> list[Step]:
+def set_up_anew(stage: Stage, nowhere: Scene, into: Path) -> list[Step]:
     """All that setting up a vault did to the disk of an empty house, and what was told."""
     trace = into / "trace of setting up"
-    stage.plays(scene.nowhere(into / "new vault").part("new", time=scene.time, trace=str(trace)))
+    stage.plays(nowhere.copied(into / "new vault").part("new", time=nowhere.time, trace=str(trace)))
     assert stage.ends() == [0], "see what it has written to stderr"
     return read_trace(trace)
 

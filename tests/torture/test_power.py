@@ -49,11 +49,13 @@ def test_the_power_fails_while_an_archive_is_brought_in(preloaded_stage: Stage, 
     assert cuts.images == number
 
 
-def test_the_power_fails_while_a_vault_is_set_up(preloaded_stage: Stage, scene: Scene, tmp_path: Path) -> None:
+@pytest.mark.parametrize("started", [False, True])
+def test_the_power_fails_while_a_vault_is_set_up(
+    preloaded_stage: Stage, scene: Scene, tmp_path: Path, *, started: bool
+) -> None:
     """It is hers, or the address of the first page is good still: never neither."""
-    steps, number = set_up_anew(preloaded_stage, scene, tmp_path), sampled.many(3, everywhere=40)
-    cuts = cut_all_over(
-        scene.nowhere(tmp_path / "nowhere"), steps, tmp_path, Cuts(), number=number, seed=1, looks=examine_new
-    )
+    nowhere, number = scene.nowhere(tmp_path / "nowhere", started=started), sampled.many(2, everywhere=20)
+    steps = set_up_anew(preloaded_stage, nowhere, tmp_path)
+    cuts = cut_all_over(nowhere, steps, tmp_path, Cuts(), number=number, seed=1, looks=examine_new)
     assert not cuts.wrong
     assert cuts.images == number
