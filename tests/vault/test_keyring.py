@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import delete, event, insert, select
@@ -121,6 +122,28 @@ def test_the_newest_of_each_purpose_is_used_and_the_others_are_kept_for_what_the
     assert opened.earlier == {before.keys["files"][0]: ("files", before["files"])}
     with pytest.raises(crypto.Damaged), ada.house.main.reading() as session:
         keyring.open_keyring(session, ada.owner_id, b"x" * 32)
+
+
+def test_the_next_key_has_an_id_beyond_that_of_any_she_has(ada: Ada) -> None:
+    ring = ada.vault.keyring
+    assert ring.next_id == 6
+    assert replace(ring, keys={**ring.keys, "dedupe": (9, ring["dedupe"])}).next_id == 10
+    assert replace(ring, earlier={12: ("files", ring["files"])}).next_id == 13
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_key_that_was_taken_away_closes_the_vault_but_for_the_inbox_which_an_old_one_has_not(
+    ada: Ada, purpose: str
+) -> None:
+    ring = ada.vault.keyring
+    with ada.house.main.transaction() as session:
+        session.execute(delete(Key).where(Key.purpose == purpose))
+    with ada.house.main.reading() as session:
+        if purpose == "inbox":
+            assert keyring.open_keyring(session, ada.owner_id, ring.root).keys.keys() == ring.keys.keys() - {"inbox"}
+            return
+        with pytest.raises(crypto.Damaged):
+            keyring.open_keyring(session, ada.owner_id, ring.root)
 
 
 def test_who_holds_keys_that_have_been_changed_or_are_gone_is_told_to_unlock_anew(ada: Ada) -> None:
