@@ -212,6 +212,22 @@ def test_a_renewal_is_within_what_was_asked_and_only_while_it_lives(ada: Ada, bo
     ada.looks_at(path, status=404)
 
 
+def test_what_has_run_out_is_not_let_go_on_though_the_worker_has_not_come(
+    ada: Ada, bookshop: Bookshop, clock: Clock
+) -> None:
+    ada.buys("The Salt Almanac")
+    tokens = bookshop.tokens()
+    path = f"/sharing/{tokens['grant_id']}/longer"
+    clock.passes(days=29, hours=23, minutes=59)
+    ada.unlocks()
+    digest = re.search(r'name="digest" value="(\w+)"', ada.looks_at(path))
+    assert digest is not None
+    clock.passes(minutes=1)
+    ada.presses(path, status=404, digest=digest[1], days="90")
+    ada.looks_at(path, status=404)
+    assert bookshop.refreshes(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
 def test_after_the_end_she_sees_what_was_read_and_asks_to_delete_it(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
     vendor = ada.bookshop_number
     ada.edits(_stored(ada, vendor), contact="write to privacy@bookshop.example")
