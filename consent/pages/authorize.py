@@ -125,6 +125,8 @@ def _offer(asked: Asked) -> Response:
     instead = read_offer(asked.details, request.form, request.form.keys())
     if not instead.every:
         return _less(asked, gettext("Nothing is ticked, so there is nothing to offer."))
+    if not all(item.fields for item in instead.items):
+        return _less(asked, gettext("What is private goes along with something else of its kind. Tick that too."))
     asking.refuse(vault(), asked, instead=instead)
     made = engine().decide(asked, None)
     made.location = f"{made.location}&{urlencode({'counter_offer': offer.said(instead).decode()})}"
