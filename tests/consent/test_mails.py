@@ -137,6 +137,22 @@ def test_she_is_reminded_every_ninety_days_and_no_longer_once_it_is_over(
     assert planned(house) == []
 
 
+def test_what_is_let_go_on_is_reminded_of_like_what_was_given_for_so_long(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    grant = lets(ada, bookshop, "30")
+    days_pass(ada, mailbox, 10)
+    assert planned(house) == []
+    digest = re.search(r'name="digest" value="(\w+)"', ada.looks_at(f"/sharing/{grant}/longer"))
+    assert digest is not None
+    ada.presses(f"/sharing/{grant}/longer", digest=digest[1], days="365")
+    assert planned(house) == [90]
+    mailed(house, mailbox)
+    assert days_pass(ada, mailbox, 79) == []
+    assert days_pass(ada, mailbox, 1) == [STILL]
+    assert planned(house) == [180]
+
+
 def test_what_lasts_no_ninety_days_brings_no_reminder(
     ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
 ) -> None:
