@@ -37,9 +37,9 @@ def list_grants(everything: bool) -> None:
             standing = server.keystore.standing(owner, grant)
             if not everything and (state != "live" or standing is None):
                 continue
-            label = grant_boxes.open_label(server, owner, grant, version, box)
+            label = grant_boxes.label_or_nothing(server, owner, grant, version, box)
             status = (standing.held or "live") if standing and state == "live" else f"ended ({cause or 'ended'})"
-            what, until = ", ".join(label["collections"]), _day(label["until"])
+            what, until = ", ".join(label["collections"]), _day(label["until"]) if label["until"] else "?"
             click.echo(f"{grant.hex()}  {label['name']}  {what}  until {until}  {status}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
@@ -20,17 +19,15 @@ from vault.errors import NotFound
 if TYPE_CHECKING:
     from vault.opened import OpenVault
 
-MOST_READ = 2000  # entries of a log that are looked through for what was read
 MONTH = 30  # days; GDPR Art. 12(3) gives a controller one month to answer
 
 
 @dataclass(frozen=True, slots=True)
 class Had:
-    """What was read of one collection: the fields, how many looks brought something, the first and the last day."""
+    """What was read of one collection: the fields, the first day and the last."""
 
     collection: str
     fields: tuple[str, ...]
-    looks: int
     first: date
     last: date
 
@@ -45,27 +42,23 @@ class Asked:
 
 
 def had(vault: OpenVault, view: GrantView) -> list[Had]:
-    """What a grant's log says was read. Damaged entries say nothing here; her log names them."""
-    return summary(islice(segments.entries(vault, {view.grant_id: view.terms.log_key}), MOST_READ))
+    """What a grant's log says was read: all of it, or calls that bring nothing would push out of sight what was read.
+
+    Damaged entries say nothing here; her log names them.
+    """
+    return summary(segments.entries(vault, {view.grant_id: view.terms.log_key}))
 
 
 def summary(entries: Iterable[Entry]) -> list[Had]:
     """Looks that brought something, by collection."""
-    by: dict[str, list[Entry]] = {}
+    by: dict[str, Had] = {}
     for entry in entries:
-        if entry.outcome == "allowed" and entry.count:
-            for collection in entry.what:
-                by.setdefault(collection, []).append(entry)
-    return [
-        Had(
-            collection,
-            tuple(dict.fromkeys(path for entry in some for path in entry.what[collection])),
-            len(some),
-            min(entry.at for entry in some).date(),
-            max(entry.at for entry in some).date(),
-        )
-        for collection, some in by.items()
-    ]
+        day = entry.at.date()
+        for collection, paths in entry.what.items() if entry.outcome == "allowed" and entry.count else ():
+            so_far = by.get(collection, Had(collection, (), day, day))
+            fields = tuple(dict.fromkeys((*so_far.fields, *paths)))
+            by[collection] = Had(collection, fields, min(so_far.first, day), max(so_far.last, day))
+    return list(by.values())
 
 
 def asked(vault: OpenVault, grant: bytes) -> Asked | None:

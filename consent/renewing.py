@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
-from consent import grants, mails, notices, views
+from consent import grants, mails, notices, reminders, views
 from consent.disclosing import all_shown, digest_of
 from consent.models import GrantLock
 from consent.narrowing import agree, terms_again
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
 
 def choices(terms: Terms, now: int) -> list[int]:
-    """For how many days from now she may let it go on: no more than was asked, and longer than it lasts anyway."""
+    """For how many days from now she may let it go on: no more than was asked, and longer than it lasts anyway.
+
+    What has run out is over, also while the worker has not come to it yet.
+    """
     asked = [item.duration for item in terms.items] + [item.duration for item in terms.deposits]
-    if terms.by_link:
+    if terms.by_link or terms.until <= now:
         return []  # whoever holds a link has asked for nothing; she makes another one
     return (
         [days for days in durations(asked[0]) if (now + days * DAY) // DAY > terms.until // DAY]
@@ -53,6 +56,7 @@ def renew(vault: OpenVault, grant: bytes, days: int, *, shown: bytes) -> bool:
         agree(turn, vault, view, terms, "renewed")
         _move_locks(turn, grant, terms.until)
         grants.expire_later(turn.session, server, vault.owner_id, grant, terms.until)
+        reminders.plan(turn.session, server, vault.owner_id, given_at=terms.given_at, until=terms.until)
         notices.tell(turn.session, server, vault.owner_id, grant, terms.client_id, "grant.renewed")
         mails.renewed(turn.session, server, vault.owner_id)
     return True

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from consent import denials
+from consent import access, denials, erasure, views
 from consent.details import read_details
 from consent.difference import Change, changes
 from consent.models import Grant, GrantLock
@@ -326,6 +326,22 @@ def test_a_renewal_is_within_what_was_asked_and_only_while_it_lives(ada: Ada, bo
     ada.looks_at(path, status=404)
 
 
+def test_what_has_run_out_is_not_let_go_on_though_the_worker_has_not_come(
+    ada: Ada, bookshop: Bookshop, clock: Clock
+) -> None:
+    ada.buys("The Salt Almanac")
+    tokens = bookshop.tokens()
+    path = f"/sharing/{tokens['grant_id']}/longer"
+    clock.passes(days=29, hours=23, minutes=59)
+    ada.unlocks()
+    digest = re.search(r'name="digest" value="(\w+)"', ada.looks_at(path))
+    assert digest is not None
+    clock.passes(minutes=1)
+    ada.presses(path, status=404, digest=digest[1], days="90")
+    ada.looks_at(path, status=404)
+    assert bookshop.refreshes(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
 def test_after_the_end_she_sees_what_was_read_and_asks_to_delete_it(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
     vendor = ada.bookshop_number
     ada.edits(_stored(ada, vendor), contact="write to privacy@bookshop.example")
@@ -355,6 +371,24 @@ def test_after_the_end_she_sees_what_was_read_and_asks_to_delete_it(ada: Ada, bo
     ada.presses(f"/sharing/{grant}/erasure/done")
     ada.presses(f"/sharing/{grant}/erasure/done", status=404)
     assert "said on 25 November 2026 that it had" in ada.looks_at(f"/sharing/{grant}")
+
+
+def test_a_vendor_pushes_nothing_that_it_read_out_of_sight(ada: Ada, bookshop: Bookshop) -> None:
+    """Three thousand calls a minute are allowed: those that bring nothing, and those that bring one thing again."""
+    ada.buys("The Salt Almanac")
+    ada.lets(bookshop, PURCHASES, TASTE)
+    bookshop.reads()
+    grant = ada.grant()
+    with ada.house.main.reading() as session:
+        view = views.read(session, ada.vault, bytes.fromhex(grant))
+    look = access.Look(ada.owner_id, view.grant_id, view.terms.log_key, "allowed")
+    for _time in range(1000):
+        access.write(ada.house, look)
+        access.write(ada.house, replace(look, what={"preferences": ["topic"]}, count=1))
+    assert {each.collection for each in erasure.had(ada.vault, view)} == {"purchases", "preferences"}
+    ada.presses(f"/sharing/{grant}/stop")
+    assert "What it may still have" in ada.looks_at(f"/sharing/{grant}")
+    assert "- Purchases: What you bought, When" in ada.looks_at(f"/sharing/{grant}/erasure")
 
 
 def _stored(ada: Ada, number: int) -> Any:

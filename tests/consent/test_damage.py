@@ -14,8 +14,9 @@ from connectors.vendor_client import Refused
 from consent import revocation
 from consent.deposits import about_deposit
 from consent.models import Deposit, Grant, GrantLock
-from tests.houses import raw
+from tests.houses import home_of, raw
 from tests.people import BIRTHDAY, RECEIPTS, Ada, Bookshop, details
+from tests.terminal import vrm
 from tests.vault.test_format import tokens
 from vault import attempts, crypto, inbox, notice_address
 from vault.collections.profile import Birthday
@@ -123,6 +124,20 @@ def test_a_damaged_label_keeps_no_link_that_stops_another_from_being_mailed(
     before = links(ada)
     revocation.mail_fresh_links(ada.house, NOBODY, {"named": ""})
     assert links(ada) == before + 1
+
+
+def test_a_damaged_label_keeps_no_permission_from_the_list_at_the_terminal(
+    ada: Ada, bookshop: Bookshop, coffee: Bookshop, house: Server
+) -> None:
+    damaged, other = ada.lets(bookshop).grant_id, ada.lets(coffee).grant_id
+    with house.main.transaction() as session:
+        session.execute(update(Grant).where(Grant.grant_id == bytes.fromhex(damaged)).values(label_box=bytes(200)))
+    house.stop()
+    listed = vrm(home_of(house), "grants").stdout
+    assert f"{damaged}  ?    until ?  live" in listed
+    assert f"{other}  Kettle Lane Coffee" in listed
+    assert vrm(home_of(house), "revoke", damaged).returncode == 0
+    assert damaged not in vrm(home_of(house), "grants").stdout
 
 
 @pytest.mark.parametrize("button", ["stop", "pause"])
