@@ -29,8 +29,7 @@ NOW = 1_795_348_800
 def present(*items: dict[str, Any], days: int = 30) -> Terms:
     """Terms by which everything of these items was allowed."""
     asked = read_details(details(*items))
-    whole = tuple(item.whole() for item in asked.items)
-    return Terms("c", "Bookshop", 1, None, NOW, NOW + days * 86400, b"", whole, asked.deposits)
+    return replace(asked.whole(), given_at=NOW, until=NOW + days * 86400)
 
 
 def would_change(before: Terms, *after: dict[str, Any]) -> list[Change]:
@@ -66,6 +65,46 @@ def test_every_difference_has_a_word_of_its_own(after: dict[str, Any], expected:
     assert would_change(present(PLAIN), after) == expected
 
 
+EVERYWHERE = {**PLAIN, "fields": ["item"], "filter": {"since": "2025-01-01"}}
+PRICES_HERE = {**PLAIN, "fields": ["price"]}
+CARED_FOR = {**PLAIN, "fields": ["price"], "purpose": "CustomerCare"}
+LEAVING = {**RECEIPTS, "duration": "P30D", "per_day": 1}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ([EVERYWHERE, PRICES_HERE], [EVERYWHERE, PRICES_HERE], []),
+        ([EVERYWHERE, PRICES_HERE], [{**EVERYWHERE, "fields": ["item", "price"]}], [Change("wider", "purchases")]),
+        (
+            [PLAIN],
+            [PLAIN, {**EVERYWHERE, "fields": ["price"]}],
+            [Change("new", "purchases", ("price",)), Change("wider", "purchases")],
+        ),
+        (
+            [{**PLAIN, "fields": ["item"]}, CARED_FOR],
+            [PRICES_HERE, {**CARED_FOR, "fields": ["item"]}],
+            [Change("purpose", "purchases")],
+        ),
+        ([{**PLAIN, "retention": "P1D"}], [{**PLAIN, "retention": "P1Y"}], [Change("kept", "purchases", days=365)]),
+        ([{**PLAIN, "retention": "P1D"}], [PLAIN], [Change("kept", "purchases")]),
+        ([PLAIN], [{**PLAIN, "retention": "P1Y"}], []),
+        ([{**PLAIN, "looks": 2}], [{**PLAIN, "looks": 3}], [Change("often")]),
+        ([{**PLAIN, "looks": 2}], [{**PLAIN, "looks": 2, "looks_per_day": 1}], []),
+        ([{**PLAIN, "looks_per_day": 1}], [PLAIN], [Change("often")]),
+        ([{**PLAIN, "looks_per_day": 1}], [{**PLAIN, "looks": 1}], []),
+        ([LEAVING], [{**LEAVING, "per_day": 200}], [Change("wider", "purchases", leave=True)]),
+        ([LEAVING], [{**LEAVING, "purpose": "CustomerCare"}], [Change("purpose", "purchases", leave=True)]),
+        ([{**LEAVING, "per_day": 2}], [LEAVING], []),
+    ],
+    ids=lambda value: str(value)[-60:],
+)
+def test_what_is_asked_is_compared_with_each_item_and_not_with_all_of_them_together(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], expected: list[Change]
+) -> None:
+    assert would_change(present(*before), *after) == expected
+
+
 def test_leaving_and_whole_collections_are_compared_too() -> None:
     before = present(PLAIN, {**TASTE, "duration": "P30D"})
     found = would_change(before, PLAIN, {**RECEIPTS, "duration": "P30D"})
@@ -87,6 +126,29 @@ def test_a_second_request_says_what_would_change_in_words(ada: Ada, bookshop: Bo
     plain = " ".join(re.sub(r"<[^>]+>", " ", change).split())
     for words in ("New Purchases : Price", "Removed Purchases : When", "Longer up to 20 February 2027 instead of"):
         assert words.replace(" :", ":") in plain.replace(" :", ":"), (words, plain)
+
+
+@pytest.mark.parametrize(
+    ("first", "often", "again", "words"),
+    [
+        (PLAIN, "daily", PLAIN, "More often As often as it needs to"),
+        ({**PLAIN, "retention": "P1D"}, "asked", PLAIN, "Longer Purchases · It keeps it for : not stated"),
+        ({**PLAIN, "retention": "P1D"}, "asked", {**PLAIN, "retention": "P1M"}, "It keeps it for : 30 days"),
+        (LEAVING, "asked", {**LEAVING, "per_day": 9}, "More of them it could leave you Purchases"),
+        (LEAVING, "asked", {**LEAVING, "purpose": "CustomerCare"}, "For something else it could leave you Purchases"),
+    ],
+    ids=lambda value: str(value)[-40:],
+)
+def test_more_than_now_is_not_called_the_same(
+    ada: Ada, bookshop: Bookshop, first: dict[str, Any], often: str, again: dict[str, Any], words: str
+) -> None:
+    ada.buys("The Salt Almanac")
+    bookshop.tokens(authorization_details=details({**first, "optional": False}), often=often)
+    asked = details({**again, "optional": False})
+    page = ada.sees_consent(bookshop.consent_address(authorization_details=asked)).html
+    plain = " ".join(re.sub(r"<[^>]+>", " ", page[page.index("What would change") :]).split())
+    assert words.replace(" :", ":") in plain.replace(" :", ":")
+    assert "Nothing: it asks for the same" not in plain
 
 
 def test_the_same_request_does_not_nag_for_a_week(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
@@ -164,6 +226,57 @@ def test_a_form_cannot_offer_what_was_not_asked(ada: Ada, bookshop: Bookshop) ->
     said = query(page.answers("offer", *ticks, days="9999").headers["Location"])
     (offered,) = orjson.loads(said["counter_offer"])
     assert (offered["fields"], offered["duration"]) == (["item"], "P30D")
+
+
+def offers(ada: Ada, shop: Bookshop, asked: dict[str, Any], *ticks: str) -> list[dict[str, Any]]:
+    """What the shop is told that it could ask instead."""
+    page = ada.sees_consent(shop.consent_address(authorization_details=details(asked)))
+    return list(orjson.loads(query(page.answers("offer", *ticks).headers["Location"])["counter_offer"]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "ticks", "fields"),
+    [
+        ({**PLAIN, "optional_fields": ["note"]}, ("field-0-item", "field-0-note"), (["item"], ["note"])),
+        ({**PLAIN, "purpose": "DirectMarketing", "optional": True}, ("field-0-item",), (["item"], [])),
+        ({**PLAIN, "looks": 3, "looks_per_day": 1, "retention": "P1D"}, ("field-0-item",), (["item"], [])),
+        ({**LEAVING, "purpose": "DirectMarketing"}, ("item-0",), (RECEIPTS["fields"], [])),
+    ],
+    ids=["a private field", "advertising", "limits", "leaving"],
+)
+def test_an_offer_can_be_asked_for_as_it_is_and_is_known_again(
+    ada: Ada, bookshop: Bookshop, asked: dict[str, Any], ticks: tuple[str, ...], fields: tuple[list[str], list[str]]
+) -> None:
+    (offered,) = offers(ada, bookshop, asked, *ticks)
+    assert (offered["fields"], offered.get("optional_fields", [])) == fields
+    again = details({**offered, "why": "So that we know."})
+    page = ada.sees_consent(bookshop.consent_address(authorization_details=again))
+    assert "no more than what you offered" in page.html
+
+
+def test_what_is_private_is_not_offered_alone(ada: Ada, bookshop: Bookshop) -> None:
+    asked = details({**PLAIN, "optional_fields": ["note"]})
+    page = ada.sees_consent(bookshop.consent_address(authorization_details=asked))
+    assert "Tick that too." in page.answers("offer", "field-0-note", status=422).text
+
+
+@pytest.mark.parametrize(
+    ("first", "ticks", "again"),
+    [
+        (PLAIN, ("field-0-item", "field-0-bought_on"), {**PLAIN, "optional_fields": ["price", "rating"]}),
+        ({**PLAIN, "looks": 1}, ("field-0-item", "field-0-bought_on"), PLAIN),
+        ({**PLAIN, "looks_per_day": 1}, ("field-0-item", "field-0-bought_on"), PLAIN),
+        ({**PLAIN, "retention": "P1D"}, ("field-0-item", "field-0-bought_on"), {**PLAIN, "retention": "P1Y"}),
+        (LEAVING, ("item-0",), {**LEAVING, "per_day": 200}),
+    ],
+    ids=["more to tick", "as often as it likes", "many times a day", "kept for a year", "200 a day"],
+)
+def test_what_asks_for_more_is_not_what_she_offered(
+    ada: Ada, bookshop: Bookshop, first: dict[str, Any], ticks: tuple[str, ...], again: dict[str, Any]
+) -> None:
+    offers(ada, bookshop, first, *ticks)
+    page = ada.sees_consent(bookshop.consent_address(authorization_details=details(again)))
+    assert "no more than what you offered" not in page.html
 
 
 def until(ada: Ada) -> int:
