@@ -223,6 +223,12 @@ def test_after_the_highest_numbers_that_are_taken_she_goes_on_writing(good: byte
     assert there.catalogue.count("NOT damaged") == before + 2
 
 
+def test_a_first_line_without_the_beginning_of_the_records_is_refused(good: bytes, bees: OpenVault) -> None:
+    files = unpacked(good)
+    files["vault.json"] = files["vault.json"].replace(b'"records":[', b'"else":[', 1)
+    refused(bees, packed(files))
+
+
 def test_bombs_are_refused_before_they_are_unpacked(good: bytes, bees: OpenVault) -> None:
     files = unpacked(good)
     refused(bees, packed({**files, "view.html": bytes(80 << 20)}))
