@@ -1,4 +1,4 @@
-"""The catalogues in memory and their images in the cache folder: in step with the rows, and gone when she has locked."""
+"""The catalogues in memory and their images in the cache folder: in step with the rows, gone when she has locked."""
 
 from __future__ import annotations
 
