@@ -224,7 +224,7 @@ def _used(session: Session, vault: OpenVault, vendors: Sequence[int]) -> set[int
     return named | _noted(vault, vendors) | {view.terms.vendor for view in views.every(session, vault)}
 
 
-def _imports(vault: OpenVault, *states: str) -> Select[tuple[bytes]]:
+def _imports(vault: OpenVault, *states: str) -> Select[bytes]:
     return select(Import.import_id).where(Import.owner_id == vault.owner_id, Import.state.in_(states))
 
 
