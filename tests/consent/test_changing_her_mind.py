@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -12,7 +14,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from consent import access, denials, erasure, views
+from consent import access, denials, erasure, receipt_rows, views
 from consent.details import read_details
 from consent.difference import Change, changes
 from consent.models import Grant, GrantLock
@@ -325,6 +327,39 @@ def test_it_goes_on_longer_when_she_agrees_to_what_it_shows(ada: Ada, bookshop: 
     assert bookshop.refreshes(tokens["refresh_token"]).json()["error"] == "invalid_grant"
     with ada.house.main.reading() as session:
         assert session.scalar(select(Grant.cause)) == "expired"
+
+
+def test_the_receipt_of_a_renewal_names_the_screen_on_which_she_agreed(
+    ada: Ada, bookshop: Bookshop, clock: Clock
+) -> None:
+    """And midnight changes that screen: it goes on until the day that stood there."""
+    ada.buys("The Salt Almanac")
+    grant = bookshop.tokens()["grant_id"]
+    path = f"/sharing/{grant}/longer"
+    clock.passes(days=10, hours=11, minutes=58)  # 23:58 UTC
+    ada.unlocks()
+    ada.buys("The Weathervane")
+    seen = ada.looks_at(path)
+    assert "until 1 January 2027" in seen
+    clock.passes(minutes=4)
+    again = ada.presses(path, status=409, digest=_digest_in(seen), days="30").text
+    assert "until 2 January 2027" in again
+    ada.presses(path, digest=_digest_in(again), days="30")
+    with ada.house.main.reading() as session:
+        kept = receipt_rows.of_grant(session, ada.vault, bytes.fromhex(grant))[-1]
+        screen = receipt_rows.screen(session, ada.vault, kept.receipt_id)
+    assert kept.said is not None
+    assert (kept.event, kept.said["event"][0]["valid_until"][:10]) == ("renewed", "2027-01-02")
+    hashed = urlsafe_b64encode(hashlib.sha256(screen).digest()).rstrip(b"=").decode()
+    assert kept.said["pii_processing"]["privacy_notice"] == f"ni:///sha-256;{hashed}"
+    assert "The Weathervane" in screen.decode()
+    assert "until 2 January 2027" in screen.decode()
+
+
+def _digest_in(page: str) -> str:
+    found = re.search(r'name="digest" value="(\w+)"', page)
+    assert found is not None
+    return found[1]
 
 
 def test_a_renewal_is_within_what_was_asked_and_only_while_it_lives(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
