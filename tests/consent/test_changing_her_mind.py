@@ -394,6 +394,18 @@ def test_what_has_run_out_is_not_let_go_on_though_the_worker_has_not_come(
     assert bookshop.refreshes(tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
+@pytest.mark.parametrize(("looks", "status"), [({}, 200), ({"looks": 5}, 404)])
+def test_what_was_let_end_sooner_can_be_let_go_on_unless_the_page_says_otherwise(
+    ada: Ada, bookshop: Bookshop, looks: dict[str, int], status: int
+) -> None:
+    ada.buys("The Salt Almanac")
+    bookshop.tokens(authorization_details=details({**PURCHASES, **looks}))
+    said = "It can’t be made longer again" in ada.looks_at(f"/sharing/{ada.grant()}")
+    assert said == (status == 404)
+    ada.presses(f"/sharing/{ada.grant()}/sooner", days="7")
+    ada.looks_at(f"/sharing/{ada.grant()}/longer", status=status)
+
+
 def test_after_the_end_she_sees_what_was_read_and_asks_to_delete_it(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
     vendor = ada.bookshop_number
     ada.edits(_stored(ada, vendor), contact="write to privacy@bookshop.example")
