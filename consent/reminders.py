@@ -1,4 +1,4 @@
-"""Mails by the calendar: every ninety days that somebody can still see something, every week that somebody looked.
+"""Mails by the calendar: every ninety days that somebody can still see something, every week that somebody came.
 
 Job and mail of a day are written and removed in single transactions, under an id that follows from owner and day, so
 there is one of each however often anything is repeated.
