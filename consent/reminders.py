@@ -16,7 +16,6 @@ from consent.models import Grant
 from vault import crypto
 from vault.days import DAY
 from vault.jobs import enqueue, finish
-from vault.models import Job
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -84,9 +83,8 @@ def _labels(session: Session, server: Server, owner: bytes) -> dict[bytes, dict[
 
 
 def _enqueue(session: Session, server: Server, owner: bytes, kind: str, payload: Mapping[str, int]) -> None:
-    job = _job_id(server, owner, kind, payload["day"])
-    if session.scalar(select(Job.job_id).where(Job.owner_id == owner, Job.job_id == job)) is None:
-        enqueue(session, server, owner, kind, payload, due_at=payload["day"] * DAY, job_id=job)
+    job, due_at = _job_id(server, owner, kind, payload["day"]), payload["day"] * DAY
+    enqueue(session, server, owner, kind, payload, due_at=due_at, job_id=job)
 
 
 def _job_id(server: Server, owner: bytes, kind: str, day: int) -> bytes:

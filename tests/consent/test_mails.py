@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,21 @@ def test_doing_the_job_again_sends_nothing_again(ada: Ada, bookshop: Bookshop, h
         reminders.remind(house, ada.owner_id, payload)
     assert mailed(house, mailbox) == [STILL]
     assert planned(house) == [180]
+
+
+def test_what_is_planned_at_once_by_several_is_planned_once(ada: Ada, house: Server) -> None:
+    """As by a consent beside the worker's job of that week."""
+
+    def plans(_number: int, day: int) -> None:
+        with house.main.transaction() as session:
+            reminders.plan(session, house, ada.owner_id, given_at=day * 86400, until=(day + 365) * 86400)
+
+    for week in range(5):
+        with ThreadPoolExecutor(6) as threads:
+            list(threads.map(plans, range(6), [START_DAY + 7 * week] * 6))
+    assert planned(house) == [90, 97, 104, 111, 118]
+    with house.main.reading() as session:
+        assert len(session.scalars(select(Job.due_at).where(Job.kind == "digest")).all()) == 5
 
 
 def test_what_is_paused_is_not_spoken_of_and_is_again_after_resuming(
