@@ -157,19 +157,12 @@ def offer_after(
     """What can be given, after what `earlier` terms have told, and those with vendors that are gone."""
     items, refused = within_budget(asked.details.items, earlier, of_the_gone)
     details = Details(tuple(items), asked.details.deposits)
-    first = asked.details.items[0] if asked.details.items else None
-    whole = Terms(
+    whole = replace(
+        details.whole(),
         client_id=client.client_id,
         client_name=client.name,
         vendor=vendor.number if vendor else 0,
         alias=getattr(vendor.record, "alias", None) if vendor else None,
-        given_at=0,
-        until=0,
-        log_key=b"",
-        items=tuple(item.whole() for item in items),
-        deposits=details.deposits,
-        looks=first.looks if first else None,
-        looks_per_day=first.looks_per_day if first else None,
     )
     return Offer(asked, details, refused, whole)
 

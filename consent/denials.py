@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 from sqlalchemy import delete, insert, select
@@ -72,8 +72,7 @@ def offered(session: Session, vault: OpenVault, asked: Asked) -> bool:
             raw = vault.keyring.open("files", about_denial(vault.owner_id, tag), box)
         except crypto.Damaged:
             return False
-        said: list[dict[str, Any]] = orjson.loads(raw)
-        return offer.within(asked.details, said)
+        return offer.within(asked.details, raw)
     return False
 
 

@@ -12,7 +12,7 @@ import orjson
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from consent.purposes import DANGEROUS, PURPOSES
-from consent.terms import VaultData, VaultDeposit
+from consent.terms import Terms, VaultData, VaultDeposit
 from vault.errors import VaultError
 from vault.record import CLASSES, Field, collection_paths
 
@@ -46,6 +46,23 @@ class Details(NamedTuple):
     def every(self) -> tuple[VaultData | VaultDeposit, ...]:
         """Both sorts."""
         return (*self.items, *self.deposits)
+
+    def whole(self) -> Terms:
+        """The terms of allowing everything, to nobody yet and for no time."""
+        first = self.items[0] if self.items else None
+        return Terms(
+            client_id="",
+            client_name="",
+            vendor=0,
+            alias=None,
+            given_at=0,
+            until=0,
+            log_key=b"",
+            items=tuple(item.whole() for item in self.items),
+            deposits=self.deposits,
+            looks=first.looks if first else None,
+            looks_per_day=first.looks_per_day if first else None,
+        )
 
 
 class _Filter(Schema):

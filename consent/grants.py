@@ -150,21 +150,30 @@ def end_some(server: Server, owner: bytes, chosen: Sequence[bytes], cause: str, 
 def _erase(server: Server, owner: bytes, chosen: Sequence[bytes], cause: str, *, witness: bool, tell_her: bool) -> None:
     """Take the rows away; of those that were still alive bear witness in the same turn."""
     with her_turn(server, owner) as turn:
-        ended = [grant for grant in chosen if _erased(turn, grant, cause)]
+        times = {grant: _ended_at(turn, grant, cause) for grant in chosen}
+        ended = [grant for grant, at in times.items() if _erased(turn, grant, cause, at)]
         for grant in ended if witness else ():
-            receipt_rows.ended(turn, grant, server.now)
+            receipt_rows.ended(turn, grant, times[grant])
             notices.tell_end(turn.session, server, owner, grant, cause)
         if ended and witness and tell_her:
             mails.ended(turn.session, server, owner)
 
 
-def _erased(turn: Turn, grant: bytes, cause: str) -> bool:
+def _ended_at(turn: Turn, grant: bytes, cause: str) -> int:
+    """Now; what time has ended has ended in its time, however late the worker came to it."""
+    mine = (Grant.owner_id == turn.owner_id, Grant.grant_id == grant)
+    row = turn.session.execute(select(Grant.version, Grant.label_box).where(*mine)).first()
+    if cause != "expired" or row is None:
+        return turn.server.now
+    until = grant_boxes.label_or_nothing(turn.server, turn.owner_id, grant, *row)["until"]
+    return min(until or turn.server.now, turn.server.now)
+
+
+def _erased(turn: Turn, grant: bytes, cause: str, at: int) -> bool:
     """Take the rows of one grant away. Was it still alive?"""
     mine = (Grant.owner_id == turn.owner_id, Grant.grant_id == grant)
     ended = turn.session.execute(
-        update(Grant)
-        .where(*mine, Grant.state == "live")
-        .values(state="ended", cause=cause, ended_day=turn.server.now // DAY)
+        update(Grant).where(*mine, Grant.state == "live").values(state="ended", cause=cause, ended_day=at // DAY)
     )
     turn.session.execute(update(Grant).where(*mine).values(terms_box=None, copy_box=None))
     for kind in (GrantLock, Disclosure):

@@ -5,16 +5,17 @@ The set is sealed anew before her turn, in a snapshot, and once more within it i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import update
 
 from consent import mails, notices, receipt_rows, views
-from consent.disclosing import Row, all_shown, digest_of, replace_set, sealed_anew
+from consent.disclosing import Row, Shown, all_shown, digest_of, replace_set, sealed_anew
 from consent.grants import boxes_of, end, expire_later, resume
 from consent.models import Grant
+from consent.receipts import Screen
 from consent.terms import Terms
 from consent.views import GrantView
 from vault import crypto, store
@@ -77,15 +78,15 @@ class Resealed(NamedTuple):
     rows: list[Row]
 
 
-def agree(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms, event: str) -> None:
-    """What is agreed from now on, sealed within her turn, with its receipt."""
-    _agree(turn, vault, _resealed(turn.session, vault, view, terms), event)
+def agree(turn: Turn, vault: OpenVault, view: GrantView, terms: Terms, event: str, screen: Screen) -> None:
+    """What she has agreed to once more, on this screen: sealed within her turn, with its receipt."""
+    _agree(turn, vault, _resealed(turn.session, vault, view, terms), event, screen)
 
 
-def _agree(turn: Turn, vault: OpenVault, ready: Resealed, event: str) -> None:
+def _agree(turn: Turn, vault: OpenVault, ready: Resealed, event: str, screen: Screen | None = None) -> None:
     _write_resealed(turn, vault, ready)
     assert ready.view.key is not None  # noqa: S101 - a live grant has its key
-    receipt_rows.changed(turn, vault, ready.view.grant_id, ready.view.key, ready.terms, event)
+    receipt_rows.changed(turn, vault, ready.view.grant_id, ready.view.key, ready.terms, event, screen)
 
 
 def _lessened(session: Session, vault: OpenVault, grant: bytes, less: Callable[[Terms], Terms]) -> Resealed:
@@ -135,18 +136,24 @@ def terms_again(session: Session, vault: OpenVault, view: GrantView) -> Terms:
     return replace(view.terms, alias=getattr(vendor, "alias", None))
 
 
-def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes) -> bool:
+def bound_to(terms: Terms, shown: Iterable[Shown], screen: Screen) -> bytes:
+    """What a form carries that agrees once more: every byte that is shown, and the screen that showed it."""
+    return crypto.digest(digest_of(terms, shown), screen.digest)
+
+
+def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes, screen: Screen) -> bool:
     """Resume a grant held because an old copy was put back: a new consent to the set she was just shown.
 
-    `shown` is the digest of that preview; False when it has changed since, and she must look again.
+    `shown` is the digest her form carried, `screen` is rendered anew; False when that has changed since, and she must
+    look again.
     """
     with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
         view = views.read(turn.session, vault, grant)
         if not view.live or view.held != "old copy":
             raise NotFound
         terms = terms_again(turn.session, vault, view)
-        if not crypto.same(digest_of(terms, all_shown(turn.session, vault, terms)), shown):
+        if not crypto.same(bound_to(terms, all_shown(turn.session, vault, terms), screen), shown):
             return False
-        agree(turn, vault, view, terms, "renewed")
+        agree(turn, vault, view, terms, "renewed", screen)
         mails.renewed(turn.session, vault.server, vault.owner_id)
     return resume(vault, grant, "old copy")

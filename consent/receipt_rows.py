@@ -56,15 +56,21 @@ def given(turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, 
     _write_consent(turn, vault, occasion, key, receipt, document)
 
 
-def changed(turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, event: str) -> None:
-    """The receipt for what is agreed from now on: less than before, or the same once more. The screen is the same."""
+def changed(
+    turn: Turn, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, event: str, screen: Screen | None
+) -> None:
+    """The receipt for what is agreed from now on: the same once more, on a screen of its own, or less than before, by
+    the screen that there was."""
     before = [each for each in of_grant(turn.session, vault, grant) if each.kind == "consent" and each.said]
     said = before[-1].said if before else None
     processing = said["pii_processing"] if said else {"privacy_notice": NOT_STATED, "language": NOT_STATED}
-    notice = Notice(processing["privacy_notice"], processing["language"])
+    notice, document = Notice(processing["privacy_notice"], processing["language"]), None
+    if screen is not None:
+        document = screen.document(crypto.random_bytes())
+        notice = Notice.of(document, screen.language)
     occasion = _occasion(vault.server, grant, event)
     receipt = receipts.consent_receipt(occasion, terms, notice, said["receipt_id"] if said else None)
-    _write_consent(turn, vault, occasion, key, receipt, None)
+    _write_consent(turn, vault, occasion, key, receipt, document)
 
 
 def ended(turn: Turn, grant: bytes, at: int) -> None:

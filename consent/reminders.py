@@ -27,11 +27,14 @@ WEEK = 7  # days
 
 
 def plan(session: Session, server: Server, owner: bytes, *, given_at: int, until: int) -> None:
-    """Remind her of what she gives now, if it lives longer than that day, and tell her of its looks. In her turn."""
-    today = given_at // DAY
-    if until // DAY > today + EVERY:
-        _enqueue(session, server, owner, "remind", {"day": today + EVERY})
-    week = today // WEEK + 1  # the same for all her grants, so that there is one mail
+    """Remind her of what she gives or lets go on, if it lives until its next ninetieth day, and tell her of its looks.
+
+    In her turn.
+    """
+    ninetieth = _following(server, given_at // DAY, EVERY)
+    if until // DAY > ninetieth:
+        _enqueue(session, server, owner, "remind", {"day": ninetieth})
+    week = server.now // DAY // WEEK + 1  # the same for all her grants, so that there is one mail
     _enqueue(session, server, owner, "digest", {"day": week * WEEK, "seen": _entries(server, owner)})
 
 
@@ -68,7 +71,7 @@ def digest(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
 
 def _following(server: Server, day: int, every: int) -> int:
     """The next day after today; what fell due while nothing ran is not made up for."""
-    return day + every * max(1, -(-(server.now // DAY - day) // every))
+    return day + every * max(1, (server.now // DAY - day) // every + 1)
 
 
 def _entries(server: Server, owner: bytes) -> int:

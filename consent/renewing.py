@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
-from consent import grants, mails, notices, views
-from consent.disclosing import all_shown, digest_of
+from consent import grants, mails, notices, reminders, views
+from consent.disclosing import all_shown
 from consent.models import GrantLock
-from consent.narrowing import agree, terms_again
+from consent.narrowing import agree, bound_to, terms_again
+from consent.receipts import Screen
 from consent.terms import Terms, durations
 from vault import crypto
 from vault.days import DAY
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 
 
 def choices(terms: Terms, now: int) -> list[int]:
-    """For how many days from now she may let it go on: no more than was asked, and longer than it lasts anyway."""
+    """For how many days from now she may let it go on: no more than was asked, and longer than it lasts anyway.
+
+    What has run out is over, also while the worker has not come to it yet.
+    """
     asked = [item.duration for item in terms.items] + [item.duration for item in terms.deposits]
-    if terms.by_link:
+    if terms.by_link or terms.until <= now:
         return []  # whoever holds a link has asked for nothing; she makes another one
     return (
         [days for days in durations(asked[0]) if (now + days * DAY) // DAY > terms.until // DAY]
@@ -36,10 +40,11 @@ def choices(terms: Terms, now: int) -> list[int]:
     )
 
 
-def renew(vault: OpenVault, grant: bytes, days: int, *, shown: bytes) -> bool:
-    """Let it go on for so many days. `shown` is the digest of what the page showed; False when that has changed.
+def renew(vault: OpenVault, grant: bytes, days: int, *, shown: bytes, screen: Screen) -> bool:
+    """Let it go on for so many days. False when what she would agree to is not what the page showed.
 
-    Raises NotFound for an ended one, and for days she cannot choose.
+    `shown` is the digest that her form carried, `screen` is rendered anew. Raises NotFound for an ended one,
+    and for days she cannot choose.
     """
     server = vault.server
     with her_turn(server, vault.owner_id, keyring=vault.keyring) as turn:
@@ -47,12 +52,13 @@ def renew(vault: OpenVault, grant: bytes, days: int, *, shown: bytes) -> bool:
         if not view.live or view.old or view.held == "old copy" or days not in choices(view.terms, server.now):
             raise NotFound
         present = terms_again(turn.session, vault, view)
-        if not crypto.same(digest_of(present, all_shown(turn.session, vault, present)), shown):
+        if not crypto.same(bound_to(present, all_shown(turn.session, vault, present), screen), shown):
             return False
         terms = replace(present, until=server.now + days * DAY)
-        agree(turn, vault, view, terms, "renewed")
+        agree(turn, vault, view, terms, "renewed", screen)
         _move_locks(turn, grant, terms.until)
         grants.expire_later(turn.session, server, vault.owner_id, grant, terms.until)
+        reminders.plan(turn.session, server, vault.owner_id, given_at=terms.given_at, until=terms.until)
         notices.tell(turn.session, server, vault.owner_id, grant, terms.client_id, "grant.renewed")
         mails.renewed(turn.session, server, vault.owner_id)
     return True

@@ -26,11 +26,7 @@ SLACK = 120  # seconds: an exchange that began in time may still be under way
 def expire(server: Server, owner: bytes, payload: Mapping[str, Any]) -> None:
     """The job of a grant's last day; she may have renewed it since, and then another job is due on another day."""
     grant = bytes.fromhex(payload["grant"])
-    mine = (Grant.owner_id == owner, Grant.grant_id == grant)
-    with server.main.reading() as session:
-        row = session.execute(select(Grant.version, Grant.label_box).where(*mine)).first()
-    label = grant_boxes.label_or_nothing(server, owner, grant, *row) if row else {"until": 0}
-    if label["until"] <= server.now:
+    if _is_over(server, owner, grant):
         _end(server, owner, grant, "expired")
 
 
@@ -55,7 +51,8 @@ def raise_version(server: Server, owner: bytes, payload: Mapping[str, Any]) -> N
 
 
 def sweep(server: Server) -> None:
-    """Grants whose pepper is gone, or to which nobody holds a key, are ended; tokens that ran out are removed.
+    """Grants whose pepper is gone, or to which nobody holds a key, are ended; tokens that ran out are removed. To what
+    has run out nobody holds a key either, and often this comes before the job of its last day.
 
     What has ended without a receipt, on a full disk or before there were any, gets one.
     """
@@ -84,7 +81,7 @@ def sweep(server: Server) -> None:
                 _end(server, owner, grant, "ended")
     for owner, grant in _held_by_nobody(server):
         with apart("sweep_failed"):
-            _end(server, owner, grant, "unused")
+            _end(server, owner, grant, "expired" if _is_over(server, owner, grant) else "unused")
     for owner, grant, day in _without_receipt(server):
         with apart("sweep_failed"):
             _witness(server, owner, grant, day * DAY)
@@ -111,6 +108,15 @@ def _held_by_nobody(server: Server) -> list[tuple[bytes, bytes]]:
             .order_by(Grant.owner_id, Grant.grant_id)
         )
         return [(owner, grant) for owner, grant in rows]
+
+
+def _is_over(server: Server, owner: bytes, grant: bytes) -> bool:
+    """Has its time run out, as its label says?"""
+    mine = (Grant.owner_id == owner, Grant.grant_id == grant)
+    with server.main.reading() as session:
+        row = session.execute(select(Grant.version, Grant.label_box).where(*mine)).first()
+    label = grant_boxes.label_or_nothing(server, owner, grant, *row) if row else {"until": 0}
+    return bool(label["until"] <= server.now)
 
 
 def _without_receipt(server: Server) -> list[tuple[bytes, bytes, int]]:

@@ -72,10 +72,10 @@ def read_head(line: bytes) -> Head:
     """From the first line. Raises NotAnArchive."""
     try:
         said = orjson.loads(line + b"]}")
-        last, key = said["last_record"], said["marks_key"]
+        last, key, records = said["last_record"], said["marks_key"], said["records"]
     except WRONG:
         raise NotAnArchive from None
-    if said.get("format") != FORMAT or said["records"] != [] or not _whole(last, 0) or not KEY.fullmatch(str(key)):
+    if said.get("format") != FORMAT or records != [] or not _whole(last, 0) or not KEY.fullmatch(str(key)):
         raise NotAnArchive
     return Head(last, bytes.fromhex(key))
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["backup", "keystore"]
 FORMAT = "vrm/1/backup"
+WRONG = (KeyError, TypeError, ValueError, AttributeError)
 TOGETHER = 4 * MEBIBYTE  # of rows in one transaction
 READ_AHEAD = 16  # rows: one may hold a mebibyte; of attached files one at a time, which hold up to ten
 METADATA: dict[str, MetaData] = {"main": Main.metadata, "log": Log.metadata, "keys": Keys.metadata}
@@ -74,7 +75,7 @@ class Contents(NamedTuple):
 
     instance: bytes
     made_at: str
-    rows: Mapping[str, int]
+    rows: dict[str, int]
 
 
 def parts(server: Server, kind: Kind) -> Iterator[bytes]:
@@ -116,10 +117,10 @@ def lines_of(snapshot: Session, table: Table, without: Omitted | None = None) ->
 def look_through(stream: Iterable[bytes]) -> Contents:
     """Read a backup to its end. Raises NotABackup."""
     lines = _lines(stream)
-    head, rows = _head(lines), dict[str, int]()
+    contents = _contents(_head(lines))
     for place, _row in _rows(lines):
-        rows[place.table] = rows.get(place.table, 0) + 1
-    return Contents(bytes.fromhex(head["instance"]), head["made_at"], rows)
+        contents.rows[place.table] = contents.rows.get(place.table, 0) + 1
+    return contents
 
 
 def restore(server: Server, kind: Kind, stream: Iterable[bytes]) -> None:
@@ -134,7 +135,7 @@ def put(named: Mapping[str, Database], kind: str, stream: Iterable[bytes]) -> No
     """The same for any of the databases."""
     lines = _lines(stream)
     head = _head(lines)
-    if head["kind"] != kind or head["revisions"].keys() != named.keys():
+    if head.get("kind") != kind or head["revisions"].keys() != named.keys():
         raise NotABackup
     if any(inspect(database.engine).get_table_names() for database in named.values()):
         raise NoRoomForIt
@@ -195,9 +196,16 @@ def _said(line: bytes) -> Any:
 
 def _head(lines: Iterator[Any]) -> dict[str, Any]:
     head = next(lines, None)
-    if not isinstance(head, dict) or head.get("format") != FORMAT:
+    if not isinstance(head, dict) or head.get("format") != FORMAT or type(head.get("revisions")) is not dict:
         raise NotABackup
     return head
+
+
+def _contents(head: Mapping[str, Any]) -> Contents:
+    try:
+        return Contents(bytes.fromhex(head["instance"]), str(head["made_at"]), {})
+    except WRONG:
+        raise NotABackup from None
 
 
 def _rows(lines: Iterator[Any]) -> Iterator[tuple[Place, list[Any]]]:
@@ -208,8 +216,7 @@ def _rows(lines: Iterator[Any]) -> Iterator[tuple[Place, list[Any]]]:
             counted += 1
             yield place, [_read(value, at in place.binary) for at, value in enumerate(said)]
         elif isinstance(said, dict) and "table" in said:
-            binary = frozenset(map(said["columns"].index, said["binary"]))
-            place = Place(said["database"], said["table"], tuple(said["columns"]), binary)
+            place = _place(said)
         elif said == {"end": counted} and next(lines, None) is None:
             return
         else:
@@ -217,8 +224,19 @@ def _rows(lines: Iterator[Any]) -> Iterator[tuple[Place, list[Any]]]:
     raise NotABackup
 
 
+def _place(said: Mapping[str, Any]) -> Place:
+    try:
+        binary = frozenset(map(said["columns"].index, said["binary"]))
+        return Place(said["database"], said["table"], tuple(said["columns"]), binary)
+    except WRONG:
+        raise NotABackup from None
+
+
 def _read(value: Any, binary: bool) -> Any:
-    return b64decode(value) if binary and value is not None else value
+    try:
+        return b64decode(value) if binary and value is not None else value
+    except WRONG:
+        raise NotABackup from None
 
 
 def _together(rows: Iterator[tuple[Place, list[Any]]]) -> Iterator[tuple[Place, list[list[Any]]]]:

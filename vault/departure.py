@@ -38,14 +38,18 @@ NOBODY = bytes(16)  # the owner of what has to be told after she is gone
 
 
 def ask(vault: OpenVault) -> date:
-    """She wants it deleted: everything that others can see ends at once. Returns the day; until then it is kept."""
+    """She wants it deleted: everything that others can see ends at once. Returns the day; until then it is kept.
+
+    Asked for once more, it stays the day that was told first.
+    """
     server, owner = vault.server, vault.owner_id
-    day = server.now // DAY + 1 + COOLING_OFF
-    taking_away((server.keystore.database,), lambda: server.keystore.leave(owner, day))
+    latest = server.now // DAY + 1 + COOLING_OFF
+    taking_away((server.keystore.database,), lambda: server.keystore.leave(owner, latest))
+    day = planned(server, owner) or day_of(latest)
     _end_what_others_see(server, owner)
     with suppress(DiskFull), server.main.transaction() as session:
-        _tell(session, server, owner, day_of(day))
-    return day_of(day)
+        _tell(session, server, owner, day)
+    return day
 
 
 def keep(vault: OpenVault) -> bool:

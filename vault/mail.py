@@ -76,13 +76,18 @@ def _opened(server: Server, owner: bytes, box: bytes) -> tuple[str, str]:
     return address, language or languages.SOURCE
 
 
-def queue(session: Session, server: Server, owner: bytes, subject: str, text: str) -> None:
-    """Send her a mail after this transaction, if she left an address and the server can send at all."""
-    from vault.jobs import enqueue
+def reaches(session: Session, server: Server, owner: bytes) -> bool:
+    """Did she leave an address, and can the server send at all?"""
     from vault.models import Owner
 
-    box = session.get_one(Owner, owner).notice_box
-    if box is not None and server.settings.smtp_url:
+    return session.get_one(Owner, owner).notice_box is not None and bool(server.settings.smtp_url)
+
+
+def queue(session: Session, server: Server, owner: bytes, subject: str, text: str) -> None:
+    """Send her a mail after this transaction, if one reaches her."""
+    from vault.jobs import enqueue
+
+    if reaches(session, server, owner):
         enqueue(session, server, owner, "mail", {"subject": subject, "text": text})
 
 

@@ -20,7 +20,7 @@ from consent.purposes import DANGEROUS, PURPOSES
 from consent.pushed import Asked
 from consent.receipts import Screen
 from consent.terms import durations
-from vault import attempts
+from vault import attempts, mail
 from vault.days import DAY, day_of
 from vault.errors import NotFound
 from vault.pages.guard import ask_again, form_may_lead_to
@@ -125,6 +125,8 @@ def _offer(asked: Asked) -> Response:
     instead = read_offer(asked.details, request.form, request.form.keys())
     if not instead.every:
         return _less(asked, gettext("Nothing is ticked, so there is nothing to offer."))
+    if not all(item.fields for item in instead.items):
+        return _less(asked, gettext("What is private goes along with something else of its kind. Tick that too."))
     asking.refuse(vault(), asked, instead=instead)
     made = engine().decide(asked, None)
     made.location = f"{made.location}&{urlencode({'counter_offer': offer.said(instead).decode()})}"
@@ -181,13 +183,17 @@ def _origin(url: str) -> str:
 
 @dataclass(frozen=True)
 class _Asking:
-    """What a request comes to in her vault as it stands: the vendor it is tied to, and the screen that says it."""
+    """What a request comes to in her vault as it stands: the vendor it is tied to, and the screen that says it.
+
+    `mailed`: does she get a mail if she allows it?
+    """
 
     client: Client
     tied: Stored | None
     count: int
     screen: Screen
     digest: bytes
+    mailed: bool
 
 
 def _asking(asked: Asked, vendor: str | None) -> _Asking:
@@ -198,6 +204,7 @@ def _asking(asked: Asked, vendor: str | None) -> _Asking:
         made = asking.offer(session, her, asked, client, tied)
         shown = made.previews(session, her)
         offered = denials.offered(session, her, asked)
+        mailed = mail.reaches(session, server(), her.owner_id)
     present = asking.present_grant(her, client)
     html = screen_html(
         made,
@@ -212,7 +219,7 @@ def _asking(asked: Asked, vendor: str | None) -> _Asking:
     )
     screen = Screen(html.encode(), language())
     digest = made.digest((each for preview in shown for each in preview.shown), screen)
-    return _Asking(client, tied, sum(len(preview.shown) for preview in shown), screen, digest)
+    return _Asking(client, tied, sum(len(preview.shown) for preview in shown), screen, digest, mailed)
 
 
 def screen_html(offer: Offer, client: Client, vendor: Stored | None, shown: list[Preview], **hers: object) -> str:
@@ -250,6 +257,7 @@ def _screen(asked: Asked, vendor: str | None, *, said: str = "", status: int = 2
         screen=Markup(made.screen.html.decode()),  # noqa: S704 - our own template, escaped where it prints
         digest=made.digest.hex(),
         many=made.count if made.count > MANY else 0,
+        mailed=made.mailed,
         said=said,
     )
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
 from consent import renewing, views
-from consent.pages.sharing import id_in, preview_again
+from consent.pages.sharing import Again, id_in, preview_again
 from vault.errors import NotFound
 from vault.pages.guard import ask_again
-from vault.pages.session import day_in, server, unlocked, vault
-from vault.record import classes_of
+from vault.pages.session import server, unlocked, vault
 
 pages = Blueprint("renewing", __name__, template_folder="../templates")
 
@@ -24,29 +23,24 @@ def longer(grant: str) -> Response:
             terms = views.read(session, vault(), id_in(grant)).terms
         if any(item.sensitive for item in terms.items) and (asking_again := ask_again()) is not None:
             return asking_again
-        changed = not _renewed(id_in(grant))
+        changed = not _renewed(id_in(grant), _again(id_in(grant))[1])
         if not changed:
             return make_response(redirect(url_for("sharing.detail", grant=grant, notice="renewed"), 303))
-    with server().main.reading() as session:
-        view = views.read(session, vault(), id_in(grant))
-        again = preview_again(session, view)
-    choices = renewing.choices(view.terms, server().now)
-    if not view.live or not choices:
-        raise NotFound
-    page = render_template(
-        "sharing_longer.html",
-        view=view,
-        again=again,
-        choices=choices,
-        until=day_in,
-        kinds=classes_of,
-        changed=changed,
-        here="sharing.sharing",
-    )
+    view, again = _again(id_in(grant))
+    page = render_template("sharing_longer.html", view=view, again=again, changed=changed, here="sharing.sharing")
     return make_response(page, 409 if changed else 200)
 
 
-def _renewed(grant: bytes) -> bool:
+def _again(grant: bytes) -> tuple[views.GrantView, Again]:
+    with server().main.reading() as session:
+        view = views.read(session, vault(), grant)
+        choices = renewing.choices(view.terms, server().now)
+        if not view.live or not choices:
+            raise NotFound
+        return view, preview_again(session, view, choices)
+
+
+def _renewed(grant: bytes, again: Again) -> bool:
     days, digest = request.form.get("days", ""), request.form.get("digest", "")
     try:
         shown = bytes.fromhex(digest)
@@ -54,4 +48,4 @@ def _renewed(grant: bytes) -> bool:
         raise NotFound from None
     if not days.isdecimal() or len(days) > 3:
         raise NotFound
-    return renewing.renew(vault(), grant, int(days), shown=shown)
+    return renewing.renew(vault(), grant, int(days), shown=shown, screen=again.screen)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, redirect, render_template, request, url_for
+from markupsafe import Markup
 from sqlalchemy import func, select
 
 from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, segments, stopping, views
-from consent.disclosing import digest_of, shown_by
+from consent.disclosing import shown_by
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
 from consent.pages import groups
 from consent.pages.activity import OUTCOMES
 from consent.pages.receipts import EVENTS, to_scan
 from consent.purposes import PURPOSES
+from consent.receipts import Screen
 from consent.terms import SOONER
 from consent.views import GrantView, ended_on
 from vault import crypto
@@ -25,6 +28,7 @@ from vault.days import DAY, day_of
 from vault.errors import NotFound
 from vault.pages.guard import ask_again
 from vault.pages.session import day_in, for_sandbox, server, unlocked, vault
+from vault.pages.shown import language
 from vault.record import classes_of, collection_paths
 
 pages = Blueprint("sharing", __name__, template_folder="../templates")
@@ -149,15 +153,32 @@ def _window(session: Any, view: GrantView, item: Any) -> Window:
     return Window(item, shown, len(rows) - len(shown))
 
 
-def preview_again(session: Any, view: GrantView) -> dict[str, Any]:
-    """The preview of a new consent to the same terms, and its digest."""
+@dataclass(frozen=True)
+class Again:
+    """What she would agree to once more: the screen that says it, and the digest that her form carries."""
+
+    screen: Screen
+    digest: bytes
+
+    @property
+    def html(self) -> Markup:
+        """The screen within a page."""
+        return Markup(self.screen.html.decode())  # noqa: S704 - our own template, escaped where it prints
+
+
+def preview_again(session: Any, view: GrantView, choices: Sequence[int] = ()) -> Again:
+    """The preview of a new consent to the same terms, for so many days if there are any to choose from."""
     terms = narrowing.terms_again(session, vault(), view)
     shown = [(item, list(shown_by(session, vault(), terms, item))) for item in terms.items]
     windows = [
         Window(item, [orjson.loads(each.data) for each in some[:MOST_SHOWN]], max(0, len(some) - MOST_SHOWN))
         for item, some in shown
     ]
-    return {"windows": windows, "digest": digest_of(terms, (each for _, some in shown for each in some)).hex()}
+    html = render_template(
+        "agreed_again.html", view=view, windows=windows, choices=choices, until=day_in, kinds=classes_of
+    )
+    screen = Screen(html.encode(), language())
+    return Again(screen, narrowing.bound_to(terms, (each for _, some in shown for each in some), screen))
 
 
 @pages.post("/sharing/<grant>/pause")
@@ -182,7 +203,9 @@ def resume(grant: str) -> Response:
             shown = bytes.fromhex(request.form.get("digest", ""))
         except ValueError:
             raise NotFound from None
-        narrowing.consent_again(vault(), view.grant_id, shown=shown)
+        with server().main.reading() as session:
+            again = preview_again(session, view)
+        narrowing.consent_again(vault(), view.grant_id, shown=shown, screen=again.screen)
     else:
         grants.resume(vault(), view.grant_id)
     return _back(grant)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
-from consent import asking, grants, segments, sweeping, tokens, views
+from consent import asking, grants, receipt_rows, segments, sweeping, tokens, views
 from consent.models import Disclosure, Grant, GrantLock
-from tests.people import PURCHASES, TASTE, Ada, Bookshop, details
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, details
 from vault import choices, sessions, set_up
 from vault.collections.preferences import Preference
 from vault.collections.vendors import Vendor
@@ -211,6 +211,33 @@ def test_n89_tokens_that_were_given_back_end_it_and_a_refresh_token_keeps_it(ada
     assert bookshop.posts("/oauth/revoke", {"token": held["refresh_token"]}).status_code == 200
     sweeping.sweep(ada.house)
     assert (living(ada), cause(ada, held["grant_id"])) == ([], "unused")
+
+
+@pytest.mark.parametrize("days", [30, 40])
+def test_what_ran_out_is_said_to_have_run_out_on_its_day_whenever_the_worker_comes(
+    ada: Ada, bookshop: Bookshop, clock: Clock, days: int
+) -> None:
+    """Its job is due up to five minutes after its end, when the sweep has found that nobody holds a key; or the server
+    was off for ten days."""
+    ada.buys("The Salt Almanac")
+    clock.passes(seconds=1)
+    grants = [bookshop.tokens()["grant_id"]]
+    clock.passes(days=days - 1)
+    if days == 30:
+        ada.unlocks()
+        ada.shares(ada.buys("The Weathervane"), days="1")
+        grants = living(ada)
+    clock.passes(days=1)
+    for _round in range(6):
+        clock.passes(seconds=60)
+        tick(ada.house, sweep=True)
+    ada.unlocks()
+    assert (living(ada), {cause(ada, grant) for grant in grants}) == ([], {"expired"})
+    assert "Time ran out, 22 December 2026" in ada.looks_at("/sharing")
+    with ada.house.main.reading() as session:
+        said = [kept.said for kept in receipt_rows.of_grant(session, ada.vault, bytes.fromhex(grants[0]))]
+    given, ended = ((each or {})["event"][0] for each in said)
+    assert (ended["event"], ended["event_time"]) == ("expired", given["valid_until"])
 
 
 def test_she_lets_it_end_sooner_and_never_later(ada: Ada, bookshop: Bookshop) -> None:

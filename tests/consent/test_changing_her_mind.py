@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -12,7 +14,7 @@ import orjson
 import pytest
 from sqlalchemy import func, select
 
-from consent import access, denials, erasure, views
+from consent import access, denials, erasure, receipt_rows, views
 from consent.details import read_details
 from consent.difference import Change, changes
 from consent.models import Grant, GrantLock
@@ -28,8 +30,7 @@ NOW = 1_795_348_800
 def present(*items: dict[str, Any], days: int = 30) -> Terms:
     """Terms by which everything of these items was allowed."""
     asked = read_details(details(*items))
-    whole = tuple(item.whole() for item in asked.items)
-    return Terms("c", "Bookshop", 1, None, NOW, NOW + days * 86400, b"", whole, asked.deposits)
+    return replace(asked.whole(), given_at=NOW, until=NOW + days * 86400)
 
 
 def would_change(before: Terms, *after: dict[str, Any]) -> list[Change]:
@@ -65,6 +66,46 @@ def test_every_difference_has_a_word_of_its_own(after: dict[str, Any], expected:
     assert would_change(present(PLAIN), after) == expected
 
 
+EVERYWHERE = {**PLAIN, "fields": ["item"], "filter": {"since": "2025-01-01"}}
+PRICES_HERE = {**PLAIN, "fields": ["price"]}
+CARED_FOR = {**PLAIN, "fields": ["price"], "purpose": "CustomerCare"}
+LEAVING = {**RECEIPTS, "duration": "P30D", "per_day": 1}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ([EVERYWHERE, PRICES_HERE], [EVERYWHERE, PRICES_HERE], []),
+        ([EVERYWHERE, PRICES_HERE], [{**EVERYWHERE, "fields": ["item", "price"]}], [Change("wider", "purchases")]),
+        (
+            [PLAIN],
+            [PLAIN, {**EVERYWHERE, "fields": ["price"]}],
+            [Change("new", "purchases", ("price",)), Change("wider", "purchases")],
+        ),
+        (
+            [{**PLAIN, "fields": ["item"]}, CARED_FOR],
+            [PRICES_HERE, {**CARED_FOR, "fields": ["item"]}],
+            [Change("purpose", "purchases")],
+        ),
+        ([{**PLAIN, "retention": "P1D"}], [{**PLAIN, "retention": "P1Y"}], [Change("kept", "purchases", days=365)]),
+        ([{**PLAIN, "retention": "P1D"}], [PLAIN], [Change("kept", "purchases")]),
+        ([PLAIN], [{**PLAIN, "retention": "P1Y"}], []),
+        ([{**PLAIN, "looks": 2}], [{**PLAIN, "looks": 3}], [Change("often")]),
+        ([{**PLAIN, "looks": 2}], [{**PLAIN, "looks": 2, "looks_per_day": 1}], []),
+        ([{**PLAIN, "looks_per_day": 1}], [PLAIN], [Change("often")]),
+        ([{**PLAIN, "looks_per_day": 1}], [{**PLAIN, "looks": 1}], []),
+        ([LEAVING], [{**LEAVING, "per_day": 200}], [Change("wider", "purchases", leave=True)]),
+        ([LEAVING], [{**LEAVING, "purpose": "CustomerCare"}], [Change("purpose", "purchases", leave=True)]),
+        ([{**LEAVING, "per_day": 2}], [LEAVING], []),
+    ],
+    ids=lambda value: str(value)[-60:],
+)
+def test_what_is_asked_is_compared_with_each_item_and_not_with_all_of_them_together(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], expected: list[Change]
+) -> None:
+    assert would_change(present(*before), *after) == expected
+
+
 def test_leaving_and_whole_collections_are_compared_too() -> None:
     before = present(PLAIN, {**TASTE, "duration": "P30D"})
     found = would_change(before, PLAIN, {**RECEIPTS, "duration": "P30D"})
@@ -86,6 +127,29 @@ def test_a_second_request_says_what_would_change_in_words(ada: Ada, bookshop: Bo
     plain = " ".join(re.sub(r"<[^>]+>", " ", change).split())
     for words in ("New Purchases : Price", "Removed Purchases : When", "Longer up to 20 February 2027 instead of"):
         assert words.replace(" :", ":") in plain.replace(" :", ":"), (words, plain)
+
+
+@pytest.mark.parametrize(
+    ("first", "often", "again", "words"),
+    [
+        (PLAIN, "daily", PLAIN, "More often As often as it needs to"),
+        ({**PLAIN, "retention": "P1D"}, "asked", PLAIN, "Longer Purchases · It keeps it for : not stated"),
+        ({**PLAIN, "retention": "P1D"}, "asked", {**PLAIN, "retention": "P1M"}, "It keeps it for : 30 days"),
+        (LEAVING, "asked", {**LEAVING, "per_day": 9}, "More of them it could leave you Purchases"),
+        (LEAVING, "asked", {**LEAVING, "purpose": "CustomerCare"}, "For something else it could leave you Purchases"),
+    ],
+    ids=lambda value: str(value)[-40:],
+)
+def test_more_than_now_is_not_called_the_same(
+    ada: Ada, bookshop: Bookshop, first: dict[str, Any], often: str, again: dict[str, Any], words: str
+) -> None:
+    ada.buys("The Salt Almanac")
+    bookshop.tokens(authorization_details=details({**first, "optional": False}), often=often)
+    asked = details({**again, "optional": False})
+    page = ada.sees_consent(bookshop.consent_address(authorization_details=asked)).html
+    plain = " ".join(re.sub(r"<[^>]+>", " ", page[page.index("What would change") :]).split())
+    assert words.replace(" :", ":") in plain.replace(" :", ":")
+    assert "Nothing: it asks for the same" not in plain
 
 
 def test_the_same_request_does_not_nag_for_a_week(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
@@ -165,6 +229,57 @@ def test_a_form_cannot_offer_what_was_not_asked(ada: Ada, bookshop: Bookshop) ->
     assert (offered["fields"], offered["duration"]) == (["item"], "P30D")
 
 
+def offers(ada: Ada, shop: Bookshop, asked: dict[str, Any], *ticks: str) -> list[dict[str, Any]]:
+    """What the shop is told that it could ask instead."""
+    page = ada.sees_consent(shop.consent_address(authorization_details=details(asked)))
+    return list(orjson.loads(query(page.answers("offer", *ticks).headers["Location"])["counter_offer"]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "ticks", "fields"),
+    [
+        ({**PLAIN, "optional_fields": ["note"]}, ("field-0-item", "field-0-note"), (["item"], ["note"])),
+        ({**PLAIN, "purpose": "DirectMarketing", "optional": True}, ("field-0-item",), (["item"], [])),
+        ({**PLAIN, "looks": 3, "looks_per_day": 1, "retention": "P1D"}, ("field-0-item",), (["item"], [])),
+        ({**LEAVING, "purpose": "DirectMarketing"}, ("item-0",), (RECEIPTS["fields"], [])),
+    ],
+    ids=["a private field", "advertising", "limits", "leaving"],
+)
+def test_an_offer_can_be_asked_for_as_it_is_and_is_known_again(
+    ada: Ada, bookshop: Bookshop, asked: dict[str, Any], ticks: tuple[str, ...], fields: tuple[list[str], list[str]]
+) -> None:
+    (offered,) = offers(ada, bookshop, asked, *ticks)
+    assert (offered["fields"], offered.get("optional_fields", [])) == fields
+    again = details({**offered, "why": "So that we know."})
+    page = ada.sees_consent(bookshop.consent_address(authorization_details=again))
+    assert "no more than what you offered" in page.html
+
+
+def test_what_is_private_is_not_offered_alone(ada: Ada, bookshop: Bookshop) -> None:
+    asked = details({**PLAIN, "optional_fields": ["note"]})
+    page = ada.sees_consent(bookshop.consent_address(authorization_details=asked))
+    assert "Tick that too." in page.answers("offer", "field-0-note", status=422).text
+
+
+@pytest.mark.parametrize(
+    ("first", "ticks", "again"),
+    [
+        (PLAIN, ("field-0-item", "field-0-bought_on"), {**PLAIN, "optional_fields": ["price", "rating"]}),
+        ({**PLAIN, "looks": 1}, ("field-0-item", "field-0-bought_on"), PLAIN),
+        ({**PLAIN, "looks_per_day": 1}, ("field-0-item", "field-0-bought_on"), PLAIN),
+        ({**PLAIN, "retention": "P1D"}, ("field-0-item", "field-0-bought_on"), {**PLAIN, "retention": "P1Y"}),
+        (LEAVING, ("item-0",), {**LEAVING, "per_day": 200}),
+    ],
+    ids=["more to tick", "as often as it likes", "many times a day", "kept for a year", "200 a day"],
+)
+def test_what_asks_for_more_is_not_what_she_offered(
+    ada: Ada, bookshop: Bookshop, first: dict[str, Any], ticks: tuple[str, ...], again: dict[str, Any]
+) -> None:
+    offers(ada, bookshop, first, *ticks)
+    page = ada.sees_consent(bookshop.consent_address(authorization_details=details(again)))
+    assert "no more than what you offered" not in page.html
+
+
 def until(ada: Ada) -> int:
     with ada.house.main.reading() as session:
         return session.scalar(select(GrantLock.expires_at).where(GrantLock.kind == "refresh")) or 0
@@ -198,6 +313,39 @@ def test_it_goes_on_longer_when_she_agrees_to_what_it_shows(ada: Ada, bookshop: 
         assert session.scalar(select(Grant.cause)) == "expired"
 
 
+def test_the_receipt_of_a_renewal_names_the_screen_on_which_she_agreed(
+    ada: Ada, bookshop: Bookshop, clock: Clock
+) -> None:
+    """And midnight changes that screen: it goes on until the day that stood there."""
+    ada.buys("The Salt Almanac")
+    grant = bookshop.tokens()["grant_id"]
+    path = f"/sharing/{grant}/longer"
+    clock.passes(days=10, hours=11, minutes=58)  # 23:58 UTC
+    ada.unlocks()
+    ada.buys("The Weathervane")
+    seen = ada.looks_at(path)
+    assert "until 1 January 2027" in seen
+    clock.passes(minutes=4)
+    again = ada.presses(path, status=409, digest=_digest_in(seen), days="30").text
+    assert "until 2 January 2027" in again
+    ada.presses(path, digest=_digest_in(again), days="30")
+    with ada.house.main.reading() as session:
+        kept = receipt_rows.of_grant(session, ada.vault, bytes.fromhex(grant))[-1]
+        screen = receipt_rows.screen(session, ada.vault, kept.receipt_id)
+    assert kept.said is not None
+    assert (kept.event, kept.said["event"][0]["valid_until"][:10]) == ("renewed", "2027-01-02")
+    hashed = urlsafe_b64encode(hashlib.sha256(screen).digest()).rstrip(b"=").decode()
+    assert kept.said["pii_processing"]["privacy_notice"] == f"ni:///sha-256;{hashed}"
+    assert "The Weathervane" in screen.decode()
+    assert "until 2 January 2027" in screen.decode()
+
+
+def _digest_in(page: str) -> str:
+    found = re.search(r'name="digest" value="(\w+)"', page)
+    assert found is not None
+    return found[1]
+
+
 def test_a_renewal_is_within_what_was_asked_and_only_while_it_lives(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
     ada.buys("The Salt Almanac")
     tokens = bookshop.tokens(authorization_details=details(PLAIN))
@@ -212,6 +360,22 @@ def test_a_renewal_is_within_what_was_asked_and_only_while_it_lives(ada: Ada, bo
     ada.presses(f"/sharing/{tokens['grant_id']}/stop")
     assert ada.presses(path, status=404, digest=digest[1], days="30")
     ada.looks_at(path, status=404)
+
+
+def test_what_has_run_out_is_not_let_go_on_though_the_worker_has_not_come(
+    ada: Ada, bookshop: Bookshop, clock: Clock
+) -> None:
+    ada.buys("The Salt Almanac")
+    tokens = bookshop.tokens()
+    path = f"/sharing/{tokens['grant_id']}/longer"
+    clock.passes(days=29, hours=23, minutes=59)
+    ada.unlocks()
+    digest = re.search(r'name="digest" value="(\w+)"', ada.looks_at(path))
+    assert digest is not None
+    clock.passes(minutes=1)
+    ada.presses(path, status=404, digest=digest[1], days="90")
+    ada.looks_at(path, status=404)
+    assert bookshop.refreshes(tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
 def test_after_the_end_she_sees_what_was_read_and_asks_to_delete_it(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:

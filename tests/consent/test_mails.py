@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,22 @@ def test_she_is_reminded_every_ninety_days_and_no_longer_once_it_is_over(
     assert planned(house) == []
 
 
+def test_what_is_let_go_on_is_reminded_of_like_what_was_given_for_so_long(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    grant = lets(ada, bookshop, "30")
+    days_pass(ada, mailbox, 10)
+    assert planned(house) == []
+    digest = re.search(r'name="digest" value="(\w+)"', ada.looks_at(f"/sharing/{grant}/longer"))
+    assert digest is not None
+    ada.presses(f"/sharing/{grant}/longer", digest=digest[1], days="365")
+    assert planned(house) == [90]
+    mailed(house, mailbox)
+    assert days_pass(ada, mailbox, 79) == []
+    assert days_pass(ada, mailbox, 1) == [STILL]
+    assert planned(house) == [180]
+
+
 def test_what_lasts_no_ninety_days_brings_no_reminder(
     ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
 ) -> None:
@@ -241,6 +258,20 @@ def test_without_an_address_for_notices_nothing_is_sent(
     lets(ada, bookshop, "365")
     assert days_pass(ada, mailbox, 90) == []
     assert planned(house) == [180], "she may leave an address meanwhile"
+
+
+@pytest.mark.parametrize("lacking", ["nothing", "an address", "a server for mails"])
+def test_the_consent_screen_promises_a_mail_to_whom_one_is_sent(
+    ada: Ada, bookshop: Bookshop, house: Server, lacking: str
+) -> None:
+    if lacking == "an address":
+        with house.main.transaction() as session:
+            session.execute(Owner.__table__.update().values(notice_box=None))
+    elif lacking == "a server for mails":
+        ada.app.extensions["vrm"] = replace(house, settings=replace(house.settings, smtp_url=None))
+    page = ada.sees_consent(bookshop.consent_address()).html
+    assert "in one click, under “Who can see what”, or by a link" in page
+    assert ("mail" in page) == (lacking == "nothing")
 
 
 FIRST = "Somebody has looked into your vault"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.people import PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock
+from tests.people import PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, details
 from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Birthday, Email
@@ -104,3 +104,31 @@ def test_another_vendors_timeline_has_nothing_of_it(ada: Ada, bookshop: Bookshop
     page = ada.looks_at(f"/vendors/{other.number}")
     assert "Nothing yet." in page
     assert "You agreed" not in page
+
+
+def test_gifts_that_are_shown_are_not_called_hidden(ada: Ada, bookshop: Bookshop):
+    ada.marks_as_gift(ada.buys("The Weathervane"))
+    bookshop.tokens("gifts-0")
+    for path in ("", "/longer"):
+        page = ada.looks_at(f"/sharing/{ada.grant()}{path}")
+        assert "The Weathervane" in page
+        assert "Hidden: everything not shown here" in page
+
+
+def test_notes_that_are_shown_are_not_called_hidden(ada: Ada, bookshop: Bookshop):
+    ada.keeps(Note(heading="A lid is missing", text="x"))
+    bookshop.tokens(
+        authorization_details=details({**TASTE, "collection": "notes", "fields": ["heading"], "optional": False})
+    )
+    page = ada.looks_at(f"/sharing/{ada.grant()}")
+    assert "A lid is missing" in page
+    assert "Hidden: everything not shown here" in page
+
+
+def test_a_private_note_that_is_shown_is_not_called_hidden_beside_the_thing(ada: Ada, bookshop: Bookshop):
+    bought = ada.buys("The Weathervane", note="creaks a little")
+    asked = details({**PURCHASES, "optional_fields": ["note"]})
+    bookshop.tokens("field-0-note", authorization_details=asked)
+    page = ada.looks_at(f"/purchases/{bought.number}")
+    assert "creaks a little" in window(page)
+    assert "Hidden: everything not shown here" in page

@@ -274,6 +274,11 @@ def test_whatever_is_cut_off_or_changed_is_no_backup(ada: Ada) -> None:
         whole + b"[]\n",
         whole.replace(b'"table":"owners"', b'"tisch":"owners"'),
         whole.replace(lines[row], lines[row].replace(b",", b",1,", 1)),
+        lines[0].replace(b'"made_at"', b'"made"') + b"".join(lines[1:]),
+        lines[0].replace(b'"instance":"', b'"instance":"not hex') + b"".join(lines[1:]),
+        lines[0].replace(b'"revisions"', b'"release"') + b"".join(lines[1:]),
+        whole.replace(b'"columns"', b'"rows"', 1),
+        b"".join([lines[0], b'{"database":"main","table":"a","columns":["a"],"binary":["a"]}\n["A"]\n{"end":1}\n']),
     ):
         with pytest.raises(backup.NotABackup):
             backup.look_through([spoilt])

@@ -139,7 +139,7 @@ def test_asking_again_does_not_put_it_off(ada: Ada, clock: Clock) -> None:
     clock.passes(days=3)
     ada.unlocks()
     asks_to_delete(ada)
-    assert departure.planned(ada.house, ada.owner_id) == day
+    assert departure.planned(ada.house, ada.owner_id) == departure.ask(ada.vault) == day
 
 
 def test_neither_an_open_session_alone_nor_a_wrong_name_deletes_anything(ada: Ada, clock: Clock) -> None:

@@ -199,6 +199,12 @@ def test_a_head_that_no_vault_could_have_written_is_refused(good: bytes, bees: O
     refused(bees, with_entries(good, lambda entries: None, **head))
 
 
+def test_a_first_line_without_the_beginning_of_the_records_is_refused(good: bytes, bees: OpenVault) -> None:
+    files = unpacked(good)
+    files["vault.json"] = files["vault.json"].replace(b'"records":[', b'"else":[', 1)
+    refused(bees, packed(files))
+
+
 def test_bombs_are_refused_before_they_are_unpacked(good: bytes, bees: OpenVault) -> None:
     files = unpacked(good)
     refused(bees, packed({**files, "view.html": bytes(80 << 20)}))

@@ -213,6 +213,17 @@ def test_the_price_of_one_is_followed_over_time(ada: Ada):
     assert rows["17 Jul"] == "Bookshop €20.00"
 
 
+@pytest.mark.parametrize(("price", "quantity", "shown"), [("3.90", "1000", "€0.0039"), ("1.00", "3", "€0.3333")])
+def test_what_costs_less_than_a_cent_has_a_price_too(ada: Ada, price: str, quantity: str, shown: str):
+    drinks_coffee(ada, price, price, price, every=60, quantity=Decimal(quantity))
+    assert said(ada)["17 Jul"] == f"Bookshop {shown}"
+
+
+def test_a_price_of_one_that_nobody_can_have_paid_is_not_shown(ada: Ada):
+    drinks_coffee(ada, *["2000000000"] * 3, quantity=Decimal("0.000001"))
+    assert "costs as much" not in ada.looks_at("/insights")
+
+
 def test_another_product_is_chosen_by_one_of_its_purchases(ada: Ada):
     drinks_coffee(ada, "20.00", "20.00", "22.00", "22.00")
     for day in ("2026-03-01", "2026-05-01", "2026-10-01"):

@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from tests.people import PURCHASES, Ada, Bookshop
 from vault import store
+from vault.collections.notes import Note
 from vault.collections.purchases import Order, Purchase
 from vault.models import RecordRow
 from vault.stored import Stored
@@ -280,6 +281,16 @@ def test_what_an_import_proposes_is_hers_to_decide(ada: Ada):
     assert "Happy birthday, Bea" in ada.looks_at(f"/purchases/{yes}")
     assert "Happy birthday, Bea" not in ada.looks_at(f"/purchases/{no}")
     assert "look like gifts" not in ada.looks_at("/")
+
+
+def test_what_is_proposed_of_a_note_is_no_purchase(ada: Ada):
+    brings_a_proposal(ada)
+    with store.writing(ada.vault, numbers=1) as turn:
+        origin = {"proposes": {"heading": "Two"}}
+        note = Stored(turn.number(), turn.revision, Note, Note(heading="One", text=".").dump(), {}, origin)
+        store.insert_rows(turn, store.sealed_rows(ada.vault, [(note, b"its mark".ljust(16))]), [note])
+    assert items(ada.looks_at("/purchases?for=proposed")) == ["Scarf, indigo"]
+    assert "1 purchase looks like a gift" in ada.looks_at("/")
 
 
 @pytest.mark.parametrize("accept", ["yes", "no"])

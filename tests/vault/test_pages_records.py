@@ -172,7 +172,8 @@ def test_a_note_is_shown_at_what_it_is_about_and_leads_there(ada: Ada):
 
 
 def test_a_note_cannot_be_about_what_is_not_there_and_keeps_its_words_when_that_is_removed(ada: Ada):
-    for number in ("999", "-1", "abc"):
+    for number in ("999", "-1", "abc", "²"):
+        ada.looks_at(f"/notes/new?about={number}")
         answer = ada.presses("/notes/new", 422, heading="On nothing", text="Ask.", about=number)
         assert 'href="#about"' in answer.text, number
     bought = ada.buys("Copper kettle")

@@ -163,7 +163,7 @@ def _kind(collection: str, part: str) -> type[Record]:
 def _first_texts(vault: OpenVault, kind: type[Record]) -> dict[str, str]:
     texts = blank(kind, currency=purchases.usual_currency(vault), today=shown.today())
     wanted = {name: request.args.get(name, "") for name in kind.references}
-    return texts | {name: number for name, number in wanted.items() if number.isdigit()}
+    return texts | {name: number for name, number in wanted.items() if number.isdecimal()}
 
 
 def _draft(

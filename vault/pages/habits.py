@@ -20,7 +20,7 @@ from vault.pages import shown
 from vault.pages.listing import vendor_name
 from vault.rhythm import Rhythm, rhythm
 from vault.store import readable
-from vault.values import Money, When
+from vault.values import HIGHEST, Money, When
 
 SHOWN = 6
 OFFERED = 20
@@ -184,14 +184,16 @@ def _paid(reading: Session, vault: OpenVault, numbers: list[int]) -> list[Paid]:
     paid = []
     for each in found:
         record = cast(Purchase, each.record)
-        if record.price is not None and record.price.decimal > 0:
-            vendor = vendor_name(record.of_vendor(), titles)
-            paid.append(Paid(each.number, record.day(), vendor, _of_one(record.price, record.quantity)))
+        one = _of_one(record.price, record.quantity) if record.price else None
+        if one is not None and one.decimal > 0:
+            paid.append(Paid(each.number, record.day(), vendor_name(record.of_vendor(), titles), one))
     return [each for each in paid if each.price.currency == paid[-1].price.currency]
 
 
-def _of_one(price: Money, quantity: Decimal | None) -> Money:
-    """The price of the whole line, divided by how many there are."""
+def _of_one(price: Money, quantity: Decimal | None) -> Money | None:
+    """The price of the whole line, divided by how many there are; None beyond what any price can be."""
     if not quantity or quantity <= 0 or quantity == 1:
         return price
-    return Money(str((price.decimal / quantity).quantize(Decimal("0.01"))), price.currency)
+    one = price.decimal / quantity
+    digits = Decimal("0.01") if one >= 1 else Decimal("0.0001")
+    return Money(str(one.quantize(digits)), price.currency) if one <= HIGHEST else None

@@ -33,7 +33,7 @@ def about(_reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]
 
 def options(vault: OpenVault, chosen: str) -> list[tuple[int, str]]:
     """What a note can be about: the thing chosen already, and the newest purchases."""
-    mine = _entries(vault, int(chosen)) if chosen.isdigit() and len(chosen) < 16 else []
+    mine = _entries(vault, int(chosen)) if chosen.isdecimal() and len(chosen) < 16 else []
     latest = vault.catalogue.entries(f"{BOUGHT} AND NOT damaged", limit=OFFERED)
     return list(dict.fromkeys((entry.number, entry.title) for entry in (*mine, *latest)))
 

@@ -19,8 +19,9 @@ from vault.pages.vendors import BOUGHT
 from vault.values import DECIMAL, TEN_THOUSAND, whole
 
 LISTED = f"{BOUGHT} AND damaged = 0"
-# Only purchases carry proposals and a taste; alone, the condition uses its own small index.
-PROPOSED = "proposes AND damaged = 0"
+# Only purchases carry a taste, and of what proposes something they alone are listed; alone, each condition uses its own
+# small index, and `+` leaves it that.
+PROPOSED = "proposes AND damaged = 0 AND +collection = 'purchases' AND +part = ''"
 NOT_MINE = "taste <> '' AND taste = 'not_mine' AND damaged = 0"
 APART = {"proposed": PROPOSED, "not_mine": NOT_MINE}
 DAY = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
