@@ -85,6 +85,11 @@ class Entry:
     request_id: str
 
     @property
+    def is_look(self) -> bool:
+        """Was it let look at something? To ask about the permission itself is no look."""
+        return self.outcome == "allowed" and bool(self.what)
+
+    @property
     def place(self) -> tuple[datetime, bytes, int]:
         """Where it stands among all entries: by time, then grant and number."""
         return self.at, self.grant_id, self.number

@@ -150,7 +150,7 @@ def change_set(turn: Turn, vault: OpenVault, view: GrantView, changes: Sequence[
         for each in changes:
             before = _before(turn, vault, view, sealing, item, each, today)
             after = disclose(view.terms, item, each.after, today) if each.after else None
-            if before == after or (view.terms.once and not _shows(turn.session, view, item.number, each.number)):
+            if before == after or (view.terms.once and not _holds(turn.session, view, item.number, each.number)):
                 continue
             change += 1
             number = each.number
@@ -173,10 +173,10 @@ def _before(
     return disclose(view.terms, item, each.before, today)
 
 
-def _shows(session: Session, view: GrantView, item: int, number: int) -> bool:
-    """Is there something of this record in the set? A grant for a single look is asked, and only followed in that."""
+def _holds(session: Session, view: GrantView, item: int, number: int) -> bool:
+    """Is this record in the set, or was it? A grant for a single look is asked, and only followed in that."""
     name = ref(view.key or b"", item, number)
-    return session.scalar(select(Disclosure.box).where(*_of(view), Disclosure.ref == name)) is not None
+    return session.scalar(select(Disclosure.change).where(*_of(view), Disclosure.ref == name)) is not None
 
 
 def refresh_daily(turn: Turn, vault: OpenVault, view: GrantView) -> None:

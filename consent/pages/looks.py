@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from operator import attrgetter
 from typing import Any
 
 from babel.dates import format_date, get_day_names
@@ -74,8 +75,8 @@ def strip(entries: Sequence[Entry]) -> dict[str, Any]:
     """
     today = shown.today()
     begin = today - timedelta(days=DAYS - 1)
-    looks = looked.lately(entries, begin)
-    if not looks.total or (len(entries) > AT_HOME and looks.total >= AT_HOME):
+    looks = looked.lately(entries, begin, attrgetter("is_look"))
+    if not looks.total or (len(entries) > AT_HOME and entries[-1].at.astimezone().date() >= begin):
         return {}
     counted = {day.day: day.looks for day in looks.days}
     values = [counted.get(begin + timedelta(days=at), 0) for at in range(DAYS)]

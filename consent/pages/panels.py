@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby, islice
 from typing import Any
 
@@ -69,12 +70,17 @@ def _at_home(place: str, vault: OpenVault, views: list[GrantView]) -> str | None
         case "home.needs":
             held = [view for view in views if view.held == "old copy"]
             ending = [view for view in views if _ends_soon(view, vault.server.now)]
-            looks = access.counts(vault.server, vault.owner_id) if ending else {}
-            needs = {"held": held, "ending": ending, "looks": looks, "asked": waiting.waiting(vault)}
+            needs = {"held": held, "ending": ending, "looks": _looks(vault, ending), "asked": waiting.waiting(vault)}
             return render_template("panel_needs.html", **needs, waiting=inbox.count(vault))
         case "home.looks":
             return _lately(vault, views)
     return None
+
+
+def _looks(vault: OpenVault, views: list[GrantView]) -> Counter[bytes] | None:
+    """How often each has looked; None where they called so often that counting takes too long."""
+    entries = list(islice(segments.entries(vault, keys_of(views)), AT_HOME + 1)) if views else []
+    return Counter(entry.grant_id for entry in entries if entry.is_look) if len(entries) <= AT_HOME else None
 
 
 def _lately(vault: OpenVault, views: list[GrantView]) -> str:

@@ -63,7 +63,7 @@ def _looks(vault: OpenVault, mine: list[GrantView], most: int) -> Iterator[Momen
     there = url_for("activity.activity", vendor=mine[0].terms.client_id) if mine else ""
     for _day, found in groupby(entries, lambda entry: shown.instant(int(entry.at.timestamp()))[:10]):
         looks = list(found)
-        seen = [entry for entry in looks if entry.outcome == "allowed"]
+        seen = [entry for entry in looks if entry.is_look]
         refused = [entry for entry in looks if entry.outcome not in access.GRANTED]
         if seen:
             words = ngettext("It looked once", "It looked %(num)d times", len(seen))

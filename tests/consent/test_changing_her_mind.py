@@ -155,7 +155,7 @@ def test_more_than_now_is_not_called_the_same(
 def test_the_same_request_does_not_nag_for_a_week(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
     ada.buys("The Salt Almanac")
     ada.is_asked(bookshop.consent_address()).refuses()
-    clock.passes(days=denials.COOL_DOWN - 1)
+    clock.passes(days=denials.COOL_DOWN)
     ada.unlocks()
     address = bookshop.consent_address()
     page = ada.is_asked(address)
@@ -164,9 +164,18 @@ def test_the_same_request_does_not_nag_for_a_week(ada: Ada, bookshop: Bookshop, 
     assert "error=access_denied" in page.refuses()
     address = bookshop.consent_address()
     assert "The Salt Almanac" in ada.looks_at(f"{address}&look=again")
-    clock.passes(days=denials.COOL_DOWN)
+    clock.passes(days=denials.COOL_DOWN + 1)
     ada.unlocks()
     assert "The Salt Almanac" in ada.is_asked(bookshop.consent_address()).html
+
+
+def test_a_no_just_before_midnight_holds_a_whole_week_too(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
+    clock.passes(hours=11, minutes=59)  # 23:59
+    ada.unlocks()
+    ada.is_asked(bookshop.consent_address()).refuses()
+    clock.passes(days=7)
+    ada.unlocks()
+    assert "You said no to this." in ada.is_asked(bookshop.consent_address()).html
 
 
 def test_do_not_ask_again_stands_until_she_looks_again_and_allows(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
@@ -280,6 +289,14 @@ def test_what_asks_for_more_is_not_what_she_offered(
     assert "no more than what you offered" not in page.html
 
 
+def test_of_two_offers_the_latest_counts_though_both_are_of_one_day(ada: Ada, bookshop: Bookshop) -> None:
+    for why in ("a", "b", "c", "d"):  # requests are kept in no order
+        offers(ada, bookshop, {**PLAIN, "why": f"{why}: all of it"}, "field-0-item", "field-0-bought_on")
+        offers(ada, bookshop, {**PLAIN, "why": f"{why}: a part"}, "field-0-item")
+        page = ada.sees_consent(bookshop.consent_address(authorization_details=details(PLAIN)))
+        assert "no more than what you offered" not in page.html
+
+
 def until(ada: Ada) -> int:
     with ada.house.main.reading() as session:
         return session.scalar(select(GrantLock.expires_at).where(GrantLock.kind == "refresh")) or 0
@@ -376,6 +393,18 @@ def test_what_has_run_out_is_not_let_go_on_though_the_worker_has_not_come(
     ada.presses(path, status=404, digest=digest[1], days="90")
     ada.looks_at(path, status=404)
     assert bookshop.refreshes(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize(("looks", "status"), [({}, 200), ({"looks": 5}, 404)])
+def test_what_was_let_end_sooner_can_be_let_go_on_unless_the_page_says_otherwise(
+    ada: Ada, bookshop: Bookshop, looks: dict[str, int], status: int
+) -> None:
+    ada.buys("The Salt Almanac")
+    bookshop.tokens(authorization_details=details({**PURCHASES, **looks}))
+    said = "It can’t be made longer again" in ada.looks_at(f"/sharing/{ada.grant()}")
+    assert said == (status == 404)
+    ada.presses(f"/sharing/{ada.grant()}/sooner", days="7")
+    ada.looks_at(f"/sharing/{ada.grant()}/longer", status=status)
 
 
 def test_after_the_end_she_sees_what_was_read_and_asks_to_delete_it(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from consent import pushed, waiting
+from consent.pages import panels
 from tests.conftest import PASSPHRASE
-from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, details, hidden_in, query
+from tests.people import BIRTHDAY, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, details, hidden_in, query
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday
 from vault.values import When
@@ -48,6 +51,40 @@ def test_home_says_what_ends_soon_and_who_looked(ada: Ada, bookshop: Bookshop, c
     page = ada.looks_at("/")
     assert "Bookshop stops seeing anything in 5 days" in page
     assert "It has looked 2 times." in page
+
+
+def test_calls_that_show_nothing_are_not_called_looks(ada: Ada, bookshop: Bookshop, clock: Clock):
+    ada.buys("Atlas")
+    token = bookshop.tokens()["access_token"]
+    for path in ("grant", "grant", "notes", "purchases"):
+        bookshop.looks(f"/vendor/v1/{path}", token)
+    assert "It looked once" in ada.looks_at(f"/vendors/{ada.bookshop_number}")
+    clock.passes(days=25)
+    ada.unlocks()
+    page = ada.looks_at("/")
+    assert "It has looked 1 time." in page
+    assert "1 look in the last 30 days" in page
+
+
+def test_how_often_somebody_looked_who_calls_all_the_time_is_left_to_the_log(
+    ada: Ada, bookshop: Bookshop, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(panels, "AT_HOME", 3)
+    token = bookshop.tokens()["access_token"]
+    for _time in range(4):
+        bookshop.looks("/vendor/v1/purchases", token)
+    clock.passes(days=25)
+    ada.unlocks()
+    page = ada.looks_at("/")
+    assert "Do nothing and it ends." in page
+    assert "It has looked" not in page
+
+
+def test_who_may_only_leave_something_is_not_said_to_see_something(ada: Ada, bookshop: Bookshop, coffee: Bookshop):
+    bookshop.tokens(authorization_details=details({**RECEIPTS, "optional": False}))
+    assert "No vendor can see anything." in ada.looks_at("/sharing")
+    coffee.tokens()
+    assert "1 vendor can see something." in ada.looks_at("/sharing")
 
 
 def test_the_matrix_is_a_list_too_and_can_be_narrowed(ada: Ada, bookshop: Bookshop, coffee: Bookshop, clock: Clock):

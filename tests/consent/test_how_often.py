@@ -66,6 +66,18 @@ def test_a_grant_for_one_look_shows_nothing_that_came_later_and_hides_what_was_t
     assert {each["data"]["item"] for each in items} == {"The Salt Almanac", "Field Notes"}
 
 
+def test_what_she_takes_out_of_a_single_look_and_puts_back_is_in_it_again(ada: Ada, bookshop: Bookshop) -> None:
+    ada.buys("The Salt Almanac")
+    marked, removed = ada.buys("The Lantern Year"), ada.buys("Field Notes")
+    tokens = bookshop.tokens(often="once")
+    ada.marks_as_gift(marked)
+    ada.removes(removed)
+    ada.edits(marked, for_whom="me")
+    ada.presses(f"/trash/{removed.number}/restore")
+    items = bookshop.looks("/vendor/v1/purchases", tokens["access_token"]).json()["items"]
+    assert {each["data"]["item"] for each in items} == {"The Salt Almanac", "The Lantern Year", "Field Notes"}
+
+
 def test_what_came_later_stays_hidden_when_the_set_of_a_single_look_is_sealed_anew(
     ada: Ada, bookshop: Bookshop
 ) -> None:
