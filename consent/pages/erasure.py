@@ -36,7 +36,7 @@ def show(grant: str) -> str:
         message=text,
         contact=contact,
         address=address,
-        erasure=erasure.asked(vault(), view.grant_id),
+        erasure=erasure.asked(vault()).get(view.grant_id),
         here="sharing.sharing",
     )
 
