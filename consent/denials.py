@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from consent import grants, offer
 from consent.details import Details
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vault.opened import OpenVault
 
-COOL_DOWN = 7  # days in which the same request is answered by what she said before, unless she looks again
+COOL_DOWN = 7  # days at least, because whole ones are counted: that long a request is answered by what she said before
 
 
 class Said(NamedTuple):
@@ -38,6 +38,9 @@ def remember(session: Session, vault: OpenVault, asked: Asked, *, never: bool, i
     if instead is not None:
         box = vault.keyring.seal("files", about_denial(owner, tag), crypto.pad(offer.said(instead)))
     vendor = grants.vendor_tag(server, owner, asked.client_id)
+    if box is not None:  # of what she offered this client the latest counts
+        of_vendor = (Denial.owner_id == owner, Denial.vendor_tag == vendor)
+        session.execute(update(Denial).where(*of_vendor).values(offer_box=None))
     session.execute(delete(Denial).where(Denial.owner_id == owner, Denial.request_tag == tag))
     row = {"owner_id": owner, "request_tag": tag, "vendor_tag": vendor, "day": server.now // DAY, "never": never}
     session.execute(insert(Denial).values(**row, offer_box=box))
@@ -54,26 +57,22 @@ def answered(vault: OpenVault, asked: Asked) -> Said | None:
     mine = (Denial.owner_id == vault.owner_id, Denial.request_tag == _tag(vault, asked))
     with vault.server.main.reading() as session:
         row = session.execute(select(Denial.day, Denial.never).where(*mine)).first()
-    stands = row is not None and (row.never or vault.server.now // DAY - row.day < COOL_DOWN)
+    stands = row is not None and (row.never or vault.server.now // DAY - row.day <= COOL_DOWN)
     return Said(*row) if row is not None and stands else None
 
 
 def offered(session: Session, vault: OpenVault, asked: Asked) -> bool:
     """Does it ask for no more than she offered this client? Its latest offer counts; a damaged one is none."""
     vendor = grants.vendor_tag(vault.server, vault.owner_id, asked.client_id)
-    rows = session.execute(
-        select(Denial.request_tag, Denial.offer_box)
-        .where(Denial.owner_id == vault.owner_id, Denial.vendor_tag == vendor, Denial.offer_box.is_not(None))
-        .order_by(Denial.day.desc(), Denial.request_tag)
-        .limit(1)
-    ).all()
-    for tag, box in rows:
-        try:
-            raw = vault.keyring.open("files", about_denial(vault.owner_id, tag), box)
-        except crypto.Damaged:
-            return False
-        return offer.within(asked.details, raw)
-    return False
+    mine = (Denial.owner_id == vault.owner_id, Denial.vendor_tag == vendor, Denial.offer_box.is_not(None))
+    row = session.execute(select(Denial.request_tag, Denial.offer_box).where(*mine)).first()
+    if row is None:
+        return False
+    try:
+        said = vault.keyring.open("files", about_denial(vault.owner_id, row.request_tag), row.offer_box)
+    except crypto.Damaged:
+        return False
+    return offer.within(asked.details, said)
 
 
 def about_denial(owner: bytes, tag: bytes) -> bytes:

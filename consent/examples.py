@@ -16,6 +16,7 @@ from vault.stored import Stored
 
 HOW_MANY = 3  # records of each class, unless there is only ever one
 VENDOR = 1  # the number of the vendor who asks
+FIRST = date(1000, 1, 1)  # no record is of a day before that
 
 
 def previews(whole: Terms, items: tuple[VaultData, ...], today: date, say: Callable[[str], str]) -> list[Preview]:
@@ -63,5 +64,6 @@ def _day(item: VaultData, number: int, today: date) -> date:
     """A day that lies in the item's window, if any does."""
     latest = today - timedelta(days=item.delay + 7 * number)
     if item.up_to:
-        latest = min(latest, date.fromisoformat(item.up_to) - timedelta(days=number))
+        back = timedelta(days=number)
+        latest = min(latest, max(date.fromisoformat(item.up_to), FIRST + back) - back)
     return max(latest, date.fromisoformat(item.since)) if item.since else latest

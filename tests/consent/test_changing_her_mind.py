@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from consent import access, denials, erasure, receipt_rows, views
 from consent.details import read_details
@@ -21,6 +21,7 @@ from consent.models import Grant, GrantLock
 from consent.terms import Terms
 from tests.people import BIRTHDAY, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, details, query
 from vault.collections.vendors import Vendor
+from vault.models import Job
 from vault.worker import tick
 
 NOW = 1_795_348_800
@@ -154,7 +155,7 @@ def test_more_than_now_is_not_called_the_same(
 def test_the_same_request_does_not_nag_for_a_week(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
     ada.buys("The Salt Almanac")
     ada.is_asked(bookshop.consent_address()).refuses()
-    clock.passes(days=denials.COOL_DOWN - 1)
+    clock.passes(days=denials.COOL_DOWN)
     ada.unlocks()
     address = bookshop.consent_address()
     page = ada.is_asked(address)
@@ -163,9 +164,18 @@ def test_the_same_request_does_not_nag_for_a_week(ada: Ada, bookshop: Bookshop, 
     assert "error=access_denied" in page.refuses()
     address = bookshop.consent_address()
     assert "The Salt Almanac" in ada.looks_at(f"{address}&look=again")
-    clock.passes(days=denials.COOL_DOWN)
+    clock.passes(days=denials.COOL_DOWN + 1)
     ada.unlocks()
     assert "The Salt Almanac" in ada.is_asked(bookshop.consent_address()).html
+
+
+def test_a_no_just_before_midnight_holds_a_whole_week_too(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
+    clock.passes(hours=11, minutes=59)  # 23:59
+    ada.unlocks()
+    ada.is_asked(bookshop.consent_address()).refuses()
+    clock.passes(days=7)
+    ada.unlocks()
+    assert "You said no to this." in ada.is_asked(bookshop.consent_address()).html
 
 
 def test_do_not_ask_again_stands_until_she_looks_again_and_allows(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
@@ -277,6 +287,14 @@ def test_what_asks_for_more_is_not_what_she_offered(
     offers(ada, bookshop, first, *ticks)
     page = ada.sees_consent(bookshop.consent_address(authorization_details=details(again)))
     assert "no more than what you offered" not in page.html
+
+
+def test_of_two_offers_the_latest_counts_though_both_are_of_one_day(ada: Ada, bookshop: Bookshop) -> None:
+    for why in ("a", "b", "c", "d"):  # requests are kept in no order
+        offers(ada, bookshop, {**PLAIN, "why": f"{why}: all of it"}, "field-0-item", "field-0-bought_on")
+        offers(ada, bookshop, {**PLAIN, "why": f"{why}: a part"}, "field-0-item")
+        page = ada.sees_consent(bookshop.consent_address(authorization_details=details(PLAIN)))
+        assert "no more than what you offered" not in page.html
 
 
 def until(ada: Ada) -> int:
@@ -443,6 +461,20 @@ def _stored(ada: Ada, number: int) -> Any:
 
     with ada.house.main.reading() as session:
         return store.read(session, ada.vault, number)
+
+
+def test_she_may_say_several_times_at_once_that_she_has_sent_it(ada: Ada, bookshop: Bookshop) -> None:
+    waiting = select(func.count()).where(Job.kind == "notice")
+    for _time in range(3):
+        ada.lets(bookshop)
+        grant = ada.grant()
+        ada.presses(f"/sharing/{grant}/stop")
+        with ada.house.main.reading() as session:
+            before, view = session.scalar(waiting), views.read(session, ada.vault, bytes.fromhex(grant))
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(erasure.ask, [ada.vault] * 8, [view] * 8))
+        with ada.house.main.reading() as session:
+            assert session.scalar(waiting) == (before or 0) + 1, "the vendor is told once"
 
 
 def test_a_contact_that_is_no_address_makes_no_mail_link(ada: Ada, bookshop: Bookshop) -> None:

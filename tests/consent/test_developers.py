@@ -187,6 +187,8 @@ def test_nothing_can_be_allowed_in_a_preview_and_nothing_is_kept(ada: Ada) -> No
     ("narrowing", "seen"),
     [
         ({"vendor": "this", "since": "2026-11-20"}, 3),
+        ({"since": "0001-01-01"}, 3),
+        ({"since": "9999-12-31"}, 3),
         ({"up_to": "2020-02-01"}, 3),
         ({"category": ["tea"]}, 3),
         ({"delay": "P30D"}, 3),
@@ -197,6 +199,12 @@ def test_made_up_purchases_are_of_the_kind_that_is_asked(ada: Ada, narrowing: di
     page = unescape(previews(ada, {**PURCHASES, "filter": narrowing}).text)
     assert page.count(">What you bought ") == seen
     assert "Stays hidden: 1 gift" in page
+
+
+@pytest.mark.parametrize("since", ["0001-01-01", "0900-01-01"])
+def test_a_window_that_is_before_anything_was_bought_shows_nothing(ada: Ada, since: str) -> None:
+    page = previews(ada, {**PURCHASES, "filter": {"since": since, "up_to": since}}).text
+    assert "Nothing yet" in page
 
 
 def test_every_collection_can_be_previewed(ada: Ada) -> None:
