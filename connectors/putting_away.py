@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 
 from connectors.course import Undo, standing, standings
 from connectors.known import opened
@@ -120,40 +120,46 @@ def _put_things_back(step: Step) -> int | None:
 
 
 def _take_words_back(step: Step) -> int | None:
-    """What was there before says again what the file before this one had said."""
-    return _say(step, lambda origin: origin.get("import") == step.import_id.hex(), takes_back=True)
+    """What was there before says again what the last file that is left had said."""
+    return _say(step, lambda origin: origin.get("import") == step.import_id.hex())
 
 
 def _say_again(step: Step) -> int | None:
-    return _say(step, lambda origin: origin.get("undone") == step.import_id.hex(), takes_back=False)
+    return _say(step, lambda origin: "undone" in origin)
 
 
-def _say(step: Step, about: Callable[[Mapping[str, Any]], bool], *, takes_back: bool) -> int | None:
+def _say(step: Step, about: Callable[[Mapping[str, Any]], bool]) -> int | None:
     changed = select(Version.number).where(Version.owner_id == step.vault.owner_id, Version.number == RecordRow.number)
     rows = step.rows(RecordRow.import_id.is_distinct_from(step.import_id), changed.exists())
+    going = {each.hex() for each in step.turn.session.scalars(_imports(step.vault, "undoing", "undone"))}
     pairs = []
     for row in rows:
         now = opened(step.vault, *row)
-        if now and about(now.origin) and (then := _source(step, now, takes_back=takes_back)):
+        if now and about(now.origin) and (then := _source(step, now, going)):
             pairs.append((now, then))
     store.put_all(step.turn, step.vault, pairs)
     step.undo.sources += len(pairs)
     return _last([number for number, _, _ in rows])
 
 
-def _source(step: Step, now: Stored, *, takes_back: bool) -> Stored | None:
-    """A record with the words of another import, hers on top. None where no earlier version tells, or it is damaged."""
-    this = step.import_id.hex()
+def _source(step: Step, now: Stored, going: set[str]) -> Stored | None:
+    """A record with the words of the last file that is left, hers on top; where none is, those it came with.
+
+    None where it says so already, where no earlier version tells, or one is damaged.
+    """
     try:
-        earlier = store.history(step.turn.session, step.vault, now.number)
+        versions = [now, *store.history(step.turn.session, step.vault, now.number)]
     except crypto.Damaged:
         return None
-    for each in earlier:
-        if each.source and (each.origin.get("import") != this) == takes_back:
-            origin = {**each.origin, "undone": this} if takes_back else each.origin
-            then = replace(now, source=each.source, origin=origin)
-            return then if now.proposes else then.decided()
-    return None
+    said = [each for each in versions if each.source and "undone" not in each.origin]
+    left = [each for each in said if each.origin.get("import") not in going] or said[-1:]
+    if not left or left[0].origin.get("import") == now.origin.get("import"):
+        return None
+    origin = left[0].origin
+    if left[0] is not said[0]:
+        origin = {**origin, "undone": said[0].origin["import"]}
+    then = replace(now, source=left[0].source, origin=origin)
+    return then if now.proposes else then.decided()
 
 
 def _put_vendors_away(step: Step) -> int | None:
@@ -161,8 +167,7 @@ def _put_vendors_away(step: Step) -> int | None:
     catalogue = step.vault.catalogue
     after = catalogue.entries("collection = 'vendors' AND number > ?", step.undo.cursor, order="number", limit=AT_ONCE)
     numbers = [entry.number for entry in after]
-    undone = select(Import.import_id).where(Import.owner_id == step.vault.owner_id, Import.state == "undone")
-    made = or_(RecordRow.import_id == step.import_id, RecordRow.import_id.in_(undone))
+    made = or_(RecordRow.import_id == step.import_id, RecordRow.import_id.in_(_imports(step.vault, "undone")))
     used, going = _used(step.turn.session, step.vault, numbers), []
     for row in step.rows(made, RecordRow.number.in_(numbers)):
         vendor = opened(step.vault, *row)
@@ -217,6 +222,10 @@ def _used(session: Session, vault: OpenVault, vendors: Sequence[int]) -> set[int
     """Those of whom there is something: a thing, a note, or a permission, also one that has ended."""
     named = {number for (number,) in vault.catalogue.rows("SELECT DISTINCT vendor FROM entries")}
     return named | _noted(vault, vendors) | {view.terms.vendor for view in views.every(session, vault)}
+
+
+def _imports(vault: OpenVault, *states: str) -> Select[bytes]:
+    return select(Import.import_id).where(Import.owner_id == vault.owner_id, Import.state.in_(states))
 
 
 def lies(vault: OpenVault, import_id: bytes) -> tuple[Any, ...]:

@@ -25,6 +25,7 @@ NAME = re.compile(r"[a-z_]{1,40}")
 LATEST = 250_000_000_000  # the last second, and day below, that is taken: every page can still write them as a date
 LATEST_DAY = LATEST // DAY
 TEXT_MOST = 2000
+NUMBERS_TAKEN = MOST_NUMBERS // 2  # the other half is left for what she writes from then on
 WRONG = (KeyError, TypeError, ValueError, AttributeError, Invalid)
 
 
@@ -138,5 +139,5 @@ def _short(value: Any) -> bool:
     return type(value) in (int, bool) or (type(value) is str and len(value) <= TEXT_MOST)
 
 
-def _whole(value: Any, least: int, most: int = MOST_NUMBERS) -> bool:
+def _whole(value: Any, least: int, most: int = NUMBERS_TAKEN) -> bool:
     return type(value) is int and least <= value <= most

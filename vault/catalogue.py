@@ -158,10 +158,10 @@ class Catalogue:
                 .execution_options(yield_per=1000)
             )
             self._db.execute("BEGIN")
-            for number, revision, box in rows:
-                self._take(vault, number, revision, box)
-            self._db.execute("UPDATE meta SET revision = ?", (now,))
-            self._db.execute("COMMIT")
+            with self._db:  # all of it or nothing
+                for number, revision, box in rows:
+                    self._take(vault, number, revision, box)
+                self._db.execute("UPDATE meta SET revision = ?", (now,))
 
     def _take(self, vault: OpenVault, number: int, revision: int, box: bytes | None) -> None:
         search.take_out(self._db, number)

@@ -19,13 +19,14 @@ from vault.db import needing_little
 from vault.errors import NotFound
 from vault.keyring import Keyring, check_newest
 from vault.models import Owner, RecordRow
+from vault.search import NUMBER
 
 if TYPE_CHECKING:
     from vault.server import Server
     from vault.stored import Stored
 
-MOST_NUMBERS = 1 << 40  # records of one owner
-# Above 2**62, or with the numbers of her records above 2**40, nobody ever comes: what stands there was written by hand,
+MOST_NUMBERS = NUMBER  # of one owner's records: what is above has no place in the index
+# Above 2**62, or with the numbers of her records above 2**36, nobody ever comes: what stands there was written by hand,
 # and one more might be no number any more.
 _BEGIN = text(
     "UPDATE owners SET revision = revision + :revisions, "
@@ -98,7 +99,8 @@ def _begin(server: Server, owner: bytes, numbers: int, revisions: int, stack: Ex
     for _attempt in range(5):
         floor = server.keystore.floor(owner)
         session = stack.enter_context(server.main.transaction())
-        values = {"owner": owner, "numbers": numbers, "revisions": revisions, "floor": floor, "most": MOST_NUMBERS}
+        values = {"owner": owner, "numbers": numbers, "revisions": revisions, "floor": floor}
+        values["most"] = MOST_NUMBERS - numbers
         row = session.execute(_BEGIN, values).first()
         if row is not None:
             before = Position(row[0] - revisions, last_number(session, owner, row[1] - numbers), row[2])

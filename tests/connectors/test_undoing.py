@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import random
 import signal
 import subprocess
@@ -41,6 +42,7 @@ from tests.connectors.test_engine import (
 from tests.connectors.test_import_pages import brings_in, words
 from tests.people import PURCHASES, Ada, Bookshop, Clock
 from tests.vault.test_leaving import elsewhere, moves_in, open_keyring_of, zipped
+from tests.vault.test_merging import merges
 from vault import sessions, store, trash, worker
 from vault.bringing import bring_back
 from vault.collections.notes import Note
@@ -150,6 +152,39 @@ def test_what_the_file_only_changed_says_again_what_it_said_before(ada: Ada) -> 
     assert returned(ada.vault, second).sources == 2
     assert items(ada.vault) == ["Thing 0", "Thing 3", "Thing one in full", "Thing two in full"]
     assert named(ada.vault, "Thing two in full").edits == {"note": "Hers"}
+
+
+def test_of_several_files_the_last_that_is_left_is_read_in_whatever_order_they_go_and_return(ada: Ada) -> None:
+    names = ["Thing 0", "Second", "Third", "Fourth"]
+    files = [imported(ada.vault, a_history(1, n0=each)) for each in names]
+    for order in itertools.permutations((1, 2, 3)):
+        left = {0, 1, 2, 3}
+        for which in order:
+            undone(ada.vault, files[which])
+            left -= {which}
+            assert items(ada.vault) == [names[max(left)]]
+        for which in order:
+            returned(ada.vault, files[which])
+            left |= {which}
+            assert items(ada.vault) == [names[max(left)]]
+
+
+def test_what_she_keeps_of_files_that_are_all_undone_says_what_it_came_with(ada: Ada) -> None:
+    files = [imported(ada.vault, a_history(1, n0=each)) for each in ("Thing 0", "Second", "Third")]
+    for each in files:
+        undone(ada.vault, each)
+    assert items(ada.vault) == ["Thing 0"]
+
+
+def test_no_vendor_reads_the_words_of_a_file_that_is_undone(ada: Ada, bookshop: Bookshop) -> None:
+    vendor = ada.keeps(Vendor(called="Amazon.com", domains=("amazon.com",)))
+    imported(ada.vault, a_history(1))
+    merges(ada, ada.bookshop_number, vendor.number)
+    ada.lets(bookshop, {**PURCHASES, "filter": {"vendor": "this"}})
+    second, third = (imported(ada.vault, a_history(1, n0=each)) for each in ("Wrong thing", "Worse thing"))
+    undone(ada.vault, third)
+    undone(ada.vault, second)
+    assert [each["item"] for each in bookshop.reads()] == ["Thing 0"]
 
 
 def test_importing_the_same_file_again_brings_each_thing_back_once(ada: Ada) -> None:

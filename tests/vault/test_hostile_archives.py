@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from tests.people import Ada, Clock, house_in
-from tests.vault.test_leaving import CHOSEN, furnish, moves_in, zipped
-from vault import attachments, crypto, export, locks, pieces, unpacking
+from tests.vault.test_leaving import CHOSEN, furnish, moves_in, open_keyring_of, zipped
+from vault import attachments, crypto, export, locks, pieces, sessions, store, unpacking
+from vault.arrived import NUMBERS_TAKEN
 from vault.bringing import bring_back
+from vault.collections.notes import Note
 from vault.errors import VaultError, WrongSecret
 from vault.fingerprint import Fingerprint
 from vault.leaving import exported, is_sealed, open_archive
@@ -193,10 +195,32 @@ def test_an_entry_that_no_vault_could_have_written_is_refused(
 
 @pytest.mark.parametrize(
     "head",
-    [{"format": "vrm/2/export"}, {"last_record": 1}, {"last_record": -1}, {"last_record": 2**60}, {"marks_key": "00"}],
+    [
+        {"format": "vrm/2/export"},
+        {"last_record": 1},
+        {"last_record": -1},
+        {"last_record": 2**36},
+        {"last_record": 2**60},
+        {"marks_key": "00"},
+    ],
 )
 def test_a_head_that_no_vault_could_have_written_is_refused(good: bytes, bees: OpenVault, head: dict[str, Any]) -> None:
     refused(bees, with_entries(good, lambda entries: None, **head))
+
+
+def test_after_the_highest_numbers_that_are_taken_she_goes_on_writing(good: bytes, bees: OpenVault) -> None:
+    there = moves_in(bees.server)
+
+    def far(entries: list[dict[str, Any]]) -> None:
+        entries[-1]["number"] = NUMBERS_TAKEN
+
+    bring_back(there, io.BytesIO(with_entries(good, far, last_record=NUMBERS_TAKEN)))
+    there = sessions.for_command(bees.server, open_keyring_of(there))
+    before = there.catalogue.count("1")
+    for heading in ("One", "Two"):
+        with store.writing(there, numbers=1) as turn:
+            store.add(turn, there, Note(heading=heading, text="."))
+    assert there.catalogue.count("NOT damaged") == before + 2
 
 
 def test_a_first_line_without_the_beginning_of_the_records_is_refused(good: bytes, bees: OpenVault) -> None:
