@@ -66,7 +66,7 @@ def archive(vault: OpenVault, words: Words = Words(), tell: Tell | None = None) 
         walk = Walk(session, vault, tell)
         for path, pieces in _contents(session, vault, walk, words, listed):
             running, size = hashlib.sha256(), 0
-            with packed.open(_entry(path, made_at), "w") as entry:
+            with packed.open(_entry(path, made_at), "w", force_zip64=True) as entry:
                 for piece in pieces:
                     entry.write(piece)
                     running.update(piece)

@@ -130,6 +130,11 @@ def sealed(vault: OpenVault, number: int, incoming: Incoming, day: str, attachme
     return Sealed(known, vault.keyring.seal("files", about, padded))
 
 
+def room_for(size: int) -> int:
+    """The bytes that a file of so many takes."""
+    return crypto.sealed_length(crypto.bucket(size))
+
+
 def open_content(vault: OpenVault, known: Attachment, box: bytes | None) -> bytes:
     """The file as it was given; nothing of it before its last chunk has verified. Raises Damaged."""
     padded = vault.keyring.open("files", about_content(vault.owner_id, known.attachment_id, known.number), box)

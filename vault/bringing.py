@@ -70,8 +70,8 @@ def bring_back(vault: OpenVault, file: Readable, tell: Tell | None = None) -> Ca
     archive = Archive(file)
     archive.check()
     head, count = _checked(archive)
-    files_along.check(archive.files.values())
     done = _already_there(vault, archive, head)
+    files_along.check(vault, archive.files.values())
     if done == 0:
         vault = _taking_over_marks_key(vault, head.marks_key)
     for batch in _batches(archive, after=done):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from vault import attachments, crypto, trash
-from vault.attached import LARGEST, Incoming, plain_name, sealed
+from vault.attached import LARGEST, Incoming, NoRoom, plain_name, room_for, sealed
 from vault.models import AttachmentRow, RecordRow
 from vault.turn import her_turn
 from vault.unpacking import Listed, NotAnArchive
@@ -42,17 +42,22 @@ def files(vault: OpenVault) -> Iterator[File]:
                 yield path, [content]
 
 
-def check(listed: Iterable[Listed]) -> None:
-    """Nothing stands in the way of any of these files, before anything at all is taken. Raises NotAnArchive."""
-    having, known = Counter[int](), set[str]()
+def check(vault: OpenVault, listed: Iterable[Listed]) -> None:
+    """Nothing stands in the way of any of these files, before anything at all is taken. Raises NotAnArchive, NoRoom."""
+    having, known = Counter[int](), dict[bytes, int]()
     for found, size in ((PATH.fullmatch(each.path), each.size) for each in listed):
         if found is None:
             continue
         _day(found[2])
+        attachment = bytes.fromhex(found[3])
         having[int(found[1])] += 1
-        if not 1 <= size <= LARGEST or found[3] in known or having[int(found[1])] > attachments.MOST:
+        if not 1 <= size <= LARGEST or attachment in known or having[int(found[1])] > attachments.MOST:
             raise NotAnArchive
-        known.add(found[3])
+        known[attachment] = room_for(size)
+    coming = sum(size for attachment, size in known.items() if not _is_there(vault, attachment))
+    with vault.server.main.reading() as session:
+        if coming and attachments.room_taken(session, vault) + coming > vault.server.settings.files_limit:
+            raise NoRoom
 
 
 def bring(vault: OpenVault, path: str, pieces: Iterable[bytes]) -> bool:

@@ -62,9 +62,11 @@ class Archive:
         except (*DAMAGED, TypeError, crypto.Damaged):
             raise NotAnArchive from None
         together = sum(each.size for each in self.files.values())
+        ours = sum(each.size for each in self.files.values() if not each.path.startswith("attachments/"))
         if not known or len(self.files) > FILES_MOST:
             raise NotAnArchive
-        if together > min(UNPACKED_MOST, max(RATIO_FREE, RATIO_MOST * size)):
+        # What she attached may be a blank scan, which grows more than any text.
+        if together > UNPACKED_MOST or ours > max(RATIO_FREE, RATIO_MOST * size):
             raise NotAnArchive
         if len(self._entries) != len(self._zip.infolist()) or self._entries.keys() != {*self.files, "manifest.json"}:
             raise NotAnArchive

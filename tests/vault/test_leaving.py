@@ -24,10 +24,10 @@ from tests.people import ISSUER, Ada, Bookshop, Clock, house_in
 from tests.sampled import some
 from tests.vault import reader
 from tests.vault.test_tampering import writes
-from vault import attachments, crypto, export, sessions, store, trash
+from vault import attachments, crypto, export, sessions, store, trash, unpacking
 from vault.app import create_app
 from vault.archive import archive
-from vault.attached import Incoming, sealed
+from vault.attached import Incoming, NoRoom, sealed
 from vault.bringing import NotEmpty, bring_back
 from vault.cli import main
 from vault.collections.notes import Note
@@ -212,6 +212,36 @@ def test_an_attempt_that_broke_off_goes_on_where_it_stopped(
     assert bring_back(half, io.BytesIO(raw)).equal
 
 
+def test_more_files_than_there_is_room_for_are_refused_before_anything_is_taken(ada: Ada, tmp_path: Path) -> None:
+    for name in ("Kettle", "Teapot"):
+        ada.attaches(ada.buys(name), name.encode() * 20_000)
+    raw = zipped(ada.open)
+    with ada.house.main.reading() as session:
+        room = attachments.room_taken(session, ada.vault)
+    for limit in (room - 1, room):
+        house = house_in(tmp_path / f"small{limit}", Clock(), files_limit=limit)
+        bees = moves_in(house)
+        if limit < room:
+            with pytest.raises(NoRoom):
+                bring_back(bees, io.BytesIO(raw))
+            assert not bees.catalogue.entries("NOT damaged")
+        else:
+            assert bring_back(bees, io.BytesIO(raw)).equal
+            assert bring_back(sessions.for_command(house, open_keyring_of(bees)), io.BytesIO(raw)).equal
+        house.stop()
+
+
+def test_blank_scans_and_parts_of_any_size_come_back(
+    ada: Ada, elsewhere: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "RATIO_FREE", 1 << 16)
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1 << 18)
+    ada.attaches(ada.buys("A Kettle"), bytes(9 << 20), "scan.bmp")
+    for _ in range(15):
+        ada.keeps(Note(heading="One", text=crypto.random_bytes(10_000).hex()))
+    assert bring_back(moves_in(elsewhere), io.BytesIO(zipped(ada.open))).equal
+
+
 def test_permissions_are_told_of_and_never_revived(ada: Ada, bookshop: Bookshop, elsewhere: Server) -> None:
     ada.buys("A Kettle")
     ada.lets(bookshop)
@@ -390,6 +420,8 @@ def test_an_archive_is_brought_back_on_the_page_of_an_empty_vault(
     assert "Choose a file first" in _sends(other, b"", "", status=422)
     assert "exactly what the archive holds" in _sends(other, raw, CHOSEN)
     assert "A Kettle" in other.looks_at("/purchases")
+    assert "broke off halfway" in other.looks_at("/export")
+    assert "exactly what the archive holds" in _sends(other, raw, CHOSEN)
     house.stop()
 
 

@@ -11,6 +11,7 @@ from flask_babel import gettext
 
 from vault import departure
 from vault.archive import Words
+from vault.attached import NoRoom
 from vault.bringing import Came, NotEmpty, bring_back
 from vault.errors import N_, Busy, VaultError, WrongSecret
 from vault.export import fingerprint
@@ -85,7 +86,7 @@ def _pieces(file: Pieces, held: ExitStack) -> Iterator[bytes]:
 @pages.post("/export/bring-back")
 @session.unlocked
 def bring() -> Response:
-    """Take an archive into this vault, if it is empty."""
+    """Take an archive into this vault, if it is empty or a part of that archive."""
     vault = session.vault()
     request.max_content_length = vault.server.settings.upload_limit + AROUND
     with ExitStack() as stack:
@@ -95,7 +96,7 @@ def bring() -> Response:
             came = bring_back(vault, open_archive(file, passphrase) if is_sealed(file) else file)
         except WrongSecret as error:
             return _page("opens", error)
-        except (NotAnArchive, NotEmpty, TooLarge, Busy) as error:
+        except (NotAnArchive, NotEmpty, TooLarge, NoRoom, Busy) as error:
             return _page("file", error)
     return _page(came=came)
 
