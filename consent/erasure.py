@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from consent import notices, segments
 from consent.access import Entry
 from consent.models import Erasure
 from consent.views import GrantView
 from vault.days import DAY, day_of
+from vault.db import Statement, line_of
 from vault.errors import NotFound
 
 if TYPE_CHECKING:
     from vault.opened import OpenVault
 
 MONTH = 30  # days; GDPR Art. 12(3) gives a controller one month to answer
+_ASK = Statement(
+    "INSERT INTO erasures (owner_id, grant_id, asked_day) VALUES (:owner, :grant, :day) "
+    "ON CONFLICT (owner_id, grant_id) DO NOTHING"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +66,24 @@ def summary(entries: Iterable[Entry]) -> list[Had]:
     return list(by.values())
 
 
-def asked(vault: OpenVault, grant: bytes) -> Asked | None:
-    """What she has asked, if she has."""
+def asked(vault: OpenVault) -> dict[bytes, Asked]:
+    """What she has asked, by grant."""
     with vault.server.main.reading() as session:
-        row = session.execute(
-            select(Erasure.asked_day, Erasure.done_day).where(
-                Erasure.owner_id == vault.owner_id, Erasure.grant_id == grant
-            )
-        ).first()
-    if row is None:
-        return None
-    done = day_of(row.done_day) if row.done_day is not None else None
-    return Asked(day_of(row.asked_day), day_of(row.asked_day + MONTH), done)
+        rows = session.execute(
+            select(Erasure.grant_id, Erasure.asked_day, Erasure.done_day).where(Erasure.owner_id == vault.owner_id)
+        ).all()
+    return {
+        grant: Asked(day_of(day), day_of(day + MONTH), day_of(done) if done is not None else None)
+        for grant, day, done in rows
+    }
 
 
 def ask(vault: OpenVault, view: GrantView) -> None:
     """She has asked: remembered, and the vendor's program is told too. Asking again changes nothing."""
-    server, owner = vault.server, vault.owner_id
-    mine = (Erasure.owner_id == owner, Erasure.grant_id == view.grant_id)
+    server, owner, grant = vault.server, vault.owner_id, view.grant_id
     with server.main.transaction() as session:
-        if session.scalar(select(Erasure.asked_day).where(*mine)) is not None:
-            return
-        row = {"owner_id": owner, "grant_id": view.grant_id, "asked_day": server.now // DAY, "done_day": None}
-        session.execute(insert(Erasure).values(**row))
-        notices.tell(session, server, owner, view.grant_id, view.terms.client_id, "erasure.asked")
+        if _ASK.on(line_of(session), owner=owner, grant=grant, day=server.now // DAY).rowcount == 1:
+            notices.tell(session, server, owner, grant, view.terms.client_id, "erasure.asked")
 
 
 def done(vault: OpenVault, grant: bytes) -> None:

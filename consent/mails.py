@@ -63,13 +63,13 @@ def reminder(session: Session, server: Server, owner: bytes) -> None:
 def digest(session: Session, server: Server, owner: bytes, number: int, head: bytes) -> None:
     """There were calls in the last week. The head of her log is a witness that nobody at the server can change."""
     say = mail.speaker(session, server, owner)
-    text = say("In the last week somebody used what you allowed it in your vault.") + "\n\n"
-    text += say("Who and what:") + f" {server.settings.issuer}/activity\n\n"
+    text = say("In the last week somebody came to your vault with what you allowed it, and looked or was refused.")
+    text += "\n\n" + say("Who and what:") + f" {server.settings.issuer}/activity\n\n"
     if number:
         text += say("If you keep this mail, this line tells later whether anything was changed in your access log:")
         text += f"\n{number}:{head.hex()}\n\n"
     text += _look(server, say("Who can see what:"), say)
-    mail.queue(session, server, owner, say("Your vault was looked into this week"), text)
+    mail.queue(session, server, owner, say("Somebody came to your vault this week"), text)
 
 
 def first_look(session: Session, server: Server, owner: bytes) -> None:

@@ -31,6 +31,7 @@ _FORGET = Statement("DELETE FROM seen WHERE expires_at <= :now")
 _REMEMBER = Statement(
     "INSERT INTO seen (scope, tag, expires_at) VALUES (:scope, :tag, :until) ON CONFLICT (scope, tag) DO NOTHING"
 )
+_TAKE = Statement("DELETE FROM seen WHERE scope = :scope AND tag = :tag")
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,18 @@ def once(server: Server, scope: str, what: str, *, until: int) -> bool:
 
 def first(line: Line, server: Server, scope: str, what: str, *, until: int) -> bool:
     """The same within a transaction that is under way."""
-    key = server.keys.tag
-    row = {"scope": crypto.tag(key, "scope", scope), "tag": crypto.tag(key, "seen", what), "until": until}
     _FORGET.on(line, now=server.now)
-    return bool(_REMEMBER.on(line, **row).rowcount == 1)
+    return bool(_REMEMBER.on(line, **_seen(server, scope, what), until=until).rowcount == 1)
+
+
+def taken(line: Line, server: Server, scope: str, what: str) -> bool:
+    """Was it remembered? From here on it is not."""
+    return bool(_TAKE.on(line, **_seen(server, scope, what)).rowcount == 1)
+
+
+def _seen(server: Server, scope: str, what: str) -> dict[str, bytes]:
+    key = server.keys.tag
+    return {"scope": crypto.tag(key, "scope", scope), "tag": crypto.tag(key, "seen", what)}
 
 
 def _secret(request_uri: str) -> bytes | None:

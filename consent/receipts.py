@@ -107,7 +107,8 @@ def consent_receipt(occasion: Occasion, terms: Terms, notice: Notice, previous: 
 
 def withdrawal_receipt(occasion: Occasion, label: Mapping[str, Any], receipts: Sequence[bytes]) -> dict[str, Any]:
     """The receipt for an end, made from what the server may know of a grant. `receipts` are those of the consent."""
-    by = occasion.grant_id.hex() if STATES[occasion.event] == "ConsentWithdrawn" else occasion.issuer
+    hers, theirs = STATES[occasion.event] == "ConsentWithdrawn", occasion.event == "vendor"
+    by = occasion.grant_id.hex() if hers else label["client_id"] if theirs else occasion.issuer
     return {
         **_metadata(occasion),
         "pii_processing": {"pii_information": [{"pii_type": collection} for collection in label["collections"]]},

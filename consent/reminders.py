@@ -1,4 +1,4 @@
-"""Mails by the calendar: every ninety days that somebody can still see something, every week that somebody looked.
+"""Mails by the calendar: every ninety days that somebody can still see something, every week that somebody came.
 
 Job and mail of a day are written and removed in single transactions, under an id that follows from owner and day, so
 there is one of each however often anything is repeated.
@@ -16,7 +16,6 @@ from consent.models import Grant
 from vault import crypto
 from vault.days import DAY
 from vault.jobs import enqueue, finish
-from vault.models import Job
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -87,9 +86,8 @@ def _labels(session: Session, server: Server, owner: bytes) -> dict[bytes, dict[
 
 
 def _enqueue(session: Session, server: Server, owner: bytes, kind: str, payload: Mapping[str, int]) -> None:
-    job = _job_id(server, owner, kind, payload["day"])
-    if session.scalar(select(Job.job_id).where(Job.owner_id == owner, Job.job_id == job)) is None:
-        enqueue(session, server, owner, kind, payload, due_at=payload["day"] * DAY, job_id=job)
+    job, due_at = _job_id(server, owner, kind, payload["day"]), payload["day"] * DAY
+    enqueue(session, server, owner, kind, payload, due_at=due_at, job_id=job)
 
 
 def _job_id(server: Server, owner: bytes, kind: str, day: int) -> bytes:

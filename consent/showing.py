@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from consent import access, grant_boxes, grant_locks, grants
-from consent.calls import unless_moved
+from consent.calls import log, unless_moved
 from consent.disclosure import about_disclosure, about_terms
 from consent.grant_locks import Found
 from consent.share_links import BEHIND
@@ -178,7 +178,7 @@ def _look(server: Server, line: Line, string: str, key: bytes, request_id: str) 
     count = sum(len(rows) for _item, rows in windows)
     limit = access.Limit(terms.looks, None, lasts=0) if terms.looks and count else None
     try:
-        written = access.write(server, _entry(found, terms, "allowed", request_id, count, limit))
+        written = log(server, _entry(found, terms, "allowed", request_id, count, limit))
     except access.OverLimit:
         return _Look(_refused(server, found, terms, "used_up", request_id).seen, over=True)
     left = terms.looks - access.looks(server, owner, grant) if terms.looks else None
@@ -197,7 +197,7 @@ def _windows(line: Line, found: Found, terms: Terms, key: bytes) -> list[tuple[V
 
 
 def _refused(server: Server, found: Found, terms: Terms, outcome: str, request_id: str) -> _Look:
-    access.write(server, _entry(found, terms, outcome, request_id))
+    log(server, _entry(found, terms, outcome, request_id))
     return _Look(None)
 
 

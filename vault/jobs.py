@@ -12,9 +12,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import ColumnElement, case, delete, insert, select, update
+from sqlalchemy import ColumnElement, case, delete, select, update
 
 from vault import crypto
+from vault.db import Statement, line_of
 from vault.logs import apart, log
 from vault.models import Job
 
@@ -28,6 +29,10 @@ LINES = 8  # calls to other servers at once, in one process
 GIVE_UP = 12  # attempts; with doubling pauses about three days
 # A number that no worker writes counts as none: below zero it would be tried in every round, and without an end.
 _ONE_MORE = case((Job.attempts.between(0, GIVE_UP), Job.attempts + 1), else_=1)
+_WRITE = Statement(
+    "INSERT INTO jobs (owner_id, job_id, kind, due_at, lease_until, attempts, box) "
+    "VALUES (:owner, :job, :kind, :due_at, 0, 0, :box) ON CONFLICT (owner_id, job_id) DO NOTHING"
+)
 
 
 def enqueue(
@@ -40,11 +45,13 @@ def enqueue(
     due_at: int | None = None,
     job_id: bytes | None = None,
 ) -> bytes:
-    """Write a job. `due_at` is seconds since 1970, at once when None; `job_id` 16 random bytes unless it is given."""
+    """Write a job. `due_at` is seconds since 1970, at once when None.
+
+    `job_id` is 16 random bytes unless it is given; one that is there already stays as it is.
+    """
     job = job_id or crypto.random_bytes(16)
     box = crypto.seal(server.keys.seal, _about(owner, job, kind), crypto.pad(orjson.dumps(payload)))
-    row = {"owner_id": owner, "job_id": job, "kind": kind, "due_at": due_at or server.now, "box": box}
-    session.execute(insert(Job).values(**row))
+    _WRITE.on(line_of(session), owner=owner, job=job, kind=kind, due_at=due_at or server.now, box=box)
     return job
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from consent import access, denials, erasure, receipt_rows, views
 from consent.details import read_details
@@ -20,7 +20,9 @@ from consent.difference import Change, changes
 from consent.models import Grant, GrantLock
 from consent.terms import Terms
 from tests.people import BIRTHDAY, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, details, query
+from vault import merging, store
 from vault.collections.vendors import Vendor
+from vault.models import Job
 from vault.worker import tick
 
 NOW = 1_795_348_800
@@ -126,6 +128,15 @@ def test_a_second_request_says_what_would_change_in_words(ada: Ada, bookshop: Bo
     plain = " ".join(re.sub(r"<[^>]+>", " ", change).split())
     for words in ("New Purchases : Price", "Removed Purchases : When", "Longer up to 20 February 2027 instead of"):
         assert words.replace(" :", ":") in plain.replace(" :", ":"), (words, plain)
+
+
+def test_who_was_allowed_something_before_does_not_ask_for_the_first_time(ada: Ada, bookshop: Bookshop) -> None:
+    assert "First time: it can see nothing" in ada.sees_consent(bookshop.consent_address()).html
+    bookshop.tokens()
+    ada.presses(f"/sharing/{ada.grant()}/stop")
+    page = ada.sees_consent(bookshop.consent_address()).html
+    assert "Not for the first time, but it can see nothing of yours today." in page
+    assert "First time" not in page
 
 
 @pytest.mark.parametrize(
@@ -456,10 +467,33 @@ def test_a_vendor_pushes_nothing_that_it_read_out_of_sight(ada: Ada, bookshop: B
 
 
 def _stored(ada: Ada, number: int) -> Any:
-    from vault import store
-
     with ada.house.main.reading() as session:
         return store.read(session, ada.vault, number)
+
+
+def test_she_may_say_several_times_at_once_that_she_has_sent_it(ada: Ada, bookshop: Bookshop) -> None:
+    waiting = select(func.count()).where(Job.kind == "notice")
+    for _time in range(3):
+        ada.lets(bookshop)
+        grant = ada.grant()
+        ada.presses(f"/sharing/{grant}/stop")
+        with ada.house.main.reading() as session:
+            before, view = session.scalar(waiting), views.read(session, ada.vault, bytes.fromhex(grant))
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(erasure.ask, [ada.vault] * 8, [view] * 8))
+        with ada.house.main.reading() as session:
+            assert session.scalar(waiting) == (before or 0) + 1, "the vendor is told once"
+
+
+def test_how_to_reach_it_is_known_also_after_two_vendors_became_one(ada: Ada, bookshop: Bookshop) -> None:
+    ada.edits(_stored(ada, ada.bookshop_number), contact="privacy@bookshop.example")
+    ada.lets(bookshop)
+    grant = ada.grant()
+    ada.presses(f"/sharing/{grant}/stop")
+    other = ada.keeps(Vendor(called="The Bookshop Ltd"))
+    with store.writing(ada.open) as turn:
+        merging.merge(turn, ada.open, other.number, ada.bookshop_number)
+    assert "privacy@bookshop.example" in ada.looks_at(f"/sharing/{grant}/erasure")
 
 
 def test_a_contact_that_is_no_address_makes_no_mail_link(ada: Ada, bookshop: Bookshop) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,21 @@ def test_doing_the_job_again_sends_nothing_again(ada: Ada, bookshop: Bookshop, h
     assert planned(house) == [180]
 
 
+def test_what_is_planned_at_once_by_several_is_planned_once(ada: Ada, house: Server) -> None:
+    """As by a consent beside the worker's job of that week."""
+
+    def plans(_number: int, day: int) -> None:
+        with house.main.transaction() as session:
+            reminders.plan(session, house, ada.owner_id, given_at=day * 86400, until=(day + 365) * 86400)
+
+    for week in range(5):
+        with ThreadPoolExecutor(6) as threads:
+            list(threads.map(plans, range(6), [START_DAY + 7 * week] * 6))
+    assert planned(house) == [90, 97, 104, 111, 118]
+    with house.main.reading() as session:
+        assert len(session.scalars(select(Job.due_at).where(Job.kind == "digest")).all()) == 1
+
+
 def test_what_is_paused_is_not_spoken_of_and_is_again_after_resuming(
     ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
 ) -> None:
@@ -258,14 +274,50 @@ def test_the_consent_screen_promises_a_mail_to_whom_one_is_sent(
     assert ("mail" in page) == (lacking == "nothing")
 
 
+FIRST = "Somebody has looked into your vault"
+
+
 def test_the_first_look_is_mailed_and_no_other(ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox) -> None:
     ada.buys("The Salt Almanac")
     lets(ada, bookshop, "90")
     mailed(house, mailbox)
     bookshop.reads()
-    assert mailed(house, mailbox) == ["Somebody has looked into your vault"]
+    assert mailed(house, mailbox) == [FIRST]
     bookshop.reads()
     assert mailed(house, mailbox) == []
+
+
+def test_a_call_that_was_refused_is_no_first_look_and_takes_its_mail_from_none(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    token = bookshop.tokens()["access_token"]
+    ada.presses(f"/sharing/{ada.grant()}/pause")
+    mailed(house, mailbox)
+    for status in (403, 403):
+        assert bookshop.looks("/vendor/v1/purchases", token).status_code == status
+    assert mailed(house, mailbox) == []
+    ada.presses(f"/sharing/{ada.grant()}/resume")
+    for status in (200, 200):
+        assert bookshop.looks("/vendor/v1/purchases", token).status_code == status
+    assert mailed(house, mailbox) == [FIRST]
+
+
+def test_the_first_look_is_mailed_though_somebody_without_a_proof_came_before(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    token = bookshop.tokens()["access_token"]
+    assert bookshop.looks("/vendor/v1/purchases", token, proof="nonsense").status_code == 401
+    mailed(house, mailbox)
+    assert bookshop.looks("/vendor/v1/purchases", token).status_code == 200
+    assert mailed(house, mailbox) == [FIRST]
+
+
+def test_the_first_view_of_a_link_is_mailed_and_no_other(ada: Ada, house: Server, mailbox: Mailbox) -> None:
+    path = ada.shares(ada.buys("The Salt Almanac"))
+    mailed(house, mailbox)
+    for expected in ([FIRST], []):
+        assert ada.app.test_client().post(path, data={"answer": "show"}).status_code == 200
+        assert mailed(house, mailbox) == expected
 
 
 def test_calls_that_prove_nothing_are_mailed_once_a_day(
@@ -286,7 +338,7 @@ def test_calls_that_prove_nothing_are_mailed_once_a_day(
     assert mailed(house, mailbox) == ["Something unusual at your vault"]
 
 
-LOOKED = "Your vault was looked into this week"
+CAME = "Somebody came to your vault this week"
 
 
 def test_a_week_in_which_somebody_looked_brings_one_mail_and_a_quiet_week_none(
@@ -296,10 +348,21 @@ def test_a_week_in_which_somebody_looked_brings_one_mail_and_a_quiet_week_none(
         lets(ada, shop, "30")
         shop.reads()
     mailed(house, mailbox)
-    assert days_pass(ada, mailbox, 7) == [LOOKED]
+    assert days_pass(ada, mailbox, 7) == [CAME]
     assert days_pass(ada, mailbox, 7) == []
     bookshop.reads()
-    assert days_pass(ada, mailbox, 7) == [LOOKED]
+    assert days_pass(ada, mailbox, 7) == [CAME]
+
+
+def test_a_week_in_which_everything_was_refused_is_told_as_one_in_which_somebody_came(
+    ada: Ada, bookshop: Bookshop, house: Server, mailbox: Mailbox
+) -> None:
+    token = bookshop.tokens()["access_token"]
+    ada.presses(f"/sharing/{ada.grant()}/pause")
+    assert bookshop.looks("/vendor/v1/purchases", token).status_code == 403
+    mailed(house, mailbox)
+    assert days_pass(ada, mailbox, 7) == [CAME]
+    assert "and looked or was refused" in mailbox.messages[-1].text
 
 
 def test_the_weekly_mail_names_nobody_and_holds_the_line_that_her_log_is_checked_by(
@@ -312,7 +375,7 @@ def test_the_weekly_mail_names_nobody_and_holds_the_line_that_her_log_is_checked
     ada.unlocks()
     mailed(house, mailbox)
     house.clock.passes(days=7)  # type: ignore[attr-defined]
-    assert mailed(house, mailbox) == [LOOKED]
+    assert mailed(house, mailbox) == [CAME]
     text = mailbox.messages[-1].text
     assert "Bookshop" not in text
     assert "Salt" not in text
@@ -334,7 +397,7 @@ def test_the_weekly_mail_is_sent_once_and_ends_with_the_last_permission(
     house.clock.passes(days=7)  # type: ignore[attr-defined]
     for _ in range(3):
         reminders.digest(house, ada.owner_id, {"day": due[0] // 86400, "seen": 0})
-    assert mailed(house, mailbox) == [LOOKED]
+    assert mailed(house, mailbox) == [CAME]
     ada.unlocks()
     ada.presses(f"/sharing/{grant}/stop")
     mailed(house, mailbox)

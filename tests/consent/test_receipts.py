@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from base64 import urlsafe_b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,6 +154,14 @@ def test_time_running_out_has_a_receipt_and_it_is_the_vault_that_says_so(
     assert said["event"][0]["entity_id"] == ISSUER
 
 
+def test_of_what_the_vendor_gave_back_it_is_said_to_have_brought_it_about(ada: Ada, bookshop: Bookshop) -> None:
+    grant = lets_three(ada, bookshop)
+    grants.end(ada.house, ada.owner_id, bytes.fromhex(grant), "vendor")
+    said = verifying.payload_of(signed(ada, receipts_of(ada, grant)[-1]))
+    assert said["event"][0]["event"] == "vendor"
+    assert said["event"][0]["entity_id"] == bookshop.client_id
+
+
 def test_what_is_ended_twice_has_one_receipt(ada: Ada, bookshop: Bookshop, house: Server) -> None:
     grant = lets_three(ada, bookshop)
     for cause in ("revoked", "link", "expired"):
@@ -272,6 +281,12 @@ def test_the_older_form_has_the_members_that_kantara_wants(ada: Ada, bookshop: B
 def test_every_purpose_and_state_is_a_term_of_the_vocabulary() -> None:
     assert all(re.fullmatch(r"[A-Z][A-Za-z]+", term) for term in (*PURPOSES, *receipts.STATES.values()))
     assert set(receipts.STATES) >= {"revoked", "link", "expired", "replaced", "replay", "unused", "ended"}
+
+
+def test_every_event_is_on_the_page_of_formats() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
+    events = page.split("- `event`: one, with `event` (")[1].split(")")[0]
+    assert set(re.findall(r"`(\w+)`", events)) == set(receipts.STATES)
 
 
 def test_the_vendor_takes_its_copy_with_its_token(ada: Ada, bookshop: Bookshop) -> None:

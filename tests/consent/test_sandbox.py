@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,19 @@ def test_her_session_opens_only_the_pages_that_are_marked_for_it(shop: Bookshop)
         assert tester.browser.post(path, data={}, headers=SITE).status_code in {303, 404, 405, 400}, path
     for path in ("/security", "/purchases", "/profile", "/"):
         assert tester.browser.get(path).headers["Location"].startswith("/unlock"), path
+
+
+def test_nothing_on_her_pages_leads_to_the_locked_door(shop: Bookshop) -> None:
+    tester = Developer(shop.ada.house)
+    ended = given_by(tester, shop)
+    shop.connection.read("purchases")
+    tester.presses(f"{HERE}/{ended}/revoke")
+    grant = given_by(tester, shop)
+    for path in ("/sharing", "/sharing?as=list", f"/sharing/{grant}", f"/sharing/{ended}", "/activity"):
+        page = tester.looks_at(path).split("<main", 1)[1]
+        for there in re.findall(r'<a[^>]+href="(/[^"]*)"', page):
+            assert "/unlock" not in tester.browser.get(unescape(there)).headers.get("Location", ""), there
+        assert "/link" not in page
 
 
 def test_no_form_and_no_command_leads_to_her(shop: Bookshop) -> None:
