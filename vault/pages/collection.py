@@ -132,6 +132,7 @@ def _plain_list(collection: str, vault: OpenVault) -> str:
     linked = {each.number: [titles[number] for number in _named(each) if number in titles] for each in found}
     others, chosen = vendors.options(vault), request.args.get("as", "")
     seen_by = {"kind": kind, "found": found, "vendors": others, "chosen": chosen}
+    following: dict[str, Any] = {"as": chosen or None, "after": after}
     return render_template(
         "records.html",
         kind=kind,
@@ -139,8 +140,8 @@ def _plain_list(collection: str, vault: OpenVault) -> str:
         linked=linked,
         seen_by=seen_by,
         empty=EMPTY.get(collection),
-        following=min(PAGE, left),
-        next=url_for(f"collection.{collection}", **{"as": chosen or None, "after": after}) if after else "",
+        left=min(PAGE, left),
+        next=url_for(f"collection.{collection}", **following) if after else "",
     )
 
 
