@@ -6,7 +6,7 @@ computes it again, and if it differs she is shown the page once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -118,12 +118,16 @@ def vendors(vault: OpenVault) -> list[Stored]:
 
 @dataclass(frozen=True)
 class Offer:
-    """What can be given on a request: `whole` if she allowed everything, `refused` paths that would tell too much."""
+    """What can be given on a request: `whole` if she allowed everything, `refused` paths that would tell too much.
+
+    `met`: she has allowed this client or vendor something before.
+    """
 
     asked: Asked
     details: Details
     refused: frozenset[str]
     whole: Terms
+    met: bool
 
     @property
     def refused_fields(self) -> dict[str, Field]:
@@ -152,7 +156,7 @@ def offer(session: Session, vault: OpenVault, asked: Asked, client: Client, vend
 
 
 def offer_after(
-    asked: Asked, client: Client, vendor: Stored | None, earlier: Iterable[Terms], of_the_gone: Iterable[Terms] = ()
+    asked: Asked, client: Client, vendor: Stored | None, earlier: Sequence[Terms], of_the_gone: Iterable[Terms] = ()
 ) -> Offer:
     """What can be given, after what `earlier` terms have told, and those with vendors that are gone."""
     items, refused = within_budget(asked.details.items, earlier, of_the_gone)
@@ -164,7 +168,7 @@ def offer_after(
         vendor=vendor.number if vendor else 0,
         alias=getattr(vendor.record, "alias", None) if vendor else None,
     )
-    return Offer(asked, details, refused, whole)
+    return Offer(asked, details, refused, whole, met=bool(earlier))
 
 
 class Prepared(NamedTuple):

@@ -107,25 +107,34 @@ def digest_of(terms: Terms, shown: Iterable[Shown]) -> bytes:
     return crypto.digest_of(chain(said, seen))
 
 
-def sealed_set(
-    session: Session, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, version: int, *, after: int = 0
-) -> list[Row]:
-    """The whole set of a grant under one version, as rows to be written in her turn; changes are numbered on."""
-    sealing = crypto.RowKey(key)
-    return [
-        _row(vault, grant, sealing, key, each.item, each.number, each.data, version, change)
-        for change, each in enumerate(all_shown(session, vault, terms), after + 1)
-    ]
+def shown_again(session: Session, vault: OpenVault, view: GrantView, terms: Terms) -> Iterator[Shown]:
+    """What a living grant shows under other terms. To a single look nothing comes that was never in it."""
+    held = set(session.scalars(select(Disclosure.ref).where(*_of(view)))) if terms.once else None
+    for each in all_shown(session, vault, terms):
+        if held is None or ref(view.key or b"", each.item, each.number) in held:
+            yield each
+
+
+def sealed_set(session: Session, vault: OpenVault, grant: bytes, key: bytes, terms: Terms, version: int) -> list[Row]:
+    """The whole set of a grant under one version, as rows to be written in her turn."""
+    return _sealed(vault, grant, key, all_shown(session, vault, terms), version)
 
 
 def sealed_anew(session: Session, vault: OpenVault, view: GrantView, terms: Terms, version: int) -> list[Row]:
-    """The set of a living grant under other terms and the next version. For a single look nothing comes to it."""
+    """The set of a living grant under other terms and the next version; its changes are numbered on."""
     assert view.key is not None  # noqa: S101 - the caller has checked
-    rows = sealed_set(session, vault, view.grant_id, view.key, terms, version, after=_change(session, view))
-    if not terms.once:
-        return rows
-    present = set(session.scalars(select(Disclosure.ref).where(*_of(view), Disclosure.box.is_not(None))))
-    return [row for row in rows if row.ref in present]
+    shown = shown_again(session, vault, view, terms)
+    return _sealed(vault, view.grant_id, view.key, shown, version, after=_change(session, view))
+
+
+def _sealed(
+    vault: OpenVault, grant: bytes, key: bytes, shown: Iterable[Shown], version: int, *, after: int = 0
+) -> list[Row]:
+    sealing = crypto.RowKey(key)
+    return [
+        _row(vault, grant, sealing, key, each.item, each.number, each.data, version, change)
+        for change, each in enumerate(shown, after + 1)
+    ]
 
 
 def replace_set(turn: Turn, view: GrantView, rows: Sequence[Row]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import update
 
 from consent import mails, notices, receipt_rows, views
-from consent.disclosing import Row, Shown, all_shown, digest_of, replace_set, sealed_anew
+from consent.disclosing import Row, Shown, digest_of, replace_set, sealed_anew, shown_again
 from consent.grants import boxes_of, end, expire_later, resume
 from consent.models import Grant
 from consent.receipts import Screen
@@ -152,7 +152,7 @@ def consent_again(vault: OpenVault, grant: bytes, *, shown: bytes, screen: Scree
         if not view.live or view.held != "old copy":
             raise NotFound
         terms = terms_again(turn.session, vault, view)
-        if not crypto.same(bound_to(terms, all_shown(turn.session, vault, terms), screen), shown):
+        if not crypto.same(bound_to(terms, shown_again(turn.session, vault, view, terms), screen), shown):
             return False
         agree(turn, vault, view, terms, "renewed", screen)
         mails.renewed(turn.session, vault.server, vault.owner_id)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import update
 
 from consent import grants, mails, notices, reminders, views
-from consent.disclosing import all_shown
+from consent.disclosing import shown_again
 from consent.models import GrantLock
 from consent.narrowing import agree, bound_to, terms_again
 from consent.receipts import Screen
@@ -52,7 +52,7 @@ def renew(vault: OpenVault, grant: bytes, days: int, *, shown: bytes, screen: Sc
         if not view.live or view.old or view.held == "old copy" or days not in choices(view.terms, server.now):
             raise NotFound
         present = terms_again(turn.session, vault, view)
-        if not crypto.same(bound_to(present, all_shown(turn.session, vault, present), screen), shown):
+        if not crypto.same(bound_to(present, shown_again(turn.session, vault, view, present), screen), shown):
             return False
         terms = replace(present, until=server.now + days * DAY)
         agree(turn, vault, view, terms, "renewed", screen)

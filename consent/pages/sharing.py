@@ -13,7 +13,7 @@ from markupsafe import Markup
 from sqlalchemy import func, select
 
 from consent import access, erasure, grants, narrowing, receipt_rows, renewing, revocation, segments, stopping, views
-from consent.disclosing import shown_by
+from consent.disclosing import shown_again
 from consent.disclosure import about_disclosure
 from consent.models import Disclosure
 from consent.pages import groups
@@ -169,16 +169,14 @@ class Again:
 def preview_again(session: Any, view: GrantView, choices: Sequence[int] = ()) -> Again:
     """The preview of a new consent to the same terms, for so many days if there are any to choose from."""
     terms = narrowing.terms_again(session, vault(), view)
-    shown = [(item, list(shown_by(session, vault(), terms, item))) for item in terms.items]
-    windows = [
-        Window(item, [orjson.loads(each.data) for each in some[:MOST_SHOWN]], max(0, len(some) - MOST_SHOWN))
-        for item, some in shown
-    ]
+    shown = list(shown_again(session, vault(), view, terms))
+    every = [(item, [orjson.loads(each.data) for each in shown if each.item == item.number]) for item in terms.items]
+    windows = [Window(item, rows[:MOST_SHOWN], max(0, len(rows) - MOST_SHOWN)) for item, rows in every]
     html = render_template(
         "agreed_again.html", view=view, windows=windows, choices=choices, until=day_in, kinds=classes_of
     )
     screen = Screen(html.encode(), language())
-    return Again(screen, narrowing.bound_to(terms, (each for _, some in shown for each in some), screen))
+    return Again(screen, narrowing.bound_to(terms, shown, screen))
 
 
 @pages.post("/sharing/<grant>/pause")

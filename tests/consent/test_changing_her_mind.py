@@ -129,6 +129,15 @@ def test_a_second_request_says_what_would_change_in_words(ada: Ada, bookshop: Bo
         assert words.replace(" :", ":") in plain.replace(" :", ":"), (words, plain)
 
 
+def test_who_was_allowed_something_before_does_not_ask_for_the_first_time(ada: Ada, bookshop: Bookshop) -> None:
+    assert "First time: it can see nothing" in ada.sees_consent(bookshop.consent_address()).html
+    bookshop.tokens()
+    ada.presses(f"/sharing/{ada.grant()}/stop")
+    page = ada.sees_consent(bookshop.consent_address()).html
+    assert "Not for the first time, but it can see nothing of yours today." in page
+    assert "First time" not in page
+
+
 @pytest.mark.parametrize(
     ("first", "often", "again", "words"),
     [

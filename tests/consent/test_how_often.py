@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -85,6 +86,25 @@ def test_what_came_later_stays_hidden_when_the_set_of_a_single_look_is_sealed_an
     tokens = bookshop.tokens(often="once")
     ada.buys("The Weathervane")
     ada.presses(f"/sharing/{ada.grant()}/sooner", days="7")
+    items = bookshop.looks("/vendor/v1/purchases", tokens["access_token"]).json()["items"]
+    assert [each["data"]["item"] for each in items] == ["The Salt Almanac"]
+
+
+def test_what_she_allows_again_of_a_single_look_is_what_it_sees(ada: Ada, bookshop: Bookshop) -> None:
+    """It is held because an old copy was put back. The preview is the consent."""
+    ada.buys("The Salt Almanac")
+    tokens = bookshop.tokens(often="once")
+    ada.buys("The Weathervane")
+    grant = ada.grant()
+    ada.house.keystore.raise_version(ada.owner_id, bytes.fromhex(grant), 2)
+    assert bookshop.looks("/vendor/v1/purchases", tokens["access_token"]).json()["code"] == "paused"
+    page = ada.looks_at(f"/sharing/{grant}")
+    would = page[page.index("What it would see if you resume") :]
+    assert "The Salt Almanac" in would
+    assert "The Weathervane" not in would
+    digest = re.search(r'name="digest" value="(\w+)"', page)
+    assert digest is not None
+    ada.presses(f"/sharing/{grant}/resume", digest=digest[1])
     items = bookshop.looks("/vendor/v1/purchases", tokens["access_token"]).json()["items"]
     assert [each["data"]["item"] for each in items] == ["The Salt Almanac"]
 

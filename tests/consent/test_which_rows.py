@@ -140,6 +140,13 @@ def test_answers_about_one_value_have_a_budget_over_all_grants(ada: Ada, booksho
     assert "21 or older" not in ada.looks_at(f"/sharing/{ada.grant()}")
 
 
+def test_who_asks_for_nothing_that_can_be_given_does_not_ask_to_leave_something(ada: Ada, bookshop: Bookshop) -> None:
+    asked = details({**AGE, "fields": ["birthday.over_16", "birthday.over_18", "birthday.over_21"]})
+    page = ada.sees_consent(bookshop.consent_address(authorization_details=asked)).html
+    assert "Bookshop asks to see 1 thing, for up to 90 days." in page
+    assert "not offered to you: Whether you are 21 or older" in page
+
+
 def test_taking_an_answer_away_does_not_make_room_for_another(ada: Ada, bookshop: Bookshop) -> None:
     ada.keeps(Birthday(born_on=When("1986-12-10")))
     ada.keeps(Preference(topic="maps", stance="like"))
