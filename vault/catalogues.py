@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from vault import crypto
+from vault import crypto, lock_rows
 from vault.catalogue import Catalogue
-from vault.errors import Locked
+from vault.errors import Locked, VaultError
+from vault.keyring import hold
 from vault.models import Owner
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Catalogues:
         with self._lock:
             owners = list(self._open)
         for owner in owners:
-            if not server.keystore.alive(owner, "session"):
+            if lock_rows.living_of(server, owner, "session") is None:
                 self.put_away(server, owner)
 
 
@@ -101,6 +102,7 @@ def _fetch(vault: OpenVault) -> Catalogue:
 
 
 def _save(catalogue: Catalogue, vault: OpenVault) -> None:
+    """Put it away, unless another process has changed her keys meanwhile or deleted her vault: then nothing is left."""
     if catalogue.saved == catalogue.revision:
         return
     file = _file(vault.server, vault.owner_id)
@@ -108,8 +110,10 @@ def _save(catalogue: Catalogue, vault: OpenVault) -> None:
     fresh = file.with_suffix(f".{crypto.random_bytes(4).hex()}")
     try:
         fresh.write_bytes(box)
-        fresh.replace(file)
-    except OSError:
+        with vault.server.main.transaction() as session:
+            hold(session, vault.keyring)
+            fresh.replace(file)
+    except (OSError, VaultError):
         fresh.unlink(missing_ok=True)  # the next unlock builds a new one; locking never fails for want of room
         return
     catalogue.saved = catalogue.revision

@@ -72,7 +72,10 @@ def replace_root(vault: OpenVault, known: unlock.Stretched, seat: sessions.Seat)
     pepper, pepper_here = server.keystore.make(owner, lock, "lock"), server.keystore.make(owner, here, "session")
     opened = replace(vault, keyring=keyring, session_id=here, settings={}, proved_at=server.now)
     alive = {**server.keystore.alive(owner, "lock"), **server.keystore.alive(owner, "session")}.keys() - {lock, here}
-    with her_turn(server, owner, keyring=vault.keyring) as turn:
+    with (
+        sessions.ended_if_refused(server, owner, lock, here),
+        her_turn(server, owner, keyring=vault.keyring) as turn,
+    ):
         session = turn.session
         unlock.none_newer(session, owner, known.known)
         _wrap_anew(turn, vault.keyring, keyring)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,13 +54,23 @@ def begin(
     owner, lock = keyring.owner_id, crypto.random_bytes(16)
     seat = Seat(server.now, opened_by, *device(user_agent))
     pepper = needing_little(server.keystore.database, lambda: server.keystore.make(owner, lock, "session"))
-    string, vault = needing_little(server.main, lambda: _begin(server, keyring, lock, pepper, seat))
-    if keyring.lock_id and not lock_rows.lives(server, owner, keyring.lock_id):
-        # What opened it was changed meanwhile, and that may have looked for sessions before this one was there.
-        end(server, owner, [lock])
-        raise WrongSecret
+    with ended_if_refused(server, owner, lock):
+        string, vault = needing_little(server.main, lambda: _begin(server, keyring, lock, pepper, seat))
+        if keyring.lock_id and not lock_rows.lives(server, owner, keyring.lock_id):
+            # What opened it was changed meanwhile, and that may have looked for sessions before this one was there.
+            raise WrongSecret
     welcome(vault)
     return string, vault
+
+
+@contextmanager
+def ended_if_refused(server: Server, owner: bytes, *made: bytes) -> Iterator[None]:
+    """Locks that were made for what is refused end with it. After any other failure they may be all that opens."""
+    try:
+        yield
+    except (Locked, WrongSecret):
+        end(server, owner, list(made))
+        raise
 
 
 def welcome(vault: OpenVault) -> None:
@@ -253,5 +264,5 @@ def end(server: Server, owner: bytes, chosen: list[bytes]) -> None:
     databases = (server.keystore.database, server.main)
     taking_away(databases, lambda: server.keystore.take(owner, *chosen))
     taking_away(databases, lambda: lock_rows.remove(server, owner, chosen))
-    if not server.keystore.alive(owner, "session"):
+    if lock_rows.living_of(server, owner, "session") is None:  # a pepper whose row never came is no session
         server.catalogues.put_away(server, owner)

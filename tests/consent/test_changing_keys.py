@@ -204,6 +204,17 @@ def test_a_passphrase_that_was_changed_meanwhile_does_not_come_back_with_the_new
     assert sessions.open_session(ada.house, ada.session).keyring.root == vault.keyring.root
 
 
+def test_an_unlock_or_a_change_of_keys_that_comes_too_late_leaves_no_session_and_no_lock(ada: Ada) -> None:
+    stale, row = ada.vault, lock_rows.living_of(ada.house, ada.owner_id, "passphrase")
+    known = unlock.Stretched(row.params, derived(ada.passphrase, row.params), frozenset({row.lock_id}))
+    changes_keys(ada)
+    with pytest.raises(Locked):
+        sessions.begin(ada.house, stale.keyring)
+    with pytest.raises(Locked):
+        rekeying.replace_root(stale, known, sessions.Seat(ada.house.now, "passphrase"))
+    assert [len(ada.house.keystore.alive(ada.owner_id, kind)) for kind in ("session", "lock")] == [1, 1]
+
+
 def test_what_she_chose_meanwhile_goes_along(ada: Ada) -> None:
     stale = ada.vault
     sessions.choose_quiet(ada.open, 30)

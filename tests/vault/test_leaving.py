@@ -258,6 +258,17 @@ def test_permissions_are_told_of_and_never_revived(ada: Ada, bookshop: Bookshop,
     assert not elsewhere.keystore.alive(bees.owner_id, "grant")
 
 
+def test_what_she_asked_to_be_deleted_goes_along(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
+    ada.lets(bookshop)
+    grant = ada.grant()
+    for button in ("stop", "erasure/sent", "erasure/done"):
+        ada.presses(f"/sharing/{grant}/{button}")
+        clock.passes(days=3)
+        ada.unlocks()
+    (told,) = json.loads(inside(zipped(ada.open))["sharing/permissions.json"])
+    assert told["erasure"] == {"asked_on": "2026-11-25", "done_on": "2026-11-28"}
+
+
 def test_what_was_imported_once_is_known_again_in_the_other_vault(ada: Ada, elsewhere: Server) -> None:
     bees = moves_in(elsewhere)
     bring_back(bees, io.BytesIO(zipped(ada.open)))
