@@ -20,9 +20,6 @@ from vault.turn import her_turn
 from vault.unpacking import Listed, NotAnArchive
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
-    from sqlalchemy.orm import Session
-
     from vault.opened import OpenVault
     from vault.rooms import File
 
@@ -32,7 +29,7 @@ PATH = re.compile(r"attachments/([1-9][0-9]{0,12})/([0-9]{4}-[0-9]{2}-[0-9]{2})-
 def files(vault: OpenVault) -> Iterator[File]:
     """Every file of the records that stand or lie in the trash. What does not open is not among them."""
     with vault.server.main.reading() as session:
-        for number in sorted(attachments.counts(session, vault).keys() & _kept(session, vault)):
+        for number in sorted(attachments.counts(session, vault).keys() & trash.kept(session, vault)):
             for known in attachments.of_record(session, vault, number):
                 path = f"attachments/{number}/{known.day}-{known.attachment_id.hex()}/{_name(known.name)}"
                 try:
@@ -77,15 +74,10 @@ def bring(vault: OpenVault, path: str, pieces: Iterable[bytes]) -> bool:
         incoming.write(piece)
     file = sealed(vault, number, incoming, day, attachment)
     with her_turn(vault.server, vault.owner_id, keyring=vault.keyring) as turn:
-        if number not in _kept(turn.session, vault, RecordRow.number == number):
+        if number not in trash.kept(turn.session, vault, RecordRow.number == number):
             return False
         attachments.add(turn, vault, file)
     return True
-
-
-def _kept(session: Session, vault: OpenVault, *which: ColumnElement[bool]) -> set[int]:
-    hers = (RecordRow.owner_id == vault.owner_id, trash.there_or_in_trash())
-    return set(session.scalars(select(RecordRow.number).where(*hers, *which)))
 
 
 def _name(name: str) -> str:

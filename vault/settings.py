@@ -157,6 +157,14 @@ def _check_numbers(settings: Settings) -> None:
         raise Unsafe("VRM_METRICS_PORT must be a port of this machine, or 0 for none.")
     if not 0 <= settings.proxies <= 5:
         raise Unsafe("VRM_PROXIES must be the number of proxies in front of this server, 0 to 5.")
+    limits = {
+        "VRM_UPLOAD_LIMIT": settings.upload_limit,
+        "VRM_FILES_LIMIT": settings.files_limit,
+        "VRM_CATALOGUE_BUDGET": settings.catalogue_budget,
+    }
+    for name, limit in limits.items():
+        if limit < 0:
+            raise Unsafe(f"{name} must be a number of bytes.")
 
 
 def is_embedded(url: str) -> bool:

@@ -43,6 +43,11 @@ class Stored:
         return self.edits[name] if name in self.edits else self.source.get(name)
 
     @property
+    def named(self) -> list[int]:
+        """The numbers of the records it names."""
+        return [int(number) for name in self.kind.references if (number := self.raw(name))]
+
+    @property
     def proposes(self) -> Mapping[str, Any]:
         """What an import suggests and she has not decided yet, such as a gift mark."""
         found = self.origin.get("proposes")

@@ -65,11 +65,11 @@ def likely(day: int, today: int) -> int:
     return max(0, min(day, today))
 
 
-def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:
+def undo(turn: Turn, vault: OpenVault, revision: int) -> tuple[list[Stored], bool]:
     """Take back one change of hers: what it changed or removed is as it was before.
 
-    What was new with it, and what has changed since, stays as it is. So does what it changed when something that it
-    removed is gone for good: before, that was named by it. Returns what was put back.
+    What was new with it, and what has changed since, stays as it is. So does all that it changed when something that
+    it removed, or that was named before, is gone for good. Returns what was put back, and whether that is all of it.
     """
     rows = turn.session.execute(
         select(RecordRow.number, RecordRow.revision, RecordRow.box, there_or_in_trash().label("there"))
@@ -81,7 +81,12 @@ def undo(turn: Turn, vault: OpenVault, revision: int) -> list[Stored]:
     back = _put_back(turn, vault, [last[row.number] for row in known if row.box is None])
     stand = [row for row in known if row.box is not None] if all(row.there for row in rows) else []
     pairs = [(store.unseal(vault, row.number, row.revision, row.box), last[row.number]) for row in stand]
-    return [*back, *store.put_all(turn, vault, pairs)]
+    named = {number for now, before in pairs for number in before.named if number not in now.named}
+    changed_since = select(Version.number).where(Version.owner_id == vault.owner_id, Version.revision == revision)
+    whole = len(known) == len(rows) and turn.session.scalar(changed_since.limit(1)) is None
+    if named - kept(turn.session, vault, RecordRow.number.in_(named)):
+        pairs, whole = [], False
+    return [*back, *store.put_all(turn, vault, pairs)], whole
 
 
 def restore(turn: Turn, vault: OpenVault, number: int) -> Stored:
@@ -155,6 +160,12 @@ def _in_trash() -> ColumnElement[bool]:
 def there_or_in_trash() -> ColumnElement[bool]:
     """A record that stands, or that can be put back."""
     return or_(RecordRow.box.is_not(None), RecordRow.removed_day.is_not(None))
+
+
+def kept(session: Session, vault: OpenVault, *which: ColumnElement[bool]) -> set[int]:
+    """The numbers of her records that stand or can be put back; of some of them."""
+    hers = (RecordRow.owner_id == vault.owner_id, there_or_in_trash())
+    return set(session.scalars(select(RecordRow.number).where(*hers, *which)))
 
 
 def _last_versions(session: Session, vault: OpenVault, numbers: Sequence[int]) -> dict[int, Stored]:

@@ -166,11 +166,14 @@ def test_what_is_safe_is_left_alone(known: Facts) -> None:
         ({"smtp_url": "smtp://name:password@mail.example"}, "smtps:// or smtp\\+starttls://"),
         ({"smtp_url": "mail.example"}, "VRM_SMTP_URL must be like"),
         ({"keystore_url": SETTINGS.database_url}, "VRM_KEYSTORE_URL"),
+        ({"upload_limit": -1}, "VRM_UPLOAD_LIMIT"),
+        ({"files_limit": -1}, "VRM_FILES_LIMIT"),
+        ({"catalogue_budget": -1}, "VRM_CATALOGUE_BUDGET"),
     ],
 )
-def test_settings_that_are_unsafe_by_themselves_stop_every_command(change: dict[str, str], sentence: str) -> None:
+def test_settings_that_are_unsafe_by_themselves_stop_every_command(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(Unsafe, match=sentence):
-        checked(replace(SETTINGS, **change))  # type: ignore[arg-type]  # what an operator might write
+        checked(replace(SETTINGS, **change))
     assert checked(SETTINGS) == SETTINGS
 
 

@@ -74,6 +74,31 @@ def test_a_merge_stays_when_the_vendor_that_went_is_gone_for_good(ada: Ada):
     assert "Book Shop Ltd" in cast(Vendor, stands(ada, ada.bookshop_number)).also_called
 
 
+def test_a_merge_stays_too_when_she_put_that_vendor_back_and_removed_it_for_good(ada: Ada):
+    other = another(ada)
+    bought = ada.buys("Atlas", vendor=other)
+    answer = merges(ada, ada.bookshop_number, other)
+    ada.presses(f"/trash/{other}/restore")
+    ada.presses(f"/vendors/{other}/remove")
+    ada.presses("/trash/empty")
+    assert "too-late" in undone(ada, answer)
+    assert cast(Purchase, stands(ada, bought.number)).vendor == ada.bookshop_number
+    assert "Book Shop Ltd" in cast(Vendor, stands(ada, ada.bookshop_number)).also_called
+
+
+def test_it_says_so_when_the_vendor_that_stays_was_changed_since(ada: Ada):
+    other = another(ada)
+    bought = ada.buys("Atlas", vendor=other)
+    answer = merges(ada, ada.bookshop_number, other)
+    with store.writing(ada.vault) as turn:
+        store.change(turn, ada.vault, ada.bookshop_number, {"note": "Nice."})
+    page = ada.looks_at(undone(ada, answer))
+    assert "Undone." in page
+    assert "It is as it was before" not in page
+    assert cast(Purchase, stands(ada, bought.number)).vendor == other
+    assert "books.example" in cast(Vendor, stands(ada, ada.bookshop_number)).domains
+
+
 def test_who_sees_more_or_less_after_a_merge_is_said_before_it(ada: Ada, bookshop: Bookshop):
     other = another(ada, alias="ada.1@alias.example")
     ada.buys("Atlas", vendor=other)

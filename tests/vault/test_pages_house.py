@@ -6,6 +6,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from tests.people import START, Ada, Clock
+from vault.collections.notes import Note
 from vault.models import Owner
 from vault.pages import guard
 from vault.rooms import Nav
@@ -31,6 +32,10 @@ def test_an_empty_vault_offers_ways_to_begin(ada: Ada):
     ada.presses(f"/vendors/{ada.bookshop_number}/remove")
     page = ada.looks_at("/")
     assert "Welcome, Ada. It’s all yours, and still empty." in page
+    assert "Add a purchase" in page
+    ada.keeps(Note(heading="Parcel arrived wet", text="Two photographs."))
+    page = ada.looks_at("/")
+    assert "still empty" not in page
     assert "Add a purchase" in page
 
 

@@ -128,8 +128,8 @@ def _plain_list(collection: str, vault: OpenVault) -> str:
     with vault.server.main.reading() as reading:
         found = readable(reading, vault, [entry.number for entry in entries])
     kind = classes_of(collection)[0]
-    titles = vault.catalogue.titles(number for each in found for number in _named(each))
-    linked = {each.number: [titles[number] for number in _named(each) if number in titles] for each in found}
+    titles = vault.catalogue.titles(number for each in found for number in each.named)
+    linked = {each.number: [titles[number] for number in each.named if number in titles] for each in found}
     others, chosen = vendors.options(vault), request.args.get("as", "")
     seen_by = {"kind": kind, "found": found, "vendors": others, "chosen": chosen}
     following: dict[str, Any] = {"as": chosen or None, "after": after}
@@ -143,11 +143,6 @@ def _plain_list(collection: str, vault: OpenVault) -> str:
         left=min(PAGE, left),
         next=url_for(f"collection.{collection}", **following) if after else "",
     )
-
-
-def _named(stored: Stored) -> list[int]:
-    """The numbers of what a record is about."""
-    return [int(number) for name in stored.kind.references if (number := stored.raw(name))]
 
 
 def _history(reading: Session, vault: OpenVault, number: int) -> list[Stored]:

@@ -29,11 +29,10 @@ def home() -> str:
     """The first page after unlocking; while the vault is empty, three ways to begin."""
     vault = session.vault()
     catalogue = vault.catalogue
-    has_any = any(catalogue.entries(where, limit=1) for where in (BOUGHT, "collection = 'vendors'", "damaged"))
     first = NOTICES["welcome"]
     welcome = {"notice": gettext(first)} if "welcome" in request.args else {}
     code_sent = bool(notice_address.waiting(vault))
-    if not has_any and not vault.lost:
+    if not catalogue.count("1") and not vault.lost:
         return render_template("empty.html", code_sent=code_sent, **welcome)
     return render_template(
         "home.html",

@@ -10,6 +10,7 @@ NOTICES = {
     "unchanged": N_("Nothing was different, so nothing was changed."),
     "removed": N_("Removed, and nobody sees it any more. It stays in the trash for 30 days."),
     "undone": N_("Undone. It is as it was before."),
+    "undone-partly": N_("Undone. What was new, or has been changed again, stays as it is."),
     "too-late": N_("There was nothing left to undo: it has been changed again, or removed for good."),
     "restored": N_("Back in its place. Who was allowed to see such things sees it again."),
     "forgotten": N_("Gone for good."),

@@ -38,11 +38,12 @@ def undo() -> Response:
 
     vault, number = session.vault(), request.form.get("change", "")
     with store.writing(vault) as turn:
-        back = bin_of.undo(turn, vault, int(number)) if re.fullmatch(r"\d{1,15}", number) else []
+        back, whole = bin_of.undo(turn, vault, int(number)) if re.fullmatch(r"\d{1,15}", number) else ([], True)
+    said = "too-late" if not back else "undone" if whole else "undone-partly"
     if len(back) == 1:
-        return collection.to(back[0], "undone")
+        return collection.to(back[0], said)
     there = session.safe_next(request.form.get("next"))
-    return make_response(redirect(f"{there.partition('?')[0]}?notice={'undone' if back else 'too-late'}", 303))
+    return make_response(redirect(f"{there.partition('?')[0]}?notice={said}", 303))
 
 
 @pages.post("/trash/<int:number>/restore")
