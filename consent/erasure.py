@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
@@ -20,7 +21,6 @@ from vault.errors import NotFound
 if TYPE_CHECKING:
     from vault.opened import OpenVault
 
-MONTH = 30  # days; GDPR Art. 12(3) gives a controller one month to answer
 _ASK = Statement(
     "INSERT INTO erasures (owner_id, grant_id, asked_day) VALUES (:owner, :grant, :day) "
     "ON CONFLICT (owner_id, grant_id) DO NOTHING"
@@ -73,9 +73,15 @@ def asked(vault: OpenVault) -> dict[bytes, Asked]:
             select(Erasure.grant_id, Erasure.asked_day, Erasure.done_day).where(Erasure.owner_id == vault.owner_id)
         ).all()
     return {
-        grant: Asked(day_of(day), day_of(day + MONTH), day_of(done) if done is not None else None)
+        grant: Asked(day_of(day), due(day_of(day)), day_of(done) if done is not None else None)
         for grant, day, done in rows
     }
+
+
+def due(asked: date) -> date:
+    """A month later (GDPR, Article 12(3)): the same date, or the last of a month that has none (Regulation 1182/71)."""
+    following = asked.replace(day=28) + timedelta(days=4)
+    return following.replace(day=min(asked.day, monthrange(following.year, following.month)[1]))
 
 
 def ask(vault: OpenVault, view: GrantView) -> None:

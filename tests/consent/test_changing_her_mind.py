@@ -7,6 +7,7 @@ import re
 from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -464,6 +465,20 @@ def test_a_vendor_pushes_nothing_that_it_read_out_of_sight(ada: Ada, bookshop: B
     ada.presses(f"/sharing/{grant}/stop")
     assert "What it may still have" in ada.looks_at(f"/sharing/{grant}")
     assert "- Purchases: What you bought, When" in ada.looks_at(f"/sharing/{grant}/erasure")
+
+
+@pytest.mark.parametrize(
+    ("asked", "due"),
+    [
+        ("2026-11-22", "2026-12-22"),
+        ("2026-12-01", "2027-01-01"),
+        ("2027-01-31", "2027-02-28"),
+        ("2028-01-30", "2028-02-29"),
+        ("2026-12-31", "2027-01-31"),
+    ],
+)
+def test_an_answer_is_due_a_month_after_she_asked(asked: str, due: str) -> None:
+    assert erasure.due(date.fromisoformat(asked)) == date.fromisoformat(due)
 
 
 def _stored(ada: Ada, number: int) -> Any:
