@@ -212,6 +212,31 @@ def test_an_attempt_that_broke_off_goes_on_where_it_stopped(
     assert bring_back(half, io.BytesIO(raw)).equal
 
 
+def test_an_old_archive_that_broke_off_goes_on_after_its_trash_was_swept(
+    ada: Ada, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.bringing.AT_ONCE", 3)
+    furnish(ada)
+    ada.removes(ada.buys("A late mistake"))
+    raw, later = zipped(ada.open), Clock()
+    later.passes(days=60)
+    house = house_in(tmp_path / "later", later)
+    bees = moves_in(house)
+
+    def stops(_count: int) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            bring_back(sessions.for_command(house, open_keyring_of(bees)), io.BytesIO(raw), stops)
+        trash.sweep(house)
+    half = sessions.for_command(house, open_keyring_of(bees))
+    for _twice in range(2):
+        assert bring_back(half, io.BytesIO(raw)).records
+    assert sessions.for_command(house, open_keyring_of(bees)).catalogue.count("NOT damaged") == 5
+    house.stop()
+
+
 def test_more_files_than_there_is_room_for_are_refused_before_anything_is_taken(ada: Ada, tmp_path: Path) -> None:
     for name in ("Kettle", "Teapot"):
         ada.attaches(ada.buys(name), name.encode() * 20_000)
