@@ -47,7 +47,8 @@ _LOOK = Statement(
     "day = CASE WHEN began_at BETWEEN :since AND :latest THEN day ELSE :day END, "
     "began_at = CASE WHEN began_at BETWEEN :since AND :latest THEN began_at ELSE :now END "
     "WHERE owner_id = :owner AND grant_id = :grant AND (began_at BETWEEN :since AND :latest OR ("
-    "looks < :most AND (day <> :day OR looks_of_day < :per_day))) RETURNING looks, began_at, looks_of_day"
+    "looks < :most AND (day <> :day OR looks_of_day < :per_day))) "
+    "RETURNING looks, began_at, CASE WHEN day = :day THEN looks_of_day ELSE 0 END"
 )
 _WRITE = Statement(
     "INSERT INTO accesses (owner_id, grant_id, number, proof_tag, day, box) "

@@ -254,17 +254,17 @@ def _answer(
             evenly.wait(began)
         refused = problem(request, made.code, made.detail, wait=made.wait)
         return refused._replace(more=(*refused.more, *headers(made.quotas, request.server.now)))
-    body, quotas = made if isinstance(made, Limited) else (made, ())
-    answer = Answer(status, body, kind, headers(quotas, request.server.now))
+    body, quotas, number = made if isinstance(made, Limited) else Limited(made)
+    witness = (("Vault-Access", str(number)),) if number else ()
+    answer = Answer(status, body, kind, (*headers(quotas, request.server.now), *witness))
     return _unless_held(request, answer) if status == 200 else answer
 
 
 def _unless_held(request: Request, answer: Answer) -> Answer:
     """The answer with its ETag, or 304 where the vendor holds it already (RFC 9110 §13.1.2).
 
-    By now the call has been let through, logged and counted like any other, so all that this saves is the bytes. The
-    tag is over all but the number of the entry, which is new every time and goes into a header. It is keyed, so that it
-    tells nothing to whoever has not been given the answer itself.
+    By now the call is logged and counted like any other, so all that this saves is the bytes. The tag is over all but
+    the number of the entry, which goes into a header, and keyed: it tells nothing to whoever has not had the answer.
     """
     told, _, number = answer.body.rpartition(ACCESS)
     tag = crypto.tag(request.server.keys.tag, "etag", request.path, told or answer.body)[:16]

@@ -84,19 +84,18 @@ class Preview:
         return self.item.known
 
 
-def match_vendor(vault: OpenVault, client: Client) -> Stored | None:
-    """Which of her vendors this client speaks for: by web address, else by name. She can choose another.
+def match_vendor(vault: OpenVault, client_id: str, name: str) -> Stored | None:
+    """Which of her vendors a client speaks for: by web address, else by name. She can choose another.
 
     Anybody may call himself anything: a name says nothing about a vendor whose addresses she knows.
     """
-    host = (urlsplit(client.client_id).hostname or "").lower()
+    host, name = (urlsplit(client_id).hostname or "").lower(), name.casefold()
     found = vendors(vault)
     for stored in found:
         record = stored.record
         domains = [domain.lower() for domain in record.domains] if isinstance(record, Vendor) else []
         if any(host == domain or host.endswith(f".{domain}") for domain in domains):
             return stored
-    name = client.name.casefold()
     for stored in found:
         record = stored.record
         if (

@@ -53,10 +53,11 @@ class Denied:
 
 
 class Limited(NamedTuple):
-    """An answer to a call of a kind that can be limited, and what is left of the limits that there are."""
+    """An answer with what is left of the limits that there are, and the number of its entry if the body has none."""
 
     body: bytes
     quotas: Sequence[Quota] = ()
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +109,16 @@ def answer(server: Server, call: Call, work: Callable[[Line, Opening], T | Denie
 def about_grant(
     server: Server,
     call: Call,
-    find: Callable[[Opening], Callable[[int], bytes] | Denied],
+    find: Callable[[Opening], Callable[[int], T] | Denied],
     *,
     paused_too: bool = False,
-) -> bytes | Denied:
+) -> T | Denied:
     """Answer a call that shows nothing of hers, unless she has paused it.
 
     `find` refuses, or makes what answers, given the number of the entry in the log.
     """
 
-    def work(_line: Line, opening: Opening) -> bytes | Denied:
+    def work(_line: Line, opening: Opening) -> T | Denied:
         about = subject("", (*opening.terms.items, *opening.terms.deposits))
         tag = prove(server, call, opening, about)
         if isinstance(tag, Denied):

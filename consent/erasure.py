@@ -66,18 +66,16 @@ def summary(entries: Iterable[Entry]) -> list[Had]:
     return list(by.values())
 
 
-def asked(vault: OpenVault, grant: bytes) -> Asked | None:
-    """What she has asked, if she has."""
+def asked(vault: OpenVault) -> dict[bytes, Asked]:
+    """What she has asked, by grant."""
     with vault.server.main.reading() as session:
-        row = session.execute(
-            select(Erasure.asked_day, Erasure.done_day).where(
-                Erasure.owner_id == vault.owner_id, Erasure.grant_id == grant
-            )
-        ).first()
-    if row is None:
-        return None
-    done = day_of(row.done_day) if row.done_day is not None else None
-    return Asked(day_of(row.asked_day), day_of(row.asked_day + MONTH), done)
+        rows = session.execute(
+            select(Erasure.grant_id, Erasure.asked_day, Erasure.done_day).where(Erasure.owner_id == vault.owner_id)
+        ).all()
+    return {
+        grant: Asked(day_of(day), day_of(day + MONTH), day_of(done) if done is not None else None)
+        for grant, day, done in rows
+    }
 
 
 def ask(vault: OpenVault, view: GrantView) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import select
 
-from consent import grants, inbox, receipt_rows, segments, stopping, views
+from consent import erasure, grants, inbox, receipt_rows, segments, stopping, views
 from consent.access import Entry
 from consent.models import Grant
 from consent.views import GrantView
@@ -31,7 +31,8 @@ def files(vault: OpenVault) -> Iterator[File]:
     with vault.server.main.reading() as session:
         known = views.every(session, vault)
         kept = receipt_rows.every(session, vault)
-    agreed = [_permission(view) for view in known]
+    asked = erasure.asked(vault)
+    agreed = [_permission(view, asked.get(view.grant_id)) for view in known]
     yield f"{FOLDER}/permissions.json", [orjson.dumps(agreed, option=orjson.OPT_INDENT_2)]
     yield f"{FOLDER}/access-log.csv", _table(vault, known)
     yield f"{FOLDER}/inbox.json", [orjson.dumps(_inbox(vault), option=orjson.OPT_INDENT_2)]
@@ -45,13 +46,14 @@ def files(vault: OpenVault) -> Iterator[File]:
                 yield f"{name}.html", [screen]
 
 
-def _permission(view: GrantView) -> dict[str, Any]:
+def _permission(view: GrantView, asked: erasure.Asked | None) -> dict[str, Any]:
     """What was agreed and what became of it. Never a key: a grant cannot be made from this."""
     said = orjson.loads(view.terms.to_bytes())
     del said["log_key"]
     state = {"state": "live" if view.live else "ended", "held": view.held}
     end = {"cause": view.cause, "ended_on": views.ended_on(view)}
-    return {"grant": view.grant_id.hex(), **state, **end, **said}
+    after = {"erasure": {"asked_on": asked.on, "done_on": asked.done}} if asked else {}
+    return {"grant": view.grant_id.hex(), **state, **end, **after, **said}
 
 
 def _inbox(vault: OpenVault) -> list[dict[str, Any]]:

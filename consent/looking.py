@@ -104,13 +104,15 @@ def grant(server: Server, call: Call, grant_id: str | None = None) -> bytes | De
     return about_grant(server, call, find)
 
 
-def receipt(server: Server, call: Call) -> bytes | Denied:
+def receipt(server: Server, call: Call) -> Limited | Denied:
     """The vendor's copy of the latest receipt, a signed text."""
 
-    def find(opening: Opening) -> Callable[[int], bytes] | Denied:
+    def find(opening: Opening) -> Callable[[int], Limited] | Denied:
         with server.main.reading() as session:
             text = receipt_rows.vendors_copy(session, opening.owner_id, opening.found.grant_id, opening.key)
-        return Denied("not_found", "this permission has no receipt") if text is None else lambda _number: text.encode()
+        if text is None:
+            return Denied("not_found", "this permission has no receipt")
+        return lambda number: Limited(text.encode(), number=number)
 
     return about_grant(server, call, find)
 

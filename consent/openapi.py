@@ -171,6 +171,7 @@ def _grant_id() -> Shape:
 def _receipt() -> Shape:
     made = _call("Her signed receipt of this permission", TEXT, (*ANY_CALL, "not_found"))
     jwt = {**made["responses"]["200"], "description": "Keep it.", "content": {"application/jwt": {}}}
+    jwt["headers"] = {**jwt["headers"], **WITNESS}
     return {**made, "responses": {**made["responses"], "200": jwt}}
 
 

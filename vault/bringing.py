@@ -7,15 +7,17 @@ doubled or overwritten. Permissions are not read at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import update
 
 from vault import crypto, files_along, store, trash
 from vault.arrived import Entry, Head, read_entry, read_head
+from vault.days import DAY
 from vault.db import insert_many
 from vault.errors import N_, VaultError
 from vault.export import Tell, Walk, fingerprint
@@ -122,10 +124,19 @@ def _already_there(vault: OpenVault, archive: Archive, head: Head) -> int:
         lines = archive.lines("vault.json")
         next(lines)
         theirs = (entry.said for entry in _entries(lines) if entry.number <= at)
-        walk = Walk(session, vault)
-        if any(one != other for one, other in zip_longest(theirs, walk)) or walk.damaged:
+        walk, swept = Walk(session, vault), partial(_swept, vault.server.now // DAY - trash.KEPT)
+        if any(one != other for one, other in zip_longest(swept(theirs), swept(walk))) or walk.damaged:
             raise NotEmpty
     return at
+
+
+def _swept(last: int, entries: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Entries as they are once what lies in the trash since that last day is gone for good, which it may be already."""
+    for said in entries:
+        if said.get("removed_day", last + 1) > last:
+            yield said
+        elif "mark" in said:
+            yield {name: value for name, value in said.items() if name not in ("removed_day", "history")}
 
 
 def _batches(archive: Archive, *, after: int) -> Iterator[_Batch]:

@@ -47,11 +47,11 @@ def count(session: Session, vault: OpenVault) -> int:
 
 
 def removed(session: Session, vault: OpenVault, *, most: int) -> list[Removed]:
-    """The trash, what was removed last first."""
+    """The trash, what was removed last first; what the undoing of an import put there comes after all else."""
     rows = session.execute(
         select(RecordRow.number, RecordRow.removed_day)
         .where(RecordRow.owner_id == vault.owner_id, _in_trash())
-        .order_by(RecordRow.revision.desc(), RecordRow.number)
+        .order_by(RecordRow.returns, RecordRow.revision.desc(), RecordRow.number)
         .limit(most)
     )
     lying = [(number, day) for number, day in rows if day is not None]

@@ -199,7 +199,7 @@ class _Asking:
 def _asking(asked: Asked, vendor: str | None) -> _Asking:
     client, her = _client(asked), vault()
     known = asking.vendors(her)
-    tied = _tied(known, vendor) if vendor else asking.match_vendor(her, client)
+    tied = _tied(known, vendor) if vendor else asking.match_vendor(her, client.client_id, client.name)
     with server().main.reading() as session:
         made = asking.offer(session, her, asked, client, tied)
         shown = made.previews(session, her)

@@ -8,14 +8,16 @@ from urllib.parse import quote
 from flask import Blueprint, Response, make_response, redirect, render_template, url_for
 from flask_babel import gettext
 
-from consent import erasure, views
+from consent import asking, erasure, views
 from consent.pages.sharing import id_in
+from consent.terms import Terms
 from consent.views import GrantView
 from vault import crypto, store
 from vault.errors import NotFound
 from vault.pages.session import server, unlocked, vault
 from vault.pages.shown import day
 from vault.record import classes_of, collection_paths
+from vault.stored import Stored
 
 pages = Blueprint("erasure", __name__, template_folder="../templates")
 ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+\.[^\s<>@]+")
@@ -36,7 +38,7 @@ def show(grant: str) -> str:
         message=text,
         contact=contact,
         address=address,
-        erasure=erasure.asked(vault(), view.grant_id),
+        erasure=erasure.asked(vault()).get(view.grant_id),
         here="sharing.sharing",
     )
 
@@ -90,12 +92,18 @@ def _contact(view: GrantView) -> str:
     """What she noted of how to reach this vendor."""
     if not view.terms.vendor:
         return ""
+    try:
+        found = _vendor(view.terms)
+    except crypto.Damaged:
+        return ""
+    return str(getattr(found.record, "contact", None) or "") if found else ""
+
+
+def _vendor(terms: Terms) -> Stored | None:
+    """The vendor that was meant; where that has become a part of another, the one for whom the client speaks now."""
     with server().main.reading() as session:
-        try:
-            found = store.read_many(session, vault(), [view.terms.vendor])
-        except crypto.Damaged:
-            return ""
-    return str(getattr(found[0].record, "contact", None) or "") if found else ""
+        found = store.read_many(session, vault(), [terms.vendor])
+    return found[0] if found else asking.match_vendor(vault(), terms.client_id, terms.client_name)
 
 
 def _back(grant: str) -> Response:

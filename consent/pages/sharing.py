@@ -125,7 +125,7 @@ def detail(grant: str) -> str:
         events=EVENTS,
         outcomes=OUTCOMES,
         had=erasure.had(vault(), view),
-        erasure=erasure.asked(vault(), view.grant_id),
+        erasure=erasure.asked(vault()).get(view.grant_id),
         paths=collection_paths,
         longer=view.live and view.held != "old copy" and renewing.choices(view.terms, server().now),
     )

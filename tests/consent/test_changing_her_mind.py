@@ -20,6 +20,7 @@ from consent.difference import Change, changes
 from consent.models import Grant, GrantLock
 from consent.terms import Terms
 from tests.people import BIRTHDAY, PURCHASES, RECEIPTS, TASTE, Ada, Bookshop, Clock, details, query
+from vault import merging, store
 from vault.collections.vendors import Vendor
 from vault.models import Job
 from vault.worker import tick
@@ -466,8 +467,6 @@ def test_a_vendor_pushes_nothing_that_it_read_out_of_sight(ada: Ada, bookshop: B
 
 
 def _stored(ada: Ada, number: int) -> Any:
-    from vault import store
-
     with ada.house.main.reading() as session:
         return store.read(session, ada.vault, number)
 
@@ -484,6 +483,17 @@ def test_she_may_say_several_times_at_once_that_she_has_sent_it(ada: Ada, booksh
             list(threads.map(erasure.ask, [ada.vault] * 8, [view] * 8))
         with ada.house.main.reading() as session:
             assert session.scalar(waiting) == (before or 0) + 1, "the vendor is told once"
+
+
+def test_how_to_reach_it_is_known_also_after_two_vendors_became_one(ada: Ada, bookshop: Bookshop) -> None:
+    ada.edits(_stored(ada, ada.bookshop_number), contact="privacy@bookshop.example")
+    ada.lets(bookshop)
+    grant = ada.grant()
+    ada.presses(f"/sharing/{grant}/stop")
+    other = ada.keeps(Vendor(called="The Bookshop Ltd"))
+    with store.writing(ada.open) as turn:
+        merging.merge(turn, ada.open, other.number, ada.bookshop_number)
+    assert "privacy@bookshop.example" in ada.looks_at(f"/sharing/{grant}/erasure")
 
 
 def test_a_contact_that_is_no_address_makes_no_mail_link(ada: Ada, bookshop: Bookshop) -> None:

@@ -210,6 +210,18 @@ def test_a_program_is_told_what_is_left_of_its_looks(ada: Ada, bookshop: Booksho
 
 
 @pytest.mark.usefixtures("almanac")
+def test_a_look_that_lasts_past_midnight_takes_none_of_the_new_day(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
+    clock.passes(hours=11, minutes=55)  # 23:55
+    ada.unlocks()
+    tokens = bookshop.tokens(authorization_details=details({**PURCHASES, "looks_per_day": 1}))
+    left = []
+    for minutes in (0, 6, 5):
+        clock.passes(minutes=minutes)
+        left.append(bookshop.looks("/vendor/v1/purchases", fresh(bookshop, tokens)).headers["RateLimit"])
+    assert left == ['"look-today";r=0;t=300', '"look-today";r=1;t=86340', '"look-today";r=0;t=86040']
+
+
+@pytest.mark.usefixtures("almanac")
 def test_what_is_not_limited_has_no_limits_in_its_answer(bookshop: Bookshop) -> None:
     answer = bookshop.looks("/vendor/v1/purchases", bookshop.tokens()["access_token"])
     assert not {"RateLimit", "RateLimit-Policy"} & set(answer.headers)

@@ -294,6 +294,7 @@ def test_the_vendor_takes_its_copy_with_its_token(ada: Ada, bookshop: Bookshop) 
     held = bookshop.tokens()
     got = bookshop.looks("/vendor/v1/receipt", held["access_token"])
     assert (got.status_code, got.headers["Content-Type"]) == (200, "application/jwt")
+    assert got.headers["Vault-Access"] == "1"
     (only,) = receipts_of(ada, held["grant_id"])
     assert got.text == signed(ada, only)
     ada.presses(f"/sharing/{held['grant_id']}/sooner", days="7")

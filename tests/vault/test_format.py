@@ -378,7 +378,8 @@ def asks_and_previews(ada: Ada, bookshop: Bookshop, ticks: tuple[str, ...]) -> l
     form = dict.fromkeys(ticks, "yes") | {"days": "30"}
     decided = decision.read_decision(asked.details, form, form.keys())
     with ada.house.main.reading() as session:
-        offer = asking.offer(session, ada.vault, asked, client, asking.match_vendor(ada.vault, client))
+        vendor = asking.match_vendor(ada.vault, client.client_id, client.name)
+        offer = asking.offer(session, ada.vault, asked, client, vendor)
         previews = offer.previews(session, ada.vault)
     terms = decision.decided(offer.whole, offer.details, decided, now=0, log_key=b"")
     items = {item.number: item for item in terms.items}

@@ -212,6 +212,31 @@ def test_an_attempt_that_broke_off_goes_on_where_it_stopped(
     assert bring_back(half, io.BytesIO(raw)).equal
 
 
+def test_an_old_archive_that_broke_off_goes_on_after_its_trash_was_swept(
+    ada: Ada, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.bringing.AT_ONCE", 3)
+    furnish(ada)
+    ada.removes(ada.buys("A late mistake"))
+    raw, later = zipped(ada.open), Clock()
+    later.passes(days=60)
+    house = house_in(tmp_path / "later", later)
+    bees = moves_in(house)
+
+    def stops(_count: int) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            bring_back(sessions.for_command(house, open_keyring_of(bees)), io.BytesIO(raw), stops)
+        trash.sweep(house)
+    half = sessions.for_command(house, open_keyring_of(bees))
+    for _twice in range(2):
+        assert bring_back(half, io.BytesIO(raw)).records
+    assert sessions.for_command(house, open_keyring_of(bees)).catalogue.count("NOT damaged") == 5
+    house.stop()
+
+
 def test_more_files_than_there_is_room_for_are_refused_before_anything_is_taken(ada: Ada, tmp_path: Path) -> None:
     for name in ("Kettle", "Teapot"):
         ada.attaches(ada.buys(name), name.encode() * 20_000)
@@ -256,6 +281,17 @@ def test_permissions_are_told_of_and_never_revived(ada: Ada, bookshop: Bookshop,
     assert [name for name in files if name.startswith("sharing/receipts/")]
     bring_back(bees, io.BytesIO(raw))
     assert not elsewhere.keystore.alive(bees.owner_id, "grant")
+
+
+def test_what_she_asked_to_be_deleted_goes_along(ada: Ada, bookshop: Bookshop, clock: Clock) -> None:
+    ada.lets(bookshop)
+    grant = ada.grant()
+    for button in ("stop", "erasure/sent", "erasure/done"):
+        ada.presses(f"/sharing/{grant}/{button}")
+        clock.passes(days=3)
+        ada.unlocks()
+    (told,) = json.loads(inside(zipped(ada.open))["sharing/permissions.json"])
+    assert told["erasure"] == {"asked_on": "2026-11-25", "done_on": "2026-11-28"}
 
 
 def test_what_was_imported_once_is_known_again_in_the_other_vault(ada: Ada, elsewhere: Server) -> None:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import update
 
-from tests.people import PURCHASES, Ada, Bookshop
+from tests.people import PURCHASES, Ada, Bookshop, Clock
 from vault import store
 from vault.collections.notes import Note
 from vault.collections.purchases import Order, Purchase
@@ -163,6 +163,25 @@ def test_home_says_what_is_due_soon_and_only_that(ada: Ada):
     assert "Due soon" not in ada.looks_at("/")
 
 
+def test_what_is_due_some_time_in_a_month_or_year_is_due_at_its_end(ada: Ada, clock: Clock):
+    for number in range(5):
+        ada.buys(f"Lamp {number}", warranty_until=When("2026"))
+    ada.buys("Kettle", return_by=When("2026-12"))
+    assert "Due soon" not in ada.looks_at("/")
+    ada.buys("Ink", warranty_until=When("2026-11-25"))
+    ada.buys("Jar", warranty_until=When("2026-11"))
+    assert due_at_home(ada) == ["Ink", "Jar"]
+    assert items(ada.looks_at("/purchases/due"))[:4] == ["Kettle", "Ink", "Jar", "Lamp 0"]
+    clock.passes(days=9)
+    ada.unlocks()
+    assert due_at_home(ada) == [f"Lamp {number}" for number in range(5)]
+
+
+def due_at_home(ada: Ada) -> list[str]:
+    page = ada.looks_at("/").split('id="due"')[1].split("</section>")[0]
+    return re.findall(r'<h3><a href="[^"]+">([^<]+)', page)
+
+
 def test_page_after_page_shows_everything_once(ada: Ada):
     buys_many(ada, 95)
     seen, path = [], "/purchases"
@@ -199,6 +218,13 @@ def test_the_page_of_a_purchase_shows_the_whole_order(ada: Ada):
     page = ada.looks_at(f"/purchases/{one.number}")
     for words in ("Atlas", "Ines", "€4.90", "€48.30", "are never shown to a vendor"):
         assert words in page, words
+
+
+def test_an_order_of_many_things_is_added_up_whole_also_at_home(ada: Ada):
+    buys_many(ada, 70, order="BK-1", price=Money("1.00", "EUR"))
+    home = ada.looks_at("/")
+    assert "€70.00" in home
+    assert "€70.00" in ada.looks_at(re.findall(r"/purchases/\d+", home)[0])
 
 
 def test_a_gift_is_marked_noted_and_unmarked(ada: Ada):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 
 from tests.people import Ada, Clock
 from vault import store
+from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday
 from vault.collections.vendors import Vendor
@@ -182,6 +184,18 @@ def test_a_note_cannot_be_about_what_is_not_there_and_keeps_its_words_when_that_
     page = ada.looks_at(where)
     assert "something you removed" in page
     assert "Ask." in page
+
+
+def test_every_note_is_shown_page_after_page_those_without_a_day_too(ada: Ada, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("vault.pages.collection.PAGE", 2)
+    for number, day in enumerate(("2026-01-01", "2026-01-02", "2026-01-02", None, None)):
+        ada.keeps(Note(heading=f"Note {number}", text=".", written_on=When(day) if day else None))
+    seen, path = [], "/notes?as="
+    while path:
+        page = ada.looks_at(path)
+        seen += re.findall(r"Note \d", page)
+        path = unescape(next(iter(re.findall(r'href="(/notes\?[^"]*after=[^"]+)"', page)), ""))
+    assert seen == ["Note 2", "Note 1", "Note 0", "Note 4", "Note 3"]
 
 
 def test_an_earlier_version_says_until_when_it_stood(ada: Ada, clock: Clock):

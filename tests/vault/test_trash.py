@@ -14,6 +14,7 @@ from tests.vault.test_leaving import moves_in, zipped
 from vault import store, trash, worker
 from vault.bringing import bring_back
 from vault.collections.notes import Note
+from vault.days import DAY
 from vault.models import RecordRow, Version
 from vault.server import Server
 
@@ -91,6 +92,18 @@ def test_the_trash_says_what_is_in_it_and_until_when(ada: Ada, clock: Clock):
         assert words in page, words
     assert "Back in its place." in ada.looks_at(ada.presses(f"/trash/{stored.number}/restore").headers["Location"])
     assert "The trash is empty" in ada.looks_at("/trash")
+
+
+def test_what_an_import_put_there_hides_nothing_that_she_removed_herself(ada: Ada, monkeypatch: pytest.MonkeyPatch):
+    hers, imported = ada.keeps(Note(heading="Hers", text=".")), ada.keeps(Note(heading="Imported", text="."))
+    ada.removes(hers)
+    ada.removes(imported)
+    with store.writing(ada.vault) as turn:
+        trash.lay(turn, imported.number, ada.house.now // DAY, returns=True)
+    monkeypatch.setattr("vault.pages.trash.PAGE", 1)
+    page = ada.looks_at("/trash")
+    assert "Hers" in page
+    assert "and 1 more" in page
 
 
 def test_after_thirty_days_it_is_gone_for_good_with_its_history_and_no_sooner(ada: Ada, house: Server, clock: Clock):

@@ -124,7 +124,7 @@ def remove(collection: str, number: int) -> Response:
 
 
 def _plain_list(collection: str, vault: OpenVault) -> str:
-    entries = vault.catalogue.entries("collection = ? AND NOT damaged", collection, limit=PAGE)
+    entries, after, left = purchases.part_of(vault, "collection = ? AND NOT damaged", [collection], PAGE)
     with vault.server.main.reading() as reading:
         found = readable(reading, vault, [entry.number for entry in entries])
     kind = classes_of(collection)[0]
@@ -132,8 +132,16 @@ def _plain_list(collection: str, vault: OpenVault) -> str:
     linked = {each.number: [titles[number] for number in _named(each) if number in titles] for each in found}
     others, chosen = vendors.options(vault), request.args.get("as", "")
     seen_by = {"kind": kind, "found": found, "vendors": others, "chosen": chosen}
+    following: dict[str, Any] = {"as": chosen or None, "after": after}
     return render_template(
-        "records.html", kind=kind, found=found, linked=linked, seen_by=seen_by, empty=EMPTY.get(collection)
+        "records.html",
+        kind=kind,
+        found=found,
+        linked=linked,
+        seen_by=seen_by,
+        empty=EMPTY.get(collection),
+        left=min(PAGE, left),
+        next=url_for(f"collection.{collection}", **following) if after else "",
     )
 
 

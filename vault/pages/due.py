@@ -18,9 +18,10 @@ pages = Blueprint("due", __name__)
 MOST = 200  # lines of either list
 SOON = {"return_by": 14, "warranty_until": 30}  # days before
 AT_HOME = 5
-# The last day is compared as it is written: "2026-11~" comes after every day of that month.
+# The last day that is meant: 2026 is 2026-12-31, and 2026-11 is 2026-11-31, which comes after every day of that month.
+LAST = {name: f"substr({name} || substr('-12-31', length({name}) - 3), 1, 10)" for name in SOON}
 # Only purchases have such days; alone, each condition uses its own small index.
-AHEAD = {name: f"{name} <> '' AND {name} || '~' >= ? AND damaged = 0" for name in SOON}
+AHEAD = {name: f"{name} <> '' AND {LAST[name]} >= ? AND damaged = 0" for name in SOON}
 
 
 class Due(NamedTuple):
@@ -52,8 +53,8 @@ def _ahead(vault: OpenVault, name: str, most: int, *, within: int | None = None)
     today = shown.today()
     where, values = AHEAD[name], [today.isoformat()]
     if within is not None:
-        where, values = f"{where} AND {name} <= ?", [*values, (today + timedelta(days=within)).isoformat()]
-    entries = vault.catalogue.entries(where, *values, order=f"{name}, number", limit=most)
+        where, values = f"{where} AND {LAST[name]} < ?", [*values, (today + timedelta(days=within + 1)).isoformat()]
+    entries = vault.catalogue.entries(where, *values, order=f"{LAST[name]}, number", limit=most)
     titles = vault.catalogue.titles(entry.vendor for entry in entries)
     return [
         Due(entry, vendor_name(entry.vendor, titles), When(getattr(entry, name)), name == "return_by")

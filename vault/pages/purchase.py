@@ -15,6 +15,7 @@ from vault.opened import OpenVault
 from vault.pages import files, session, shown
 from vault.pages.forms import Draft, changed, filled, read_form
 from vault.pages.listing import rows, vendor_name
+from vault.pages.purchases import OF_AN_ORDER
 from vault.store import readable
 from vault.stored import Stored
 
@@ -29,7 +30,7 @@ def about(reading: Session, vault: OpenVault, stored: Stored) -> dict[str, Any]:
     record, catalogue = cast(Purchase, stored.record), vault.catalogue
     together = "bundle = ? AND vendor = ? AND collection = 'purchases' AND part = ? AND NOT damaged"
     same = (record.bundle(), record.of_vendor())
-    siblings = catalogue.entries(together, *same, "", order="number", limit=60) if same[0] else []
+    siblings = catalogue.entries(together, *same, "", order="number", limit=OF_AN_ORDER) if same[0] else []
     orders = catalogue.entries(together, *same, "order", limit=1) if same[0] else []
     items = readable(reading, vault, [entry.number for entry in siblings]) or [stored]
     order = readable(reading, vault, [entry.number for entry in orders])

@@ -24,6 +24,7 @@ from vault.stored import Stored
 PAGE = 40
 CURSOR = re.compile(r"([0-9T:Z.+-]{0,40})_(\d{1,15})")
 CATEGORIES = 500  # of kinds of things to choose from
+OF_AN_ORDER = 500  # things of one order that are shown and added up
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def listing(vault: OpenVault) -> str:
     currencies = sorted(used, key=lambda each: (-used[each], each))
     narrowed = Filter.asked(request.args, currencies)
     where, values = narrowed.where(vault)
-    page, after, left = _page(vault, where, values)
+    page, after, left = part_of(vault, where, values, PAGE)
     numbers = [entry.number for entry in page]
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, numbers)}
@@ -101,15 +102,15 @@ def _categories(vault: OpenVault) -> list[str]:
     return sorted(vault.catalogue.tally("category", "category <> ''"), key=str.casefold)[:CATEGORIES]
 
 
-def _page(vault: OpenVault, where: str, values: list[Any]) -> tuple[list[Entry], str, int]:
+def part_of(vault: OpenVault, where: str, values: list[Any], most: int) -> tuple[list[Entry], str, int]:
     """One page of the catalogue, the cursor after it, and how many follow. An order is not torn apart if it fits."""
     begun = CURSOR.fullmatch(request.args.get("after", ""))
     if begun:
         where, values = f"{where} AND (day, number) < (?, ?)", [*values, begun[1], int(begun[2])]
-    found = vault.catalogue.entries(where, *values, limit=PAGE + 1)
-    if len(found) <= PAGE:
+    found = vault.catalogue.entries(where, *values, limit=most + 1)
+    if len(found) <= most:
         return found, "", 0
-    page, beyond = found[:PAGE], found[PAGE]
+    page, beyond = found[:most], found[most]
     while _same_order(page[-1], beyond) and not _same_order(page[0], beyond):
         page.pop()
     return page, f"{page[-1].day}_{page[-1].number}", vault.catalogue.count(where, *values) - len(page)
@@ -145,7 +146,7 @@ def _paid(group: list[Entry], found: dict[int, Stored]) -> str:
 
 def latest(vault: OpenVault, count: int) -> list[Row]:
     """The newest purchases as rows, for home."""
-    groups = _groups(vault.catalogue.entries(LISTED, limit=3 * count))[:count]
+    groups = _groups(vault.catalogue.entries(LISTED, limit=OF_AN_ORDER))[:count]
     entries = [entry for group in groups for entry in group]
     with vault.server.main.reading() as reading:
         found = {each.number: each for each in readable(reading, vault, [entry.number for entry in entries])}
