@@ -448,7 +448,9 @@ def test_after_the_end_she_sees_what_was_read_and_asks_to_delete_it(ada: Ada, bo
     assert "said on 25 November 2026 that it had" in ada.looks_at(f"/sharing/{grant}")
 
 
-def test_a_vendor_pushes_nothing_that_it_read_out_of_sight(ada: Ada, bookshop: Bookshop) -> None:
+def test_a_vendor_pushes_nothing_that_it_read_out_of_sight_nor_makes_the_page_slow_where_she_stops_it(
+    ada: Ada, bookshop: Bookshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three thousand calls a minute are allowed: those that bring nothing, and those that bring one thing again."""
     ada.buys("The Salt Almanac")
     ada.lets(bookshop, PURCHASES, TASTE)
@@ -461,6 +463,8 @@ def test_a_vendor_pushes_nothing_that_it_read_out_of_sight(ada: Ada, bookshop: B
         access.write(ada.house, look)
         access.write(ada.house, replace(look, what={"preferences": ["topic"]}, count=1))
     assert {each.collection for each in erasure.had(ada.vault, view)} == {"purchases", "preferences"}
+    monkeypatch.setattr("consent.erasure.MOST_WHILE_LIVE", 10)
+    assert {each.collection for each in erasure.had(ada.vault, view)} == {"preferences"}
     ada.presses(f"/sharing/{grant}/stop")
     assert "What it may still have" in ada.looks_at(f"/sharing/{grant}")
     assert "- Purchases: What you bought, When" in ada.looks_at(f"/sharing/{grant}/erasure")
