@@ -109,7 +109,8 @@ def offered(vault: OpenVault, chosen: Iterable[Stored]) -> dict[str, dict[str, F
     today = vault.server.clock().date()
     found: dict[str, set[str]] = {}
     for stored in chosen:
-        says = {path for path, each in type(stored.record).paths().items() if stored.record.value(each, today)}
+        known = type(stored.record).paths()
+        says = {path for path, each in known.items() if stored.record.value(each, today) is not None}
         found.setdefault(stored.kind.collection, set()).update(says)
     return {
         collection: {path: each for path, each in collection_paths(collection).items() if path in says}

@@ -92,6 +92,7 @@ class Catalogue:
             if self._db.execute("PRAGMA user_version").fetchone()[0] != SHAPE:
                 raise sqlite3.DatabaseError("another shape")
         self.checked = False
+        self.size = self._size()
         self.saved = self.revision if image is not None else -1
 
     def __del__(self) -> None:
@@ -162,6 +163,7 @@ class Catalogue:
                 for number, revision, box in rows:
                     self._take(vault, number, revision, box)
                 self._db.execute("UPDATE meta SET revision = ?", (now,))
+            self.size = self._size()
 
     def _take(self, vault: OpenVault, number: int, revision: int, box: bytes | None) -> None:
         search.take_out(self._db, number)
@@ -194,12 +196,10 @@ class Catalogue:
             self._db.executemany(f"INSERT INTO entries ({COLUMNS}) VALUES ({HOLES})", returned)  # noqa: S608
             self._db.execute("DELETE FROM figures WHERE number IN (SELECT number FROM entries WHERE damaged)")
 
-    @property
-    def size(self) -> int:
-        """Bytes of the image."""
-        with self._lock:
-            pages = self._db.execute("PRAGMA page_count").fetchone()[0]
-            return int(pages * self._db.execute("PRAGMA page_size").fetchone()[0])
+    def _size(self) -> int:
+        """Bytes of the image. Kept as a number, so that nobody waits for it while somebody else's catches up."""
+        pages = self._db.execute("PRAGMA page_count").fetchone()[0]
+        return int(pages * self._db.execute("PRAGMA page_size").fetchone()[0])
 
     def image(self) -> bytes:
         """The image, to be sealed and put away."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from vault.catalogue import Catalogue
 from vault.errors import Locked, VaultError
 from vault.keyring import hold
 from vault.models import Owner
+from vault.turn import position
 
 if TYPE_CHECKING:
     from vault.opened import OpenVault
@@ -35,10 +37,10 @@ class Catalogues:
     def of(self, vault: OpenVault) -> Catalogue:
         """Her catalogue, opened or built if need be, caught up and checked."""
         with self._lock:
-            known, key = self._open.get(vault.owner_id), vault.keyring.keys["catalogue"]
-            if known and known[1].keyring.keys["catalogue"] > key:
-                raise Locked  # her keys were changed under this request, which could read nothing new
-            if known and known[1].keyring.keys["catalogue"] < key:
+            known = self._open.get(vault.owner_id)
+            if known and _era(known[1]) > _era(vault):
+                raise Locked  # her keys were changed, or changes lost, under this request, which knows nothing of it
+            if known and _era(known[1]) < _era(vault):
                 known = None
             self._open.pop(vault.owner_id, None)
             catalogue = known[0] if known else _fetch(vault)
@@ -84,6 +86,11 @@ def _file(server: Server, owner: bytes) -> Path:
     return server.settings.cache_dir / f"{name}.catalogue"
 
 
+def _era(vault: OpenVault) -> tuple[tuple[int, bytes], int]:
+    """What a catalogue is good for: until her keys are changed, or an old copy of the database has lost changes."""
+    return vault.keyring.keys["catalogue"], vault.lost
+
+
 def _about(vault: OpenVault) -> bytes:
     return crypto.identity("vrm/1/catalogue", vault.owner_id)
 
@@ -102,18 +109,18 @@ def _fetch(vault: OpenVault) -> Catalogue:
 
 
 def _save(catalogue: Catalogue, vault: OpenVault) -> None:
-    """Put it away, unless another process has changed her keys meanwhile or deleted her vault: then nothing is left."""
+    """Put it away. Nothing is left where her keys were changed meanwhile, changes were lost, or her vault deleted."""
     if catalogue.saved == catalogue.revision:
         return
     file = _file(vault.server, vault.owner_id)
     box = vault.keyring.seal("catalogue", _about(vault), catalogue.image())
     fresh = file.with_suffix(f".{crypto.random_bytes(4).hex()}")
-    try:
+    with suppress(OSError, VaultError):  # the next unlock builds a new one; locking never fails for want of room
         fresh.write_bytes(box)
         with vault.server.main.transaction() as session:
             hold(session, vault.keyring)
-            fresh.replace(file)
-    except (OSError, VaultError):
-        fresh.unlink(missing_ok=True)  # the next unlock builds a new one; locking never fails for want of room
-        return
-    catalogue.saved = catalogue.revision
+            now = position(session, vault.owner_id)
+            if now.lost == vault.lost and now.revision >= catalogue.revision:
+                fresh.replace(file)
+                catalogue.saved = catalogue.revision
+    fresh.unlink(missing_ok=True)

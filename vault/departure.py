@@ -58,9 +58,9 @@ def keep(vault: OpenVault) -> bool:
 
 
 def planned(server: Server, owner: bytes) -> date | None:
-    """The day on which a vault will be deleted; None if nobody has asked for that."""
+    """The day on which a vault will be deleted, today once that has begun; None if nobody has asked for that."""
     day = server.keystore.leaves_on(owner)
-    return day_of(day) if day is not None else None
+    return day_of(day or server.now // DAY) if day is not None else None
 
 
 def sweep(server: Server) -> None:

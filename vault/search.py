@@ -25,6 +25,8 @@ CREATE VIRTUAL TABLE words USING fts5 (
 SHIFT = 36  # bits of a place that are the number
 NUMBER = (1 << SHIFT) - 1
 FOUND = f"words JOIN entries ON number = words.rowid & {NUMBER}"
+# Entries that have some letters in their title, wherever: the letters are bound, folded.
+NAMED = f"number IN (SELECT rowid & {NUMBER} FROM words WHERE instr(name, ?))"  # noqa: S608 - a number of ours
 BETWEEN = "words MATCH ? AND words.rowid BETWEEN ? AND ?"
 NO_DAY = 99_999_999
 MOST_VENDORS = 12

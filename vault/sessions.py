@@ -143,7 +143,12 @@ def _open_seat(keyring: Keyring, lock: bytes, params: bytes) -> Seat:
 
 def _ends_at(vault: OpenVault, seat: Seat) -> int:
     """When a session that is used now ends by itself."""
-    return min(vault.server.now + choices.quiet(vault.settings), seat.began_at + LONGEST_SESSION)
+    return _by(vault.server.now + choices.quiet(vault.settings), seat)
+
+
+def _by(expires_at: int | None, seat: Seat) -> int:
+    """After so many quiet minutes, and twelve hours after it began at the latest."""
+    return min(expires_at or 0, seat.began_at + LONGEST_SESSION)
 
 
 def _face_old_copy(server: Server, owner: bytes) -> None:
@@ -179,10 +184,11 @@ def open_session(server: Server, string: str, *, looking: bool = False) -> OpenV
         seat = _open_seat(keyring, wanted.lock_id, row.params)
     except crypto.Damaged:
         raise Locked from None
-    if server.now >= (row.expires_at or 0) or server.now >= seat.began_at + LONGEST_SESSION:
+    ends_at = _by(row.expires_at, seat)
+    if server.now >= ends_at:
         end(server, wanted.owner_id, [wanted.lock_id])
         raise Locked
-    times = {"proved_at": int.from_bytes(payload[33:], "big"), "ends_at": row.expires_at}
+    times = {"proved_at": int.from_bytes(payload[33:], "big"), "ends_at": ends_at}
     vault = _open_vault(server, keyring, wanted.lock_id, OPENED_BY[payload[32]], **times)
     if looking or server.now < (row.used_at or 0) + MINUTE:
         return vault
@@ -240,7 +246,8 @@ def living(vault: OpenVault) -> list[Session]:
             .order_by(Lock.used_at.desc(), Lock.lock_id)
         ).all()
     hers = [row for row in rows if row.lock_id in alive]
-    return [Session(row.lock_id, row.used_at or 0, row.expires_at or 0, _seat_or_nothing(vault, row)) for row in hers]
+    seats = [(row, _seat_or_nothing(vault, row)) for row in hers]
+    return [Session(row.lock_id, row.used_at or 0, _by(row.expires_at, seat), seat) for row, seat in seats]
 
 
 def _seat_or_nothing(vault: OpenVault, row: Any) -> Seat:

@@ -21,8 +21,10 @@ from vault.pages.guard import ask_again
 from vault.pages.session import day_in, server, unlocked, vault
 from vault.pages.shown import language
 from vault.record import CLASSES, Field, classes_of, collection_paths
+from vault.search import NAMED
 from vault.stored import Stored
 from vault.strength import strength
+from vault.words import fold
 
 pages = Blueprint("share_links", __name__, template_folder="../templates")
 LISTED = 200
@@ -35,10 +37,12 @@ NO_LABEL = N_("Say for whom it is. They will see it, and so will you in your lis
 def choose() -> str:
     """Her records of one collection, with a box for each; what she has ticked in another list stays ticked."""
     known = {name: classes_of(name) for name, _part in CLASSES if any(kind.shareable for kind in classes_of(name))}
-    wanted, words = request.args.get("collection", "purchases"), request.args.get("words", "").strip()
+    wanted, typed = request.args.get("collection", "purchases"), request.args.get("words", "").strip()
     if wanted not in known:
         raise NotFound
-    where, values = "collection = ? AND NOT damaged AND instr(lower(title), lower(?))", (wanted, words)
+    where, values = "collection = ? AND NOT damaged", [wanted]
+    if typed:
+        where, values = f"{where} AND {NAMED}", [wanted, fold(typed)]
     entries = vault().catalogue.entries(where, *values, limit=LISTED + 1)
     with server().main.reading() as session:
         ticked = share_links.records(session, vault(), _numbers(request.args))
@@ -51,7 +55,7 @@ def choose() -> str:
         more=len(entries) > LISTED,
         collections=known,
         wanted=wanted,
-        words=words,
+        words=typed,
         most=MOST_RECORDS,
         kinds=CLASSES,
         here="sharing.sharing",

@@ -7,6 +7,7 @@ import re
 from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -448,7 +449,9 @@ def test_after_the_end_she_sees_what_was_read_and_asks_to_delete_it(ada: Ada, bo
     assert "said on 25 November 2026 that it had" in ada.looks_at(f"/sharing/{grant}")
 
 
-def test_a_vendor_pushes_nothing_that_it_read_out_of_sight(ada: Ada, bookshop: Bookshop) -> None:
+def test_a_vendor_pushes_nothing_that_it_read_out_of_sight_nor_makes_the_page_slow_where_she_stops_it(
+    ada: Ada, bookshop: Bookshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three thousand calls a minute are allowed: those that bring nothing, and those that bring one thing again."""
     ada.buys("The Salt Almanac")
     ada.lets(bookshop, PURCHASES, TASTE)
@@ -461,9 +464,25 @@ def test_a_vendor_pushes_nothing_that_it_read_out_of_sight(ada: Ada, bookshop: B
         access.write(ada.house, look)
         access.write(ada.house, replace(look, what={"preferences": ["topic"]}, count=1))
     assert {each.collection for each in erasure.had(ada.vault, view)} == {"purchases", "preferences"}
+    monkeypatch.setattr("consent.erasure.MOST_WHILE_LIVE", 10)
+    assert {each.collection for each in erasure.had(ada.vault, view)} == {"preferences"}
     ada.presses(f"/sharing/{grant}/stop")
     assert "What it may still have" in ada.looks_at(f"/sharing/{grant}")
     assert "- Purchases: What you bought, When" in ada.looks_at(f"/sharing/{grant}/erasure")
+
+
+@pytest.mark.parametrize(
+    ("asked", "due"),
+    [
+        ("2026-11-22", "2026-12-22"),
+        ("2026-12-01", "2027-01-01"),
+        ("2027-01-31", "2027-02-28"),
+        ("2028-01-30", "2028-02-29"),
+        ("2026-12-31", "2027-01-31"),
+    ],
+)
+def test_an_answer_is_due_a_month_after_she_asked(asked: str, due: str) -> None:
+    assert erasure.due(date.fromisoformat(asked)) == date.fromisoformat(due)
 
 
 def _stored(ada: Ada, number: int) -> Any:

@@ -16,7 +16,8 @@ from consent.models import Grant, GrantLock
 from tests.people import ISSUER, PURCHASES, Ada, Bookshop, Clock, details, hidden_in
 from vault import bearer, deriving, worker
 from vault.collections.notes import Note
-from vault.collections.profile import Address
+from vault.collections.profile import Address, Birthday
+from vault.values import When
 
 WORDS = "obsidian marmalade trombone"
 
@@ -371,6 +372,28 @@ def test_records_are_chosen_from_a_list_by_ticks(ada: Ada) -> None:
     assert "/sharing/links/choose?collection=purchases" in ada.looks_at("/purchases")
     ada.looks_at("/sharing/links/choose?collection=nothing", status=404)
     ada.looks_at("/sharing/links/new?" + urlencode({"record": "999999"}), status=404)
+
+
+def test_words_of_a_name_are_found_in_whatever_case_and_with_or_without_accents(ada: Ada) -> None:
+    kettle = ada.buys("ŻÓŁTY czajnik")
+    ada.buys("Field Notes on Moss")
+    for typed in ("żółty", "ZOLTY", "ty Czaj"):
+        assert numbers_listed(ada, typed) == [kettle.number]
+    assert numbers_listed(ada, "teapot") == []
+    assert len(numbers_listed(ada, "")) == 2
+
+
+def numbers_listed(ada: Ada, typed: str) -> list[int]:
+    """The records that can be ticked, by number."""
+    page = ada.looks_at("/sharing/links/choose?" + urlencode({"words": typed}))
+    return [int(number) for number in re.findall(r'name="record" value="(\d+)"', page)]
+
+
+def test_an_answer_that_is_no_can_be_shown(ada: Ada) -> None:
+    birthday = ada.keeps(Birthday(born_on=When("2010-01-01")))
+    visitor = Visitor(ada, ada.shares(birthday, field=["profile/birthday.over_18"]))
+    assert window(visitor.looks().text) == ["Whether you are 18 or older No"]
+    assert "2010" not in visitor.looks().text
 
 
 def grant_of(ada: Ada, path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 import vault.catalogue
 from tests.conftest import PASSPHRASE
+from tests.houses import home_of, keep_copy, put_copy_back
 from tests.people import Ada, Clock, house_in
+from tests.vault.test_leaving import moves_in
 from vault import catalogues, crypto, departure, rekeying, sessions
 from vault.collections.notes import Note
 from vault.errors import Unreachable
@@ -75,3 +78,27 @@ def test_locking_forgets_it_also_after_a_crash_between_a_sessions_pepper_and_its
     beside.catalogues.tidy(beside)
     assert not ada.house.catalogues._open
     assert not beside.catalogues._open
+
+
+@pytest.mark.parametrize("put_away", [False, True])
+def test_no_other_process_knows_what_an_old_copy_has_lost(
+    ada: Ada, beside: Server, tmp_path: Path, put_away: bool
+) -> None:
+    """A database server that falls back to one that lags behind, while the vault goes on."""
+    keep_copy(ada.house, "database", tmp_path / "kept")
+    lost = ada.keeps(Note(heading="Two", text="."))
+    assert sessions.open_session(beside, ada.session).catalogue.count("number = ?", lost.number) == 1
+    for house in (ada.house, beside):
+        house.main.dispose()
+    put_copy_back(home_of(ada.house), "database", tmp_path / "kept")
+    assert ada.open.catalogue.count("number = ?", lost.number) == 0
+    if put_away:
+        beside.catalogues.put_away(beside)
+        assert list(beside.settings.cache_dir.iterdir()) == []
+    assert sessions.open_session(beside, ada.session).catalogue.count("number = ?", lost.number) == 0
+
+
+def test_nobody_waits_while_the_catalogue_of_somebody_else_catches_up(ada: Ada) -> None:
+    hers, bees = ada.vault.catalogue, moves_in(ada.house)
+    with ThreadPoolExecutor() as beside, hers._lock:
+        assert beside.submit(lambda: bees.catalogue.count("1")).result(timeout=10) == 0

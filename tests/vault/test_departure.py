@@ -17,8 +17,9 @@ from tests.houses import copy_house, everything_kept, home_of, keep_copy, put_co
 from tests.people import PURCHASES, RECEIPTS, Ada, Bookshop, Clock, house_in
 from tests.vault import reader
 from tests.vault.test_cli import vrm
-from vault import departure, sessions, set_up, store, unlock
+from vault import choices, departure, sessions, set_up, store, unlock
 from vault.collections.notes import Note
+from vault.days import DAY
 from vault.errors import Locked, WrongSecret
 from vault.keyring import Keyring
 from vault.keystore import Keystore
@@ -140,6 +141,20 @@ def test_asking_again_does_not_put_it_off(ada: Ada, clock: Clock) -> None:
     ada.unlocks()
     asks_to_delete(ada)
     assert departure.planned(ada.house, ada.owner_id) == departure.ask(ada.vault) == day
+
+
+def test_a_deletion_that_was_cut_off_as_it_began_is_dated_on_that_day(ada: Ada, clock: Clock) -> None:
+    asks_to_delete(ada)
+    clock.passes(days=8)
+    ada.unlocks()
+    assert ada.house.keystore.begin_leaving(ada.owner_id, today=ada.house.now // DAY)
+    assert "will be deleted on 30 November 2026" in ada.looks_at("/delete")
+
+
+def test_a_vault_whose_short_name_was_set_up_with_a_blank_can_be_deleted(ada: Ada) -> None:
+    choices.keep(ada.vault, {"handle": "ada "})
+    asks_to_delete(ada)
+    assert departure.planned(ada.house, ada.owner_id) is not None
 
 
 def test_neither_an_open_session_alone_nor_a_wrong_name_deletes_anything(ada: Ada, clock: Clock) -> None:

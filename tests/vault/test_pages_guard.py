@@ -210,6 +210,16 @@ def test_to_look_how_long_is_left_does_not_keep_it_open_and_to_stay_does(ada: Ad
     assert ada.app.test_client().get("/session/left").get_json() == {"left": 0}
 
 
+def test_a_longer_quiet_time_is_no_longer_than_what_is_left_of_twelve_hours(ada: Ada, clock: Clock):
+    ada.presses("/security/quiet", quiet="60")
+    for _ in range(13):
+        clock.passes(minutes=55)
+        ada.looks_at("/notes")
+    ada.presses("/security/quiet", quiet="60", **{"confirm-passphrase": PASSPHRASE})
+    assert ada.browser.get("/session/left").get_json() == {"left": 300}
+    assert [each.ends_at - ada.house.now for each in sessions.living(ada.open)] == [300]
+
+
 def test_the_worker_ends_what_ran_out_although_nobody_came_back(ada: Ada, clock: Clock):
     clock.passes(minutes=16)
     tick(ada.house, sweep=True)

@@ -33,7 +33,7 @@ def ask() -> Response:
     """Ask for it, showing once more that it is she: everything that others can see has ended before the answer."""
     vault = session.vault()
     name = str(vault.settings.get("handle", ""))
-    if request.form.get("name", "").strip().casefold() != name.casefold():
+    if request.form.get("name", "").strip().casefold() != name.strip().casefold():
         return _page(NOT_THE_NAME)
     departure.ask(vault)
     return make_response(redirect(url_for("departure.delete"), 303))
