@@ -90,7 +90,7 @@ def undo(turn: Turn, vault: OpenVault, revision: int) -> tuple[list[Stored], boo
 
 
 def restore(turn: Turn, vault: OpenVault, number: int) -> Stored:
-    """Take a record out of the trash. Raises NotFound, crypto.Damaged."""
+    """Take a record out of the trash. Raises NotFound, OnlyOne, crypto.Damaged."""
     mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number, _in_trash())
     last = _last_versions(turn.session, vault, turn.session.scalars(select(RecordRow.number).where(*mine)).all())
     if not last:
@@ -198,7 +198,9 @@ def _last_boxes(session: Session, vault: OpenVault, numbers: Sequence[int]) -> I
 
 
 def _put_back(turn: Turn, vault: OpenVault, last: Sequence[Stored]) -> list[Stored]:
-    """Each as it was. The caller has seen in this turn that they lie in the trash."""
+    """Each as it was. The caller has seen in this turn that they lie in the trash. Raises OnlyOne."""
+    for kind in {each.kind for each in last}:
+        store.check_only_one(vault, kind)
     _forget_versions(turn, last)
     return _stand(turn, vault, last)
 
