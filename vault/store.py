@@ -13,12 +13,20 @@ from sqlalchemy.orm import Session
 from vault import crypto
 from vault.days import DAY
 from vault.db import hole_of, insert_many
-from vault.errors import NotFound
+from vault.errors import N_, NotFound, VaultError
 from vault.models import RecordRow, Version
 from vault.opened import OpenVault
 from vault.record import Record
 from vault.stored import Stored, about_record, from_bytes, to_bytes
 from vault.turn import Change, Turn, her_turn
+
+
+class OnlyOne(VaultError):
+    """A second record of what there is one of."""
+
+    code, status = "only_one", 409
+    sentence = N_("There is one of these already. Change that one, or remove it first.")
+
 
 COLUMNS = ("owner_id", "number", "revision", "mark", "import_id", "box")
 Row = tuple[bytes, int, int, bytes | None, bytes | None, bytes | None]
@@ -36,10 +44,17 @@ def writing(vault: OpenVault, *, numbers: int = 0, revisions: int = 1) -> Iterat
 
 
 def add(turn: Turn, vault: OpenVault, record: Record) -> Stored:
-    """A new record made by hand: everything in it is her edit."""
+    """A new record made by hand: everything in it is her edit. Raises OnlyOne."""
+    check_only_one(vault, type(record))
     stored = Stored(turn.number(), turn.revision, type(record), {}, record.dump(), at=turn.server.now)
     insert_rows(turn, sealed_rows(vault, [(stored, None)]), [stored])
     return stored
+
+
+def check_only_one(vault: OpenVault, kind: type[Record]) -> None:
+    """Of a kind of which there is one, none stands yet. Raises OnlyOne."""
+    if kind.single and vault.catalogue.count("collection = ? AND part = ? AND NOT damaged", kind.collection, kind.part):
+        raise OnlyOne
 
 
 def take_in(

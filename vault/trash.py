@@ -90,7 +90,10 @@ def undo(turn: Turn, vault: OpenVault, revision: int) -> tuple[list[Stored], boo
 
 
 def restore(turn: Turn, vault: OpenVault, number: int) -> Stored:
-    """Take a record out of the trash, with its vendor where that went with an import. Raises NotFound, Damaged."""
+    """Take a record out of the trash, with its vendor if that went with an import.
+
+    Raises NotFound, OnlyOne, crypto.Damaged.
+    """
     lying = select(RecordRow.number).where(RecordRow.owner_id == vault.owner_id, _in_trash())
     numbers = turn.session.scalars(lying.where(RecordRow.number == number)).all()
     if not (last := _last_versions(turn.session, vault, numbers)):
@@ -208,7 +211,9 @@ def _last_boxes(session: Session, vault: OpenVault, numbers: Sequence[int]) -> I
 
 
 def _put_back(turn: Turn, vault: OpenVault, last: Sequence[Stored]) -> list[Stored]:
-    """Each as it was. The caller has seen in this turn that they lie in the trash."""
+    """Each as it was. The caller has seen in this turn that they lie in the trash. Raises OnlyOne."""
+    for kind in {each.kind for each in last}:
+        store.check_only_one(vault, kind)
     _forget_versions(turn, last)
     return _stand(turn, vault, last)
 

@@ -130,6 +130,18 @@ def test_the_profile_shows_each_part_and_offers_what_is_missing(ada: Ada):
     assert "Add a postal address" in page
 
 
+def test_there_is_one_birthday_whatever_is_pressed(ada: Ada):
+    first = ada.keeps(Birthday(born_on=When("1984-12-10")))
+    removed = ada.presses(f"/profile/{first.number}/remove").headers["Location"]
+    change = re.findall(r"undo=(\d+)", removed)[0]
+    ada.presses("/profile/new?part=birthday", born_on="1984-12-11")
+    for path, form in (("/profile/new?part=birthday", {"born_on": "1984-12-12"}), ("/undo", {"change": change}),
+                       (f"/trash/{first.number}/restore", {})):  # fmt: skip
+        assert "There is one of these already." in ada.presses(path, 409, **form).text
+    assert "11 December 1984" in ada.looks_at("/profile")
+    assert ada.open.catalogue.count("part = 'birthday'") == 1
+
+
 def test_a_record_is_found_only_under_its_own_collection(ada: Ada):
     stored = ada.buys("Field Notes on Moss")
     for path in (
