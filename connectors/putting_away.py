@@ -22,6 +22,7 @@ from vault.errors import N_
 from vault.models import RecordRow, Version
 
 if TYPE_CHECKING:
+    from sqlalchemy import Row
     from sqlalchemy.orm import Session
 
     from vault.opened import OpenVault
@@ -59,14 +60,17 @@ class Step:
 
     def rows(self, *which: Any) -> list[tuple[int, int, bytes]]:
         """The next records that stand and of which this is true."""
-        found = self.turn.session.execute(
+        found = self.lines(RecordRow.box.is_not(None), *which)
+        return [(row.number, row.revision, row.box) for row in found if row.box is not None]
+
+    def lines(self, *which: Any) -> Sequence[Row[int, int, bytes | None]]:
+        """The next records of which this is true, whether they stand or not."""
+        return self.turn.session.execute(
             select(RecordRow.number, RecordRow.revision, RecordRow.box)
-            .where(RecordRow.owner_id == self.vault.owner_id, RecordRow.box.is_not(None))
-            .where(RecordRow.number > self.undo.cursor, *which)
+            .where(RecordRow.owner_id == self.vault.owner_id, RecordRow.number > self.undo.cursor, *which)
             .order_by(RecordRow.number)
             .limit(AT_ONCE)
-        )
-        return [(row.number, row.revision, row.box) for row in found if row.box is not None]
+        ).all()
 
     def keep(self, reason: str) -> None:
         """Count one that stays."""
@@ -130,16 +134,19 @@ def _say_again(step: Step) -> int | None:
 
 def _say(step: Step, about: Callable[[Mapping[str, Any]], bool]) -> int | None:
     changed = select(Version.number).where(Version.owner_id == step.vault.owner_id, Version.number == RecordRow.number)
-    rows = step.rows(RecordRow.import_id.is_distinct_from(step.import_id), changed.exists())
+    others = (RecordRow.import_id.is_distinct_from(step.import_id), changed.exists())
+    rows = step.lines(trash.there_or_in_trash(), *others)
+    lying = trash.last_versions(step.turn.session, step.vault, [row.number for row in rows if row.box is None])
     going = {each.hex() for each in step.turn.session.scalars(_imports(step.vault, "undoing", "undone"))}
     pairs = []
-    for row in rows:
-        now = opened(step.vault, *row)
+    for number, revision, box in rows:
+        now = lying.get(number) if box is None else opened(step.vault, number, revision, box)
         if now and about(now.origin) and (then := _source(step, now, going)):
             pairs.append((now, then))
-    store.put_all(step.turn, step.vault, pairs)
+    store.put_all(step.turn, step.vault, [(now, then) for now, then in pairs if now.number not in lying])
+    trash.say(step.turn, step.vault, [then for now, then in pairs if now.number in lying])
     step.undo.sources += len(pairs)
-    return _last([number for number, _, _ in rows])
+    return _last([row.number for row in rows])
 
 
 def _source(step: Step, now: Stored, going: set[str]) -> Stored | None:
@@ -158,8 +165,9 @@ def _source(step: Step, now: Stored, going: set[str]) -> Stored | None:
     origin = left[0].origin
     if left[0] is not said[0]:
         origin = {**origin, "undone": said[0].origin["import"]}
-    then = replace(now, source=left[0].source, origin=origin)
-    return then if now.proposes else then.decided()
+    if not now.proposes and "proposes" in {*now.origin, *origin}:
+        origin = {**origin, "proposes": {}}  # what she has decided stays decided
+    return replace(now, source=left[0].source, origin=origin)
 
 
 def _put_vendors_away(step: Step) -> int | None:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select
 
 from vault import attachments, crypto, store
 from vault.days import DAY
-from vault.db import taking_away
+from vault.db import insert_many, taking_away
 from vault.errors import DiskFull, NotFound
 from vault.logs import apart
 from vault.models import RecordRow, Version
@@ -90,12 +90,18 @@ def undo(turn: Turn, vault: OpenVault, revision: int) -> tuple[list[Stored], boo
 
 
 def restore(turn: Turn, vault: OpenVault, number: int) -> Stored:
-    """Take a record out of the trash. Raises NotFound, OnlyOne, crypto.Damaged."""
-    mine = (RecordRow.owner_id == vault.owner_id, RecordRow.number == number, _in_trash())
-    last = _last_versions(turn.session, vault, turn.session.scalars(select(RecordRow.number).where(*mine)).all())
-    if not last:
+    """Take a record out of the trash, with its vendor if that went with an import.
+
+    Raises NotFound, OnlyOne, crypto.Damaged.
+    """
+    lying = select(RecordRow.number).where(RecordRow.owner_id == vault.owner_id, _in_trash())
+    numbers = turn.session.scalars(lying.where(RecordRow.number == number)).all()
+    if not (last := _last_versions(turn.session, vault, numbers)):
         raise NotFound
-    return _put_back(turn, vault, [last[number]])[0]
+    vendor = lying.where(RecordRow.number == last[number].record.of_vendor(), RecordRow.returns)
+    back = _put_back(turn, vault, [last[number]])
+    put_back(turn, vault, turn.session.scalars(vendor).all())
+    return back[0]
 
 
 def put_back(turn: Turn, vault: OpenVault, numbers: Sequence[int]) -> list[Stored]:
@@ -107,6 +113,13 @@ def put_back(turn: Turn, vault: OpenVault, numbers: Sequence[int]) -> list[Store
 def last_versions(session: Session, vault: OpenVault, numbers: Sequence[int]) -> dict[int, Stored | None]:
     """What was removed as it was, by number; None where that is damaged. What is gone for good is not there."""
     return {row[0]: _if_it_opens(vault, row) for row in _last_boxes(session, vault, numbers)}
+
+
+def say(turn: Turn, vault: OpenVault, records: Sequence[Stored]) -> None:
+    """What lies in the trash says something else from now on: that is its last version, and stays where it is."""
+    last = [replace(each, revision=turn.revision, at=turn.server.now) for each in records]
+    boxes = [(vault.owner_id, each.number, each.revision, store.seal(vault, each)) for each in last]
+    insert_many(turn.session.connection(), "versions", ("owner_id", "number", "revision", "box"), boxes)
 
 
 def renew(turn: Turn, vault: OpenVault, pairs: Sequence[tuple[Stored | None, Stored]], import_id: bytes) -> None:

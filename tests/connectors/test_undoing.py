@@ -24,6 +24,7 @@ from connectors.course import ENDED, Course, Standing, Undo, report, standing, s
 from connectors.models import Import
 from tests import sampled
 from tests.connectors.test_engine import (
+    GIFTS,
     HEADER,
     ROOT,
     Interrupted,
@@ -174,6 +175,52 @@ def test_what_she_keeps_of_files_that_are_all_undone_says_what_it_came_with(ada:
     for each in files:
         undone(ada.vault, each)
     assert items(ada.vault) == ["Thing 0"]
+
+
+def test_what_lies_in_the_trash_says_what_the_file_that_is_left_says(ada: Ada) -> None:
+    imported(ada.vault, a_history(2))
+    second = imported(ada.vault, a_history(2, n1="Better thing"))
+    thing = named(ada.vault, "Better thing")
+    ada.removes(thing)
+    undone(ada.vault, second)
+    assert "Better thing" not in ada.looks_at("/trash")
+    ada.presses(f"/trash/{thing.number}/restore")
+    assert items(ada.vault) == ["Thing 0", "Thing 1"]
+    ada.removes(named(ada.vault, "Thing 1"))
+    returned(ada.vault, second)
+    ada.presses(f"/trash/{thing.number}/restore")
+    assert items(ada.vault) == ["Better thing", "Thing 0"]
+
+
+def test_what_is_put_back_after_its_file_was_undone_comes_with_its_vendor(ada: Ada) -> None:
+    at = imported(ada.vault, a_history(2))
+    thing = named(ada.vault, "Thing 1")
+    ada.removes(thing)
+    undone(ada.vault, at)
+    assert "Amazon.com" not in vendors(ada.vault)
+    ada.presses(f"/trash/{thing.number}/restore")
+    assert "Amazon.com" in ada.looks_at(f"/purchases/{thing.number}")
+    assert items(ada.vault) == ["Thing 1"]
+
+
+def test_of_two_files_that_are_undone_the_first_brings_back_its_own_words(ada: Ada) -> None:
+    first, second = imported(ada.vault, a_history(2)), imported(ada.vault, a_history(2, n1="Better thing"))
+    undone(ada.vault, first, everything=True)
+    undone(ada.vault, second)
+    returned(ada.vault, first)
+    assert items(ada.vault) == ["Thing 0", "Thing 1"]
+
+
+def test_what_she_has_decided_is_not_asked_again_when_its_file_was_undone_and_comes_once_more(ada: Ada) -> None:
+    imported(ada.vault, f"{HEADER}\n{a_row(1)}\n".encode())
+    hints = f"{HEADER}{GIFTS}\n{a_row(1, more=',For you,Ada,')}\n".encode()
+    second = imported(ada.vault, hints)
+    (one,) = purchases(ada.vault)
+    with store.writing(ada.vault) as turn:
+        store.decide(turn, ada.vault, one.number, accept=False)
+    undone(ada.vault, second)
+    imported(ada.vault, hints)
+    assert not purchases(ada.vault)[0].proposes
 
 
 def test_no_vendor_reads_the_words_of_a_file_that_is_undone(ada: Ada, bookshop: Bookshop) -> None:
