@@ -24,6 +24,7 @@ from consent import (
 )
 from consent.models import Denial, Deposit, Grant, Receipt, Segment
 from vault.errors import N_, DiskFull
+from vault.jobs import LINES
 from vault.rooms import Boxes, Moment, Nav, Room
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ ROOM = Room(
         "fresh_links": revocation.mail_fresh_links,
     },
     calls={"notice": notices.deliver},
+    lines=LINES,
     sweep=sweeping.sweep,
     on_stop=access.write_refusals,
     commands=_commands,

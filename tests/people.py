@@ -117,8 +117,8 @@ def house_in(directory: Path, clock: Clock | None = None, **settings: Any) -> Se
 
 def calls_out(house: Server) -> int:
     """Tell everybody who is to be told something now; the worker's other half, once. Returns how many were reached."""
-    with ThreadPoolExecutor(jobs.LINES) as lines:
-        return jobs.call_out(house, lines)
+    with ThreadPoolExecutor(jobs.LINES) as lines, ThreadPoolExecutor(1) as line:
+        return sum(jobs.call_out(house, room, lines if room.lines > 1 else line) for room in house.rooms)
 
 
 class Ada:

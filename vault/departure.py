@@ -103,7 +103,7 @@ def _take_everything(server: Server, owner: bytes) -> None:
         if room.on_erase is not None:
             room.on_erase(server, owner)
     with server.main.transaction() as session:
-        jobs.hand_over(session, server, owner, NOBODY, tuple(server.calls))
+        jobs.hand_over(session, server, owner, NOBODY, tuple(server.calls.keys() - {"mail"}))  # those go with her
     _empty_all(server, owner)
     server.catalogues.rebuild(server, owner)
 
@@ -130,11 +130,6 @@ def certificate_of(server: Server, owner: bytes) -> str | None:
 def address_of(server: Server, owner: bytes) -> str:
     """Where the certificate can be fetched once it is done."""
     return f"{server.settings.issuer}/deleted/{kit.vault_number(owner)}"
-
-
-def farewell(server: Server, _owner: bytes, payload: Mapping[str, Any]) -> bool:
-    """The job that mails the certificate, to an address that is kept nowhere else any more."""
-    return mail.send(server, payload["to"], payload["subject"], payload["text"])
 
 
 def _end_what_others_see(server: Server, owner: bytes) -> None:
@@ -188,6 +183,7 @@ def _certify(server: Server, owner: bytes) -> None:
 
 
 def _farewell(session: Session, server: Server, owner: bytes, text: str) -> None:
+    """Mail her the certificate: the job keeps her address, which is kept nowhere else any more."""
     found = session.get(Owner, owner)
     to, _ = mail.notice_or_nothing(server, owner, found.notice_box if found else None)
     if to is None or not server.settings.smtp_url:

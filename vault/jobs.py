@@ -22,10 +22,11 @@ from vault.models import Job
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from vault.rooms import Room
     from vault.server import Server
 
 LEASE = 120  # seconds
-LINES = 8  # calls to other servers at once, in one process
+LINES = 8  # calls to many other servers at once, in one process
 GIVE_UP = 12  # attempts; with doubling pauses about three days
 # A number that no worker writes counts as none: below zero it would be tried in every round, and without an end.
 _ONE_MORE = case((Job.attempts.between(0, GIVE_UP), Job.attempts + 1), else_=1)
@@ -78,12 +79,12 @@ def run_due(server: Server, *, limit: int = 50, stopped: Callable[[], bool] = la
     return sum(_try(server, owner, job) for owner, job in _due(server, here, Job.due_at, limit) if not stopped())
 
 
-def call_out(server: Server, lines: Executor, *, limit: int = LINES) -> int:
-    """Do what is due and waits for somebody else's server, on several lines at once; what never failed goes first.
+def call_out(server: Server, room: Room, lines: Executor, *, limit: int = LINES) -> int:
+    """Do what is due of a room's calls to somebody else's server, on its lines; what never failed goes first.
 
     So a thousand dead addresses hold up no other job, and a fresh call waits for no repeated one.
     """
-    there = Job.kind.in_(server.calls)
+    there = Job.kind.in_(room.calls or ())
     return sum(lines.map(lambda due: _try(server, *due), _due(server, there, Job.attempts, limit)))
 
 

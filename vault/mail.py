@@ -5,7 +5,9 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Callable, Mapping
+from email.errors import MessageError
 from email.message import EmailMessage
+from smtplib import SMTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 TIMEOUT = 20  # seconds
+_NOT_SENT = (OSError, SMTPException)
+_NOT_MADE = (MessageError, ValueError, AttributeError, TypeError, LookupError)  # of an odd address, or an odd setting
 
 WAYS_SUBJECT = N_("What opens your vault was changed")
 WAYS_TEXT = N_(
@@ -118,16 +122,20 @@ def deliver(server: Server, owner: bytes, payload: Mapping[str, Any]) -> bool:
 def send(server: Server, address: str, subject: str, text: str) -> bool:
     """Try once. False means that it may work later."""
     if not server.settings.smtp_url:
-        return True
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = server.settings.mail_from, address, subject
-    message.set_content(text)
+        return False
     try:
-        _send(server.settings.smtp_url, message)
-    except (OSError, smtplib.SMTPException) as error:
+        _send(server.settings.smtp_url, _message(server, address, subject, text))
+    except (*_NOT_SENT, *_NOT_MADE) as error:
         log.warning("mail_not_sent", reason=type(error).__name__)
         return False
     return True
+
+
+def _message(server: Server, address: str, subject: str, text: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = server.settings.mail_from, address, subject
+    message.set_content(text)
+    return message
 
 
 def _send(url: str, message: EmailMessage) -> None:

@@ -71,12 +71,11 @@ ROOM = Room(
     on_change=attachments.follow,
     on_unlock=_on_unlock,
     jobs={
-        "mail": deliver,
         "unmake_lock": unmake_lock,
-        "farewell": departure.farewell,
         "leftovers": departure.leftovers,
         attachments.JOB: attachments.erase,
     },
+    calls={"mail": deliver, "farewell": deliver},
     sweep=_sweep,
     on_stop=guessing.tell,
     commands=_commands,

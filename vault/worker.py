@@ -1,7 +1,7 @@
 """The worker: does due jobs, finishes what a crash left, puts unused catalogues away. A thread, or `vrm worker`.
 
-Jobs that wait for somebody else's server go beside it, on lines of their own: whoever answers slowly, or never, keeps
-no mail from being sent and no grant from ending.
+Jobs that wait for somebody else's server go beside it, each room's on lines of their own: whoever answers slowly, or
+never, keeps no mail from being sent; and no mail server keeps a grant from ending.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
-from vault.jobs import LINES, call_out, give_back, run_due
+from vault.jobs import call_out, give_back, run_due
 from vault.logs import apart, log
 
 if TYPE_CHECKING:
+    from vault.rooms import Room
     from vault.server import Server
 
 PAUSE, SWEEP, LAST = 1.0, 60.0, 5.0  # seconds
@@ -43,7 +44,9 @@ def tick(server: Server, *, sweep: bool, stopped: Callable[[], bool] = lambda: F
 
 def run(server: Server, stopped: threading.Event) -> None:
     """Round after round, until the event is set. A round that fails is logged by its kind; the next one comes."""
-    threading.Thread(target=_calls, args=(server, stopped), name="calls", daemon=True).start()
+    for room in server.rooms:
+        if room.calls:
+            threading.Thread(target=_calls, args=(server, room, stopped), name="calls", daemon=True).start()
     swept = 0.0
     with ThreadPoolExecutor(1, thread_name_prefix="round") as rounds:
         while not stopped.wait(PAUSE):
@@ -53,12 +56,12 @@ def run(server: Server, stopped: threading.Event) -> None:
                 swept = time.monotonic()
 
 
-def _calls(server: Server, stopped: threading.Event) -> None:
+def _calls(server: Server, room: Room, stopped: threading.Event) -> None:
     """The same for what waits for others; no pause as long as somebody answers."""
     done = 0
-    with ThreadPoolExecutor(1) as rounds, ThreadPoolExecutor(LINES, thread_name_prefix="line") as lines:
+    with ThreadPoolExecutor(1) as rounds, ThreadPoolExecutor(room.lines, thread_name_prefix="line") as lines:
         while not stopped.wait(0 if done else PAUSE):
-            done = _went(rounds.submit(call_out, server, lines))
+            done = _went(rounds.submit(call_out, server, room, lines))
 
 
 def _went(work: Future[int]) -> int:

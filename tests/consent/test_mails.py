@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,8 +18,8 @@ from connectors.demo_mail import Mailbox
 from consent import reminders
 from consent.models import Grant
 from tests.houses import copy_house
-from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, house_in
-from vault import worker
+from tests.people import PURCHASES, TASTE, Ada, Bookshop, Clock, calls_out, house_in
+from vault import mail, worker
 from vault.models import Job, Owner
 from vault.server import Server
 
@@ -46,7 +48,7 @@ def house(furnished: tuple[Path, str, Any], tmp_path: Path, clock: Clock, mailbo
 def mailed(house: Server, mailbox: Mailbox) -> list[str]:
     """Subjects of what is sent now; nothing in the mails names anybody."""
     before = len(mailbox.messages)
-    while worker.tick(house, sweep=False):
+    while worker.tick(house, sweep=False) + calls_out(house):
         pass
     for mail in mailbox.messages[before:]:
         assert mail.to == "ada@home.test"
@@ -318,6 +320,31 @@ def test_the_first_view_of_a_link_is_mailed_and_no_other(ada: Ada, house: Server
     for expected in ([FIRST], []):
         assert ada.app.test_client().post(path, data={"answer": "show"}).status_code == 200
         assert mailed(house, mailbox) == expected
+
+
+def test_an_end_waits_for_no_mail_server_that_says_nothing(
+    ada: Ada, bookshop: Bookshop, house: Server, clock: Clock
+) -> None:
+    lets(ada, bookshop, "30")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
+        deaf = replace(house, settings=replace(house.settings, smtp_url=url))
+        with deaf.main.transaction() as session:
+            for _ in range(3):
+                mail.queue_to(session, deaf, ada.owner_id, "ada@home.test", "Links", "a link")
+        clock.passes(days=31)
+        stopped = worker.begin(deaf)
+        silent.settimeout(10)
+        line, _ = silent.accept()
+        for _ in range(100):
+            with house.main.reading() as session:
+                states = session.scalars(select(Grant.state)).all()
+            if states == ["ended"]:
+                break
+            time.sleep(0.05)
+        stopped.set()
+        line.close()
+    assert states == ["ended"]
 
 
 def test_calls_that_prove_nothing_are_mailed_once_a_day(

@@ -12,7 +12,7 @@ from sqlalchemy import inspect, text
 
 from connectors.demo_mail import Mailbox
 from tests.conftest import PASSPHRASE
-from tests.people import ISSUER, Bookshop, household
+from tests.people import ISSUER, Bookshop, calls_out, household
 from vault import attempts, bearer, unlock, worker
 from vault.errors import TooManyTries, WrongSecret
 
@@ -50,7 +50,7 @@ def held(shop: Bookshop, mailbox: Mailbox) -> Iterator[dict[str, Any]]:
 def mailed(shop: Bookshop, mailbox: Mailbox) -> list[str]:
     """The links in the mails that are sent now, after a look at everything else in them."""
     before = len(mailbox.messages)
-    while worker.tick(shop.ada.house, sweep=False):
+    while worker.tick(shop.ada.house, sweep=False) + calls_out(shop.ada.house):
         pass
     found: list[str] = []
     for mail in mailbox.messages[before:]:

@@ -24,7 +24,7 @@ from connectors.uploads import Arriving
 from tests import sampled
 from tests.hearing import Heard, listening
 from tests.houses import embedded_only, home_of, where
-from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, house_in, query
+from tests.people import BIRTHDAY, PURCHASES, TASTE, Ada, Bookshop, Clock, calls_out, house_in, query
 from tests.terminal import vrm
 from tests.vault import reader
 from vault import locks, metrics, notice_address, set_up, store, unlock
@@ -32,7 +32,6 @@ from vault.collections.notes import Note
 from vault.collections.preferences import Preference
 from vault.collections.profile import Address, Birthday, Email, Name, Phone, Size
 from vault.collections.vendors import Vendor
-from vault.jobs import run_due
 from vault.record import CLASSES, collection_paths
 from vault.server import Server
 from vault.values import Money, When
@@ -338,8 +337,8 @@ def test_no_planted_string_is_in_any_byte_that_is_kept_or_logged(
         her.looks_at(path)
     assert "Brine</mark>" in her.looks_at("/search?q=An+Almanac+of+Brine")
     her.looks_at("/r/" + strings["link 0"])
-    run_due(house)
     tick(house, sweep=True)
+    calls_out(house)
     nothing_is_found("pages, mail and the worker")
     her.presses(f"/sharing/{her.grant()}/less", item="1")
     her.presses(f"/sharing/{her.grant()}/pause")

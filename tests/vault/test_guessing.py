@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from connectors.demo_mail import Mailbox
 from tests.conftest import PASSPHRASE
 from tests.houses import copy_house
-from tests.people import ISSUER, Clock, house_in
+from tests.people import ISSUER, Clock, calls_out, house_in
 from vault import unlock
 from vault.errors import TooManyTries, WrongSecret
 from vault.guessing import MANY, NOTED, SUBJECT
@@ -43,7 +43,7 @@ def told(house: Server, mailbox: Mailbox) -> list[str]:
     """The mails about it that the worker sends now."""
     before = len(mailbox.messages)
     tick(house, sweep=True)
-    tick(house, sweep=False)
+    calls_out(house)
     mails = [mail for mail in mailbox.messages[before:] if mail.subject == SUBJECT]
     assert all(mail.to == "ada@home.test" and ISSUER in mail.text for mail in mails)
     return [mail.subject for mail in mails]

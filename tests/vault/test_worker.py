@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import select, text, update
+from collections.abc import Callable
+from dataclasses import replace
 
+import pytest
+from sqlalchemy import func, select, text, update
+
+from connectors.demo_mail import Mailbox
 from consent.models import Grant, Receipt
 from tests.houses import embedded_only
-from tests.people import Ada, Bookshop, Clock
-from vault import jobs, sessions, set_up, store
+from tests.people import Ada, Bookshop, Clock, calls_out
+from vault import jobs, mail, sessions, set_up, store
 from vault.collections.notes import Note
 from vault.models import Job, Lock, RecordRow
 from vault.opened import OpenVault
+from vault.server import Server
 from vault.worker import tick
 
 BRAMS = "a boat, a goose, a bell"
@@ -78,6 +83,44 @@ def test_a_job_that_nothing_can_do_stops_no_other_and_stays(ada: Ada, bram: Open
         left = session.execute(select(Job.job_id, Job.lease_until).where(Job.due_at <= ada.house.now)).all()
     assert [row.job_id for row in left] == [odd], "it comes back when its lease is over"
     assert left[0].lease_until > ada.house.now
+
+
+def mails(ada: Ada, url: str, to: str) -> tuple[Server, Callable[[], int]]:
+    """A server that sends by that address, with a mail that waits, and how many do."""
+    house = replace(ada.house, settings=replace(ada.house.settings, smtp_url=url))
+    with house.main.transaction() as session:
+        mail.queue_to(session, house, ada.owner_id, to, "Links", "a link")
+
+    def waiting() -> int:
+        with house.main.reading() as session:
+            return session.scalar(select(func.count()).select_from(Job).where(Job.kind == "mail")) or 0
+
+    return house, waiting
+
+
+@pytest.mark.parametrize(
+    ("url", "to"),
+    [("smtps://mail.example:465000", "ada@home.test"), ("smtp://127.0.0.1:1", "ada@[home.test")],
+)
+def test_a_mail_that_nobody_can_make_or_send_is_given_up_after_some_days(
+    ada: Ada, clock: Clock, url: str, to: str
+) -> None:
+    house, waiting = mails(ada, url, to)
+    for _ in range(jobs.GIVE_UP - 1):
+        calls_out(house)
+        assert waiting() == 1
+        clock.passes(days=2)
+    calls_out(house)
+    assert waiting() == 0
+
+
+def test_a_mail_waits_for_a_worker_that_knows_where_to_send_it(ada: Ada, mailbox: Mailbox, clock: Clock) -> None:
+    house, waiting = mails(ada, mailbox.smtp_url, "ada@home.test")
+    calls_out(ada.house)
+    assert waiting() == 1
+    clock.passes(hours=1)
+    calls_out(house)
+    assert (waiting(), mailbox.messages[-1].subject) == (0, "Links")
 
 
 @pytest.mark.parametrize("written", [-9, 2**31 - 1])

@@ -22,7 +22,8 @@ from vault.strength import Strength, strength
 pages = Blueprint("setup", __name__)
 
 HANDLE = re.compile(r"[\w][\w.-]{1,39}")
-MAIL = re.compile(r"[^\s@<>,;:\"\\]{1,64}@[^\s@<>,;:\"\\]+\.?[^\s@<>,;:\"\\]+")
+_PART = r"[^\s@<>()\[\],;:\"\\\x00-\x1f\x7f]"
+MAIL = re.compile(rf"{_PART}{{1,64}}@{_PART}{{2,}}")
 CODE = re.compile(r"(?:[0-9A-Z]{5}[-–— ]){7}[0-9A-Z]{5}")
 NAME_NEEDED = N_("This is needed, up to 100 letters.")
 NOT_AN_ADDRESS = N_("Write it like ada@example.org.")
