@@ -25,7 +25,7 @@ NAME = re.compile(r"[a-z_]{1,40}")
 LATEST = 250_000_000_000  # the last second, and day below, that is taken: every page can still write them as a date
 LATEST_DAY = LATEST // DAY
 TEXT_MOST, ORIGIN_MOST = 2000, 100
-READ_AT_ONCE = 4 << 20  # bytes of a line, or of one version in a longer one; no record has half as many
+READ_AT_ONCE = 4 << 20  # bytes of a line, or of one version in a longer one; no record has as many
 NUMBERS_TAKEN = MOST_NUMBERS // 2  # the other half is left for what she writes from then on
 WRONG = (KeyError, TypeError, ValueError, AttributeError, Invalid)
 
