@@ -107,6 +107,16 @@ def match_vendor(vault: OpenVault, client_id: str, name: str) -> Stored | None:
     return None
 
 
+def vendor_now(vault: OpenVault, number: int, client_id: str, name: str) -> Stored | None:
+    """The vendor that was meant, if it is not damaged; where it is gone, the one for whom the client speaks now."""
+    try:
+        with vault.server.main.reading() as session:
+            found = store.read_many(session, vault, [number])
+    except crypto.Damaged:
+        return None
+    return found[0] if found else match_vendor(vault, client_id, name)
+
+
 def vendors(vault: OpenVault) -> list[Stored]:
     """Her vendors by name."""
     found = vault.catalogue.entries("collection = 'vendors' AND NOT damaged", order="title, number")

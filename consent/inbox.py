@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import orjson
 from sqlalchemy import func, select, update
 
-from consent import narrowing, notices, views
+from consent import asking, narrowing, notices, views
 from consent.deposits import about_deposit
 from consent.models import Deposit
 from vault import crypto, inbox, store
@@ -102,6 +102,9 @@ def _read(content: Mapping[str, Any]) -> tuple[Mapping[str, Any], Record]:
 
 def accept(vault: OpenVault, deposit: bytes, edits: Mapping[str, Any]) -> Stored:
     """Take it in, with what she changed of it. Raises NotFound when it waits no longer, Invalid."""
+    with vault.server.main.reading() as session:
+        left = read(session, vault, deposit)
+    vendor = asking.vendor_now(vault, left.vendor, left.client, left.name)
     with store.writing(vault, numbers=1) as turn:
         left = read(turn.session, vault, deposit)
         if left.record is None:
@@ -109,8 +112,8 @@ def accept(vault: OpenVault, deposit: bytes, edits: Mapping[str, Any]) -> Stored
         _decide(turn.session, vault, "accepted", Deposit.deposit_id == deposit)
         notices.tell_by_label(turn.session, vault.server, vault.owner_id, left.grant_id, "deposit.accepted")
         kind, source = type(left.record), dict(left.data)
-        if kind.vendor_field and left.vendor and vault.catalogue.titles([left.vendor]):
-            source[kind.vendor_field] = left.vendor
+        if kind.vendor_field and vendor:
+            source[kind.vendor_field] = vendor.number
         at = datetime.fromtimestamp(left.at, UTC).isoformat()
         return store.take_in(turn, vault, kind, source, edits, {"deposit": left.name, "client": left.client, "at": at})
 

@@ -10,14 +10,11 @@ from flask_babel import gettext
 
 from consent import asking, erasure, views
 from consent.pages.sharing import id_in
-from consent.terms import Terms
 from consent.views import GrantView
-from vault import crypto, store
 from vault.errors import NotFound
 from vault.pages.session import server, unlocked, vault
 from vault.pages.shown import day
 from vault.record import classes_of, collection_paths
-from vault.stored import Stored
 
 pages = Blueprint("erasure", __name__, template_folder="../templates")
 ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+\.[^\s<>@]+")
@@ -90,20 +87,9 @@ def _message(view: GrantView) -> str:
 
 def _contact(view: GrantView) -> str:
     """What she noted of how to reach this vendor."""
-    if not view.terms.vendor:
-        return ""
-    try:
-        found = _vendor(view.terms)
-    except crypto.Damaged:
-        return ""
+    terms = view.terms
+    found = asking.vendor_now(vault(), terms.vendor, terms.client_id, terms.client_name) if terms.vendor else None
     return str(getattr(found.record, "contact", None) or "") if found else ""
-
-
-def _vendor(terms: Terms) -> Stored | None:
-    """The vendor that was meant; where that has become a part of another, the one for whom the client speaks now."""
-    with server().main.reading() as session:
-        found = store.read_many(session, vault(), [terms.vendor])
-    return found[0] if found else asking.match_vendor(vault(), terms.client_id, terms.client_name)
 
 
 def _back(grant: str) -> Response:

@@ -12,8 +12,9 @@ import pytest
 from consent import deposits, inbox, segments, views
 from tests.houses import everything_kept, raw
 from tests.people import ISSUER, PURCHASES, RECEIPTS, Ada, Bookshop, Clock, details
-from vault import store
+from vault import merging, store
 from vault.collections.purchases import Purchase
+from vault.collections.vendors import Vendor
 from vault.values import Money, When
 
 LEFT = {"item": "The Weathervane", "bought_on": "2026-11-20", "price": {"amount": "21.00", "currency": "EUR"}}
@@ -107,6 +108,27 @@ def test_nothing_of_it_is_hers_before_she_keeps_it_and_where_it_came_from_stays(
     (entry,) = [each for each in ada.open.catalogue.entries("collection = 'purchases'") if "Weather" in each.title]
     page = ada.looks_at(f"/purchases/{entry.number}")
     assert "Bookshop, who left it in your inbox" in page
+
+
+def test_what_was_left_by_a_vendor_that_has_become_a_part_of_another_is_the_others(
+    ada: Ada, bookshop: Bookshop, token: str
+) -> None:
+    bookshop.leaves(token, LEFT)
+    other = ada.keeps(Vendor(called="Book Shop Ltd"))
+    with store.writing(ada.open) as turn:
+        merging.merge(turn, ada.open, other.number, ada.bookshop_number)
+    decides(ada, "keep")
+    assert purchases(ada)["The Weathervane"].vendor == other.number
+
+
+def test_what_was_left_is_kept_though_what_she_knows_of_the_vendor_is_damaged(
+    ada: Ada, bookshop: Bookshop, token: str
+) -> None:
+    bookshop.leaves(token, LEFT)
+    with raw(ada.house.main) as say:
+        say("UPDATE records SET box = ? WHERE number = ?", b"spoilt", ada.bookshop_number)
+    decides(ada, "keep")
+    assert purchases(ada)["The Weathervane"].vendor is None
 
 
 def test_what_she_keeps_is_seen_by_whoever_may_see_such_things(ada: Ada, bookshop: Bookshop) -> None:
