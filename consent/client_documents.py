@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,12 +14,15 @@ from joserfc.jwk import KeySet
 
 from consent.details import UNSEEN
 from consent.fetching import Unreachable, acceptable, fetch_json
+from vault.errors import Busy
 
 if TYPE_CHECKING:
     from vault.server import Server
 
 CURVES = (("EC", "P-256"), ("OKP", "Ed25519"))
 FORMATS = ("webhook", "set")
+PATIENCE = 0.25  # seconds until one of these two is free: of a process's eight threads five may wait for slow bodies
+_FETCHING = BoundedSemaphore(2)
 SECRET_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k"}
 
 
@@ -153,11 +157,19 @@ def _number(text: Any) -> int:
 
 
 def fetch(server: Server, url: str) -> dict[str, Any]:
-    """A document of a client's, by its address. Raises BadClient."""
+    """A document of a client's, by its address. Raises BadClient, Busy.
+
+    Anybody can name an address that answers slowly or never, and each time a thread waits for it: there are others left
+    for everybody else.
+    """
+    if not _FETCHING.acquire(timeout=PATIENCE):
+        raise Busy
     try:
         return fetch_json(url, loopback=server.settings.loopback)
     except Unreachable as error:
         raise BadClient(f"its document cannot be had: {error.reason}") from None
+    finally:
+        _FETCHING.release()
 
 
 def _loopback_ip(url: str) -> bool:

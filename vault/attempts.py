@@ -46,15 +46,18 @@ _FIRST = Statement(
 def admit(server: Server, **who: str) -> None:
     """Count one try by each of `who`, such as an `address` or a `handle`. Raises TooManyTries.
 
-    Its own transaction, so that a refusal stays counted.
+    Where one of them has to wait it is no try of the others, and not counted: or a stranger whose address waits for a
+    quarter of an hour could keep her name waiting all that time. Its own transaction, so that what comes of the try
+    leaves it counted.
     """
 
-    def count() -> int:
+    def count() -> None:
         with server.main.transaction() as session:
-            return max(_counted(session, server, kind, _tag(server, kind, each)) for kind, each in sorted(who.items()))
+            waits = [_counted(session, server, kind, _tag(server, kind, each)) for kind, each in sorted(who.items())]
+            if longest := max(waits):
+                raise TooManyTries(timedelta(seconds=longest))
 
-    if longest := needing_little(server.main, count):
-        raise TooManyTries(timedelta(seconds=longest))
+    needing_little(server.main, count)
 
 
 def _counted(session: Session, server: Server, kind: str, known: bytes) -> int:

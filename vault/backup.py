@@ -139,6 +139,7 @@ def put(named: Mapping[str, Database], kind: str, stream: Iterable[bytes]) -> No
         raise NotABackup
     if any(inspect(database.engine).get_table_names() for database in named.values()):
         raise NoRoomForIt
+    migrations.refuse_newer(head["revisions"])
     for name, database in named.items():
         migrations.bring_to(name, database, head["revisions"][name])
     for place, rows in _together(_rows(lines)):

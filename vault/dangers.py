@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from vault.days import moment_of
 from vault.settings import MEBIBYTE, Settings, is_loopback
 
 Weight = Literal["fatal", "mend", "better"]
@@ -192,7 +193,7 @@ def _of_machine(machine: Machine) -> Iterator[Finding]:
     if machine.now < RELEASED:
         yield Finding("clock", "fatal", "The clock of this machine is years slow, so nothing would end: set it.")
     elif machine.newest > machine.now + SLACK:
-        there = datetime.fromtimestamp(machine.newest, UTC).isoformat(" ", "minutes")
+        there = moment_of(machine.newest).isoformat(" ", "minutes")
         words = f"The clock has been set back: something here is from {there} UTC. What has ended by time counts again"
         yield Finding("clock_back", "mend", f"{words}: set the clock by a time server.")
     if machine.core_limit:

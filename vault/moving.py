@@ -1,7 +1,7 @@
 """Moving databases to another engine or server: the stream of a backup, with nothing left out, and compared at the end.
 
 What has been moved must not go on where it was, or what is ended in one place would live on in the other. So the old
-database is marked first, which keeps every process from starting on it; the mark is taken away if the move fails.
+database is marked first, which keeps every process from starting on it; if the move fails it is again what it was.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from sqlalchemy import inspect
 
 from vault import backup
 from vault.db import Database
-from vault.errors import VaultError
+from vault.errors import Unsafe, VaultError
 from vault.instances import instance_of, rename
-from vault.server import MOVED
+from vault.server import GONE, HAS_MOVED, MOVED
 
 SETTINGS = {"main": "database_url", "log": "log_url", "keys": "keystore_url"}
 
@@ -45,7 +45,7 @@ class NotEqual(VaultError):
 def move(here: Mapping[str, Database], there: Mapping[str, Database]) -> dict[str, int]:
     """Move databases (`main`, `log`, `keys`) to empty ones. Returns the number of rows of each table.
 
-    Raises NothingHere, StillOpen, NotEqual and backup.NoRoomForIt; then the old ones are as they were.
+    Raises NothingHere, Unsafe, StillOpen, NotEqual and backup.NoRoomForIt; then the old ones are as they were.
     """
     if any(inspect(database.engine).get_table_names() for database in there.values()):
         raise backup.NoRoomForIt
@@ -55,7 +55,7 @@ def move(here: Mapping[str, Database], there: Mapping[str, Database]) -> dict[st
         backup.put(there, "move", backup.lines_of_all(here, {"kind": "move"}))
         rows = _compared(here, there)
         for database in there.values():
-            rename(database, _id_of(database))
+            rename(database, _without_mark(_id_of(database)))
     return rows
 
 
@@ -64,9 +64,11 @@ def _marked(here: Mapping[str, Database]) -> Iterator[None]:
     """From here nothing starts on them. Of a move that was cut off the mark is there already, and that is as good."""
     known = [(database, _id_of(database)) for database in here.values()]
     for database, instance in known:
-        rename(database, MOVED + instance)
+        rename(database, MOVED + _without_mark(instance))
     try:
         yield
+        for database, instance in known:
+            rename(database, GONE + _without_mark(instance))
     except BaseException:
         for database, instance in known:
             rename(database, instance)
@@ -74,11 +76,17 @@ def _marked(here: Mapping[str, Database]) -> Iterator[None]:
 
 
 def _id_of(database: Database) -> bytes:
-    """Without the mark. Raises NothingHere."""
+    """As it stands there. Raises NothingHere, and Unsafe for a database that lives elsewhere since."""
     known = instance_of(database)
     if known is None:
         raise NothingHere
-    return known.removeprefix(MOVED)
+    if known.startswith(GONE):
+        raise Unsafe(HAS_MOVED)
+    return known
+
+
+def _without_mark(instance: bytes) -> bytes:
+    return instance.removeprefix(MOVED)
 
 
 def _compared(here: Mapping[str, Database], there: Mapping[str, Database]) -> dict[str, int]:

@@ -26,7 +26,9 @@ from vault.rooms import Job, Room
 from vault.settings import Settings, is_embedded
 
 FORMAT = 1
-MOVED = b"moved:"  # stands before the id of a database that has been moved, and must not be used where it was
+MOVED = b"moved:"  # stands before the id of a database while it is moved
+GONE = b"gone:"  # and once it has been: it must not be used where it was, nor moved from there again
+HAS_MOVED = "This database has been moved. Set the address that `vrm move` said; nothing was changed."
 
 
 def _now() -> datetime:
@@ -128,8 +130,8 @@ def _told(setting: str) -> Iterator[None]:
 def _marry(main: Database, log: Database, keystore: Keystore) -> None:
     """The three databases carry one id. A stranger's keystore would make every grant look dead."""
     known, logged, kept = (instance_of(database) for database in (main, log, keystore.database))
-    if any(each and each.startswith(MOVED) for each in (known, logged, kept)):
-        raise Unsafe("This database has been moved. Set the address that `vrm move` said; nothing was changed.")
+    if any(each and each.startswith((MOVED, GONE)) for each in (known, logged, kept)):
+        raise Unsafe(HAS_MOVED)
     if known is not None and kept is None:
         raise Unsafe("The keystore is empty, but the main database belongs to another one. Nothing was changed.")
     instance = keystore.set_up()

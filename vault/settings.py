@@ -15,6 +15,7 @@ from vault.errors import Unsafe
 
 SignUp = Literal["closed", "open"]
 MEBIBYTE = 1 << 20
+SERVER_OPTIONS = ("host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "target_session_attrs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +199,26 @@ def _together(database_url: str, keystore_url: str) -> bool:
 
 
 def _check_server(name: str, url: str) -> None:
-    """A database of a server: PostgreSQL, and nobody on the way may read along or stand in for it."""
-    parts = urlsplit(url)
-    if parts.scheme != "postgresql" or len(parts.path) < 2:
+    """A database of a server: PostgreSQL, and nobody on the way may read along or stand in for it.
+
+    Read as it is for the driver, which knows options that lead elsewhere: `hostaddr`, `service`.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):
+        parts = None
+    if parts is None or parts.drivername != "postgresql" or not parts.database:
         raise Unsafe(f"{name} must begin with sqlite:/// or postgresql:// and name a database.")
-    options = parse_qs(parts.query)
-    hosts = [parts.hostname, *(host for some in options.get("host", []) for host in some.split(","))]
-    near = all(host is None or host.startswith("/") or is_loopback(f"postgresql://{host}") for host in hosts)
-    if not near and options.get("sslmode") != ["verify-full"]:
+    if not parts.query.keys() <= set(SERVER_OPTIONS):
+        raise Unsafe(f"{name} may have no option but {', '.join(SERVER_OPTIONS)}.")
+    host = parts.host or ""
+    named = [f"[{host}]" if ":" in host else host, *parts.normalized_query.get("host", ())]
+    hosts = [each for some in named for each in some.split(",") if each]
+    near = all(each.startswith("/") or is_loopback(f"postgresql://{each}") for each in hosts)
+    if not near and parts.query.get("sslmode") != "verify-full":
         raise Unsafe(f"{name} leaves this machine, so it must say sslmode=verify-full.")
 
 

@@ -25,7 +25,7 @@ LISTING_MOST = 16 << 20  # bytes of a ZIP file's table of contents, and of the m
 FILES_MOST = 100_000
 UNPACKED_MOST = 8 << 30  # bytes of all files together
 RATIO_MOST, RATIO_FREE = 200, 64 << 20  # how far they may grow, once they are larger than this
-LINE_MOST = 16 << 20  # bytes of one record
+LINE_MOST = 64 << 20  # bytes of one record with its history
 CHUNK = 1 << 18
 DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError, RuntimeError, KeyError)
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -93,14 +93,17 @@ class Archive:
 
     def lines(self, path: str) -> Iterator[bytes]:
         """The lines of one file, without their line feeds."""
-        rest = b""
+        begun: list[bytes] = []  # put together once for each line: one may be very long
         for piece in self.pieces(path):
-            *whole, rest = (rest + piece).split(b"\n")
-            yield from whole
-            if len(rest) > LINE_MOST:
+            first, *more = piece.split(b"\n")
+            begun.append(first)
+            for following in more:
+                yield b"".join(begun)
+                begun = [following]
+            if sum(map(len, begun)) > LINE_MOST:
                 raise NotAnArchive
-        if rest:
-            yield rest
+        if any(begun):
+            yield b"".join(begun)
 
     def _unpacked(self, path: str, most: int) -> Iterator[bytes]:
         entry = self._entries[path]

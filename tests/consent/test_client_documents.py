@@ -6,10 +6,15 @@ import gzip
 import re
 import socket
 import time
+from base64 import urlsafe_b64encode
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import httpx
+import orjson
 import pytest
 from flask import Flask, Response, jsonify, request
 
@@ -17,8 +22,12 @@ from connectors.demo_shop.serving import LoopbackServer
 from consent import client_documents, clients
 from consent.client_documents import BadClient
 from consent.fetching import MOST_BYTES, Unreachable, acceptable, fetch_json
+from tests.houses import copy_house
 from tests.people import PURCHASES, Ada, Bookshop, details
+from tests.served import served
+from vault.keyring import Keyring
 
+KIND = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SPECIAL = [
     "127.0.0.1",
     "127.8.8.8",
@@ -265,6 +274,32 @@ def test_eight_calls_of_a_client_that_is_not_known_yet_are_all_answered(ada: Ada
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: bookshop.pushes().status_code, range(8)))
     assert answers == [201] * 8
+
+
+def test_others_are_served_while_somebodys_documents_do_not_come(
+    furnished: tuple[Path, str, Keyring], tmp_path: Path
+) -> None:
+    """Anybody can ask to be taken for a client: its document is fetched before any signature can be looked at."""
+    copy_house(furnished[0], tmp_path / "house")
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=128) as silent,
+        served(tmp_path / "house") as serving,
+        ThreadPoolExecutor(24) as strangers,
+    ):
+        site = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        def asks(number: int) -> tuple[int, str | None]:
+            claims = urlsafe_b64encode(orjson.dumps({"sub": f"{site}/{number}.json"})).rstrip(b"=").decode()
+            form = {"client_assertion_type": KIND, "client_assertion": f"eyJhbGciOiJFUzI1NiJ9.{claims}.AA"}
+            answer = httpx.post(f"{serving.address}/oauth/par", data=form, timeout=120)
+            return answer.status_code, answer.headers.get("Retry-After")
+
+        asked = [strangers.submit(asks, number) for number in range(24)]
+        time.sleep(1)
+        taken = serving.takes("/livez")
+        answers = Counter(each.result() for each in asked)
+    assert taken < 2
+    assert answers.keys() == {(401, None), (503, "5")}
 
 
 def test_a_document_is_read_strictly(ada: Ada, bookshop: Bookshop) -> None:

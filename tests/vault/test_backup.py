@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from tests.conftest import PASSPHRASE
 from tests.houses import home_of, lose, settings_in
@@ -294,12 +294,14 @@ def test_it_goes_only_where_nothing_is_yet(ada: Ada) -> None:
         backup.restore(ada.house, "keystore", [whole])
 
 
-def test_one_from_a_newer_release_is_refused(ada: Ada, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["main", "log"])
+def test_one_from_a_newer_release_is_refused_and_nothing_is_changed(ada: Ada, tmp_path: Path, name: str) -> None:
     head, *rest = said(stream(ada.house))
-    head["revisions"]["main"] = ["vault_9999"]
+    head["revisions"][name].append("vault_9999")
     empty = bare(tmp_path / "other")
     with pytest.raises(Unsafe, match="newer release"):
         backup.restore(empty, "backup", [orjson.dumps(each) + b"\n" for each in (head, *rest)])
+    assert [inspect(each.engine).get_table_names() for each in (empty.main, empty.log)] == [[], []]
     empty.stop()
 
 

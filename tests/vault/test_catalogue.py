@@ -85,6 +85,7 @@ def test_no_other_process_knows_what_an_old_copy_has_lost(
     ada: Ada, beside: Server, tmp_path: Path, put_away: bool
 ) -> None:
     """A database server that falls back to one that lags behind, while the vault goes on."""
+    beside.main.dispose()
     keep_copy(ada.house, "database", tmp_path / "kept")
     lost = ada.keeps(Note(heading="Two", text="."))
     assert sessions.open_session(beside, ada.session).catalogue.count("number = ?", lost.number) == 1

@@ -105,6 +105,7 @@ UNSAFE: dict[str, tuple[Facts, str, str, str]] = {
     ),
     "a clock that is years slow": (facts(now=RELEASED - 1), "clock", "fatal", "set it"),
     "a clock set back": (facts(newest=RELEASED + 2 * 10**7), "clock_back", "mend", "time server"),
+    "a time that no calendar has": (facts(newest=1 << 62), "clock_back", "mend", "9999"),
     "core dumps": (facts(core_limit=1), "core_dumps", "fatal", "LimitCORE=0"),
     "debug": (facts(debug=("FLASK_DEBUG",)), "debug", "fatal", "FLASK_DEBUG"),
     "swap": (facts(swap=("/dev/sda2",)), "swap", "better", "swapoff"),

@@ -10,11 +10,12 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.people import Ada, Clock, house_in
 from tests.vault.test_leaving import CHOSEN, furnish, moves_in, open_keyring_of, zipped
-from vault import attachments, crypto, export, locks, pieces, sessions, store, unpacking
+from vault import arrived, attachments, crypto, export, locks, pieces, sessions, store, unpacking
 from vault.arrived import NUMBERS_TAKEN
 from vault.bringing import bring_back
 from vault.collections.notes import Note
@@ -182,6 +183,7 @@ def setting(**members: Any) -> Callable[[list[dict[str, Any]]], None]:
         setting(origin={"at": ["x"]}),
         setting(origin={"A B": "x"}),
         setting(origin={"place": "x" * 5000}),
+        setting(origin={f"a{number:b}".replace("1", "b").replace("0", "c"): 1 for number in range(200)}),
         lambda entries: entries.append(dict(entries[-1])),
         lambda entries: entries.reverse(),
         lambda entries: [each.update(mark="ab" * 16) for each in entries[:2]],  # type: ignore[func-returns-value]
@@ -311,6 +313,26 @@ def test_a_line_that_fills_the_memory_is_not_read(
 ) -> None:
     monkeypatch.setattr(unpacking, "LINE_MOST", 10_000)
     refused(bees, with_entries(good, setting(source={"note": "x" * unpacking.CHUNK})))
+
+
+def test_no_more_of_a_long_line_is_read_at_once_than_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrived, "READ_AT_ONCE", 400)
+    version = {"collection": "notes", "version": 1, "edits": {"heading": "One", "text": "."}}
+    entry = {"number": 2, **version, "history": [version] * 10}
+    assert len(arrived.read_entry(orjson.dumps(entry)).history) == 10
+    wrong = (
+        7,
+        {},
+        {**version, "collection": "grants"},
+        {**version, "key": 1},
+        {**version, "edits": {"text": "x" * 400}},
+    )
+    for each in wrong:
+        with pytest.raises(NotAnArchive):
+            arrived.read_entry(orjson.dumps({**entry, "history": [*entry["history"], each, version]}))
+    for raw in (json.dumps(entry).encode(), orjson.dumps({"history": entry["history"], **version, "number": 2})):
+        with pytest.raises(NotAnArchive):
+            arrived.read_entry(raw)
 
 
 def test_an_encrypted_archive_that_was_touched_anywhere_does_not_open(

@@ -24,7 +24,7 @@ from tests.people import ISSUER, Ada, Bookshop, Clock, house_in
 from tests.sampled import some
 from tests.vault import reader
 from tests.vault.test_tampering import writes
-from vault import attachments, crypto, export, sessions, store, trash, unpacking
+from vault import arrived, attachments, crypto, export, sessions, store, trash, unpacking
 from vault.app import create_app
 from vault.archive import archive
 from vault.attached import Incoming, NoRoom, sealed
@@ -264,6 +264,21 @@ def test_blank_scans_and_parts_of_any_size_come_back(
     ada.attaches(ada.buys("A Kettle"), bytes(9 << 20), "scan.bmp")
     for _ in range(15):
         ada.keeps(Note(heading="One", text=crypto.random_bytes(10_000).hex()))
+    assert bring_back(moves_in(elsewhere), io.BytesIO(zipped(ada.open))).equal
+
+
+def test_a_record_changed_very_often_comes_back_with_every_version(
+    ada: Ada, elsewhere: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrived, "READ_AT_ONCE", 1000)
+    note = ada.keeps(Note(heading="Diary", text="new"))
+    for text in (
+        '},{"collection":"notes"}]}',
+        ',"history":[{"collection":',
+        *(f"{number}: 日記" for number in range(40)),
+    ):
+        ada.edits(note, text=text)
+    ada.removes(note)
     assert bring_back(moves_in(elsewhere), io.BytesIO(zipped(ada.open))).equal
 
 

@@ -141,6 +141,36 @@ def test_after_a_move_that_was_cut_off_it_is_moved_again(house: Server, there: d
     house.stop()
 
 
+def test_what_has_been_moved_is_not_moved_once_more_and_never_starts_there_again(
+    house: Server, clock: Clock, there: dict[str, Database], tmp_path: Path
+) -> None:
+    house.stop()
+    moving.move({"main": house.main}, {"main": there["main"]})
+    elsewhere = Database(f"sqlite:///{tmp_path / 'elsewhere' / 'vault.db'}")
+    with pytest.raises(Unsafe, match="has been moved"):
+        moving.move({"main": house.main}, {"main": elsewhere})
+    assert inspect(elsewhere.engine).get_table_names() == []
+    elsewhere.dispose()
+    house.stop()
+    with pytest.raises(Unsafe, match="has been moved"):
+        house_in(home_of(house), clock)
+
+
+def test_after_a_move_that_was_cut_off_and_one_that_failed_it_does_not_start(
+    house: Server, clock: Clock, there: dict[str, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.stop()
+    with raw(house.main) as say:
+        say("UPDATE instance SET id = ?", b"moved:" + (house.keystore.instance() or b""))
+    house.stop()
+    monkeypatch.delattr(backup, "put")
+    with pytest.raises(AttributeError):
+        moving.move({"main": house.main}, {"main": there["main"]})
+    house.stop()
+    with pytest.raises(Unsafe, match="has been moved"):
+        house_in(home_of(house), clock)
+
+
 def test_the_command_says_what_to_set_and_shows_no_password(
     house: Server, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

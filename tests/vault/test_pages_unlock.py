@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import PASSPHRASE
 from tests.people import Ada, Clock
-from vault import sessions, set_up
+from vault import sessions, set_up, unlock
+from vault.errors import TooManyTries, WrongSecret
 from vault.pages import session
 
 NEW = "another violet staircase kettle"
@@ -79,6 +80,24 @@ def test_too_many_tries_have_to_wait_and_are_told_how_long(stranger, clock: Cloc
     assert int(answers[-1].headers["Retry-After"]) >= 1
     clock.passes(minutes=20)
     assert post(stranger, "/unlock", passphrase=PASSPHRASE).status_code == 303
+
+
+def test_a_stranger_whose_address_has_to_wait_anyway_does_not_make_her_name_wait(ada: Ada, clock: Clock) -> None:
+    def waits(passphrase: str, address: str) -> float:
+        try:
+            unlock.with_passphrase(ada.house, "ada", passphrase, address=address)
+        except TooManyTries as error:
+            return error.wait.total_seconds()
+        except WrongSecret:
+            return 0
+        return 0
+
+    while (wait := waits("wrong", "192.0.2.66")) < 200:
+        clock.passes(seconds=max(1, wait))
+    for _try in range(3):
+        clock.passes(seconds=31)
+        assert waits("wrong", "192.0.2.66") > 0
+        assert waits(ada.passphrase, "198.51.100.7") == 0, "her own, from another address"
 
 
 def test_a_network_of_many_addresses_has_the_tries_of_one(ada: Ada):

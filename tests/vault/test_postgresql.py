@@ -257,13 +257,25 @@ def test_while_the_server_is_away_everybody_is_told_to_come_again_and_then_all_g
         ("postgresql://vrm@db.example/vault?sslmode=require", "sslmode=verify-full"),
         ("postgresql://vrm@127.0.0.1/vault?host=db.example", "sslmode=verify-full"),
         ("postgresql://vrm@/vault?host=127.0.0.1,db.example", "sslmode=verify-full"),
+        ("postgresql://vrm@db.example,ada.localhost/vault", "sslmode=verify-full"),
+        ("postgresql://localhost:a/b@db.example/vault", "sslmode=verify-full"),
+        ("postgresql://vrm:word@/vault?hostaddr=203.0.113.5", "no option but"),
+        ("postgresql://vrm:word@localhost/vault?hostaddr=203.0.113.5", "no option but"),
+        ("postgresql://vrm:word@localhost/vault#?hostaddr=203.0.113.5", "no option but"),
+        ("postgresql:///vault?service=far", "no option but"),
         ("postgresql://vrm@db.example/", "name a database"),
+        ("postgresql://vrm@db.example:first/vault", "name a database"),
         ("mysql://vrm@localhost/vault", "sqlite:/// or postgresql://"),
     ],
 )
 def test_a_server_is_reached_by_tls_that_cannot_be_stood_in_for(tmp_path: Path, url: str, sentence: str) -> None:
     with pytest.raises(Unsafe, match=sentence):
         checked(on_a_server(tmp_path, database=url))
+
+
+@pytest.mark.parametrize("rest", ["[::1]/vault", "127.0.0.1:5433/vault", "localhost/vault", "/vault?host=/run/pg"])
+def test_one_on_this_machine_needs_no_tls(tmp_path: Path, rest: str) -> None:
+    checked(on_a_server(tmp_path, database=f"postgresql://vrm@{rest}"))
 
 
 def test_three_names_of_one_database_are_refused(tmp_path: Path) -> None:

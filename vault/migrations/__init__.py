@@ -6,7 +6,7 @@ expand first and contract later, so that an older process can go on while a newe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -88,15 +88,15 @@ def folders(name: str) -> list[Path]:
     return [folder for folder in found if folder.is_dir()]
 
 
-def bring_to(name: str, database: Database, revisions: Iterable[str]) -> None:
-    """Bring an empty database to what an earlier release had. Raises Unsafe when this release does not know it."""
-    from alembic.util import CommandError
+def refuse_newer(revisions: Mapping[str, Iterable[str]]) -> None:
+    """Raises Unsafe when this release does not know what one of the databases had come to."""
+    if not all(_known(name).issuperset(each) for name, each in revisions.items()):
+        raise Unsafe("This was made by a newer release. Install that one first; nothing was changed.")
 
-    wanted = sorted(revisions, key=_room_of)  # tables of a later room refer to those of an earlier one
-    try:
-        _run(name, database, wanted)
-    except CommandError:
-        raise Unsafe("This was made by a newer release. Install that one first; nothing was changed.") from None
+
+def bring_to(name: str, database: Database, revisions: Iterable[str]) -> None:
+    """Bring an empty database to what this release or an earlier one had."""
+    _run(name, database, sorted(revisions, key=_room_of))  # tables of a later room refer to those of an earlier one
 
 
 def _room_of(revision: str) -> int:
