@@ -82,11 +82,11 @@ class Room:
     a fragment for somebody else's page, where `vault` is None while it is locked; `on_change` runs inside her turn,
     before it is committed; `on_unlock` after an unlock; `on_leave` when she has asked to delete her vault, and again
     until that is done; `on_erase` before her rows are deleted, when her keys are gone already; `jobs` by kind; `calls`
-    are jobs that wait for somebody else's server, and so are done apart, on so many `lines`; `sweep` is the worker's look for unfinished
-    things; `on_stop` writes down what a process that ends has in memory; `checks` are its part of the doctor. `export`
-    is its part of vault.json; `files` are those it adds to an archive, and `bring(vault, path, pieces)` takes one of
-    them back, True if it is the room's own. `boxes` are the columns that lie under her keys; `past` knows what
-    happened with one of her vendors, by its number, up to so many moments.
+    are jobs that wait for somebody else's server, and so are done apart, on so many `lines`; `sweep` is the worker's
+    look for unfinished things; `on_stop` writes down what a process that ends has in memory; `checks` are its part of
+    the doctor. `export` is its part of vault.json; `files` are those it adds to an archive, and `bring(vault, path,
+    pieces)` takes one of them back, True if it is the room's own. `boxes` are the columns that lie under her keys;
+    `past` knows what happened with one of her vendors, by its number, up to so many moments.
     """
 
     name: str

@@ -50,12 +50,12 @@ def mailed(house: Server, mailbox: Mailbox) -> list[str]:
     before = len(mailbox.messages)
     while worker.tick(house, sweep=False) + calls_out(house):
         pass
-    for mail in mailbox.messages[before:]:
-        assert mail.to == "ada@home.test"
-        said = mail.subject + mail.text.split("/r/")[0]
+    for each in mailbox.messages[before:]:
+        assert each.to == "ada@home.test"
+        said = each.subject + each.text.split("/r/")[0]
         assert not [word for word in ("Bookshop", "Coffee", "Ada", "Almanac", "purchases", "shop.") if word in said]
-        assert "/sharing" in mail.text
-    return [mail.subject for mail in mailbox.messages[before:]]
+        assert "/sharing" in each.text
+    return [each.subject for each in mailbox.messages[before:]]
 
 
 def lets(ada: Ada, shop: Bookshop, days: str, *details: dict[str, Any], ticks: tuple[str, ...] = ()) -> str:
