@@ -219,8 +219,8 @@ def open_files(upload: Upload) -> Iterator[tuple[str, int, Iterator[bytes]]]:
         raise NotOpened(N_("This archive holds more than 10,000 files."))
     for entry in archive.infolist():
         label = "".join(letter if letter.isprintable() else "?" for letter in entry.filename[-200:])
-        if not entry.is_dir():
-            yield label, entry.file_size, _unpacked(archive, entry)
+        if not entry.filename.endswith("/"):  # `is_dir` stumbles over no name at all
+            yield label or "?", entry.file_size, _unpacked(archive, entry)
 
 
 def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -77,7 +77,7 @@ def read_notice(
     claimed = _read(headers, body)
     if (claimed.issuer, claimed.client_id) != (issuer, client_id):
         raise WrongNotice("addressee", "This notice is from another vault, or for somebody else.")
-    if abs(claimed.signed_at - (now or datetime.now(UTC)).timestamp()) > WINDOW:
+    if abs(claimed.signed_at - int((now or datetime.now(UTC)).timestamp())) > WINDOW:
         raise WrongNotice("too_old", "This notice was signed too long ago.")
     keys = list(_keys(jwks))
     if not any(_ED25519.verify(claimed.signed, each, key) for each in claimed.signatures for key in keys):
@@ -86,7 +86,8 @@ def read_notice(
 
 
 def _keys(jwks: Mapping[str, Any]) -> Iterable[OKPKey]:
-    for members in jwks.get("keys", ()):
+    found = jwks.get("keys")
+    for members in found if isinstance(found, list) else ():
         if isinstance(members, dict) and members.get("crv") == "Ed25519":
             try:
                 yield OKPKey.import_key(members)

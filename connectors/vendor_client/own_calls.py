@@ -46,7 +46,7 @@ def read_calls(answer: Answer) -> Page:
         raise NotUnderstood("calls", "The vault’s list of calls has not the shape of one.")
     try:
         return Page(tuple(_call(each) for each in found), int(members["next"]), int(members["access"]))
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise NotUnderstood("calls", "The vault’s list of calls has not the shape of one.") from None
 
 

@@ -38,13 +38,13 @@ def vault_address(text: str, *, local: bool) -> str:
         raise NotAVault("address", "Please give your vault’s address, such as https://vault.example.")
     try:
         url = httpx.URL(text if "://" in text else f"https://{text}")
-        if "://" not in text and is_loopback(url.host):
+        loopback = is_loopback(url.host)
+        if "://" not in text and loopback:
             url = httpx.URL(f"http://{text}")
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):  # the latter for a name that stands for no letters
         raise NotAVault("address", "This is not an address that a vault can have.") from None
     if not url.host or url.userinfo or url.scheme not in ("http", "https"):
         raise NotAVault("address", "This is not an address that a vault can have.")
-    loopback = is_loopback(url.host)
     if loopback and not local:
         raise NotAVault("address", "A vault on your own computer cannot be reached from here.")
     if url.scheme == "http" and not loopback:
@@ -56,7 +56,8 @@ class Reach(httpx.BaseTransport):
     """Connects to the address it has checked, so that no name can point elsewhere a moment later.
 
     Public addresses only; loopback too when `local`, that is, when the vendor itself runs there. The request keeps
-    its Host header, and TLS is checked against the name.
+    its Host header, and TLS is checked against the name: as it stands in the address, since sockets would write one of
+    other letters by older rules, in which straße is strasse.
     """
 
     def __init__(self, *, local: bool) -> None:
@@ -64,7 +65,7 @@ class Reach(httpx.BaseTransport):
         self._inner = httpx.HTTPTransport(verify=_tls())
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
+        host = request.url.raw_host.decode("ascii")
         address = self._checked(host, request.url.port or 443)
         if address != host:
             request.url = request.url.copy_with(host=address)

@@ -440,6 +440,17 @@ def test_a_name_from_an_archive_is_only_a_label() -> None:
     assert isinstance(event, LeftOut)
 
 
+def test_a_file_without_a_name_is_read_like_any_other() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        nameless = zipfile.ZipInfo("x")
+        nameless.filename = ""
+        archive.writestr(nameless, GOOD)
+        archive.writestr("last.csv", GOOD)
+    events = read_upload(InMemory("a.zip", out.getvalue()))
+    assert [label for label, event in events if isinstance(event, End)] == ["?", "last.csv"]
+
+
 def test_a_file_over_two_gib_is_refused_before_it_is_read() -> None:
     class Huge(InMemory):
         size = 2 * 1024**3 + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -39,7 +40,9 @@ from connectors.vendor_client import (
     public_jwks,
     vault_address,
 )
+from connectors.vendor_client.client import Answer
 from connectors.vendor_client.discovery import NEEDED, Endpoints
+from connectors.vendor_client.own_calls import read_calls
 from connectors.vendor_client.proofs import client_assertion, dpop_proof, s256
 from connectors.vendor_client.reach import Reach
 
@@ -189,6 +192,8 @@ def test_an_address_is_understood_as_people_type_it(typed: str, means: str) -> N
         "https://ada:secret@vault.example",
         "https://",
         "http://[",
+        "https://xn--a",
+        "xn--0.example",
         "http://127.0.0.1.example",
         "a" * 400,
     ],
@@ -223,6 +228,22 @@ def test_an_address_inside_a_network_is_not_reached(inside: str) -> None:
     with pytest.raises(NotAVault):
         reach.handle_request(httpx.Request("GET", f"https://{inside}/"))
     reach.close()
+
+
+def test_the_name_that_is_looked_up_is_the_one_in_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets write names by older rules, in which ß is ss: another domain."""
+    asked: list[bytes] = []
+
+    def looks_up(host: str, *_more: object, **_else: object) -> None:
+        asked.append(host.encode("idna"))  # as a socket does
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", looks_up)
+    reach = Reach(local=False)
+    with pytest.raises(Unreachable):
+        reach.handle_request(httpx.Request("GET", vault_address("https://straße.example", local=False)))
+    reach.close()
+    assert asked == [b"xn--strae-oqa.example"]
 
 
 def test_a_name_under_localhost_is_this_machine_and_keeps_its_host_header() -> None:
@@ -405,6 +426,11 @@ def test_half_a_page_is_no_page() -> None:
     for broken in ({"items": []}, {"items": [1], "gone": [], "next": "1"}, {"items": {}, "gone": [], "next": "1"}):
         with pytest.raises(NotUnderstood):
             connected(Script(token(), (200, broken))).read("purchases")
+
+
+def test_a_list_of_calls_with_a_number_beyond_all_is_not_understood() -> None:
+    with pytest.raises(NotUnderstood):
+        read_calls(Answer(200, httpx.Headers(), '{"calls": [], "next": 1e999, "access": 1}'))
 
 
 def test_an_expired_access_token_is_renewed_once() -> None:

@@ -241,7 +241,7 @@ def test_n106_no_byte_of_a_notice_can_be_changed(ada: Ada, shop: ListeningShop, 
     if form == "webhook":
         with pytest.raises(WrongNotice, match="signature"):
             read_notice(others, heard.body, keys, **known)
-    for empty in ({}, {"keys": []}, {"keys": [{"kty": "OKP", "crv": "Ed25519"}]}):
+    for empty in ({}, {"keys": []}, {"keys": 5}, {"keys": None}, {"keys": [{"kty": "OKP", "crv": "Ed25519"}]}):
         with pytest.raises(WrongNotice, match="signature"):
             read_notice(heard.headers, heard.body, empty, **known)
 
@@ -254,6 +254,7 @@ CHANGES: list[dict[str, Any]] = [
     {"iss": "https://other.example"},
     {"iat": "now"},
     {"iat": None},
+    {"iat": 10**400},
     {"jti": None},
     {"sub_id": {"format": "email", "email": "ada@home.test"}},
     {"sub_id": None},
