@@ -176,18 +176,32 @@ def written_whole(file: Path) -> Iterator[IO[bytes]]:
 
     Until then it has a name of its own, which nobody else can have put there.
     """
-    handle, name = tempfile.mkstemp(prefix=f"{file.name}.", suffix=".part", dir=file.parent)
-    part = Path(name)
     try:
-        with os.fdopen(handle, "wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        os.link(part, file)  # which refuses where a file has come meanwhile
-    finally:
-        part.unlink()
-    folder = os.open(file.parent, os.O_RDONLY)
+        handle, name = tempfile.mkstemp(prefix=f"{file.name}.", suffix=".part", dir=file.parent)
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+            _give_its_name(part, file)
+        finally:
+            part.unlink(missing_ok=True)
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _give_its_name(part: Path, file: Path) -> None:
+    """Raises FileExistsError where a file has come meanwhile."""
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        os.link(part, file)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT and some shares know no second name: there an empty file keeps the place
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        part.replace(file)

@@ -6,6 +6,7 @@ import resource
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,7 +109,7 @@ def _backups(folder: Path, files: Sequence[Path]) -> Iterator[Path]:
     in_use = {_inode(path.with_name(path.name + end)) for path in files for end in ("", "-wal", "-shm", "-journal")}
     for path in sorted(folder.iterdir()):
         if path.is_file() and not path.is_symlink() and _inode(path) not in in_use:
-            with path.open("rb") as file:
+            with suppress(OSError), path.open("rb") as file:  # somebody else's, or gone meanwhile
                 if any(sealed_file.is_one(kind, file) for kind in BACKUPS):
                     yield path
 

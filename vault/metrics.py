@@ -38,7 +38,6 @@ def begin(server: Server) -> None:
     """Write this process's counts from now on, and serve all of them if no other process does."""
     if server.settings.metrics_port:
         folder = server.settings.cache_dir / FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
         threading.Thread(target=_keep_on, args=(server, folder), name="metrics", daemon=True).start()
 
 
@@ -57,9 +56,10 @@ def _keep_on(server: Server, folder: Path) -> None:
 
 
 def write(folder: Path) -> None:
-    """This process's file, whole or as it was."""
+    """This process's file, whole or as it was, also where the cache was deleted. Several may ask at once."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / f"{os.getpid()}.json"
-    part = file.with_suffix(".part")
+    part = file.with_suffix(f".{threading.get_ident()}.part")
     part.write_bytes(orjson.dumps(TALLY.rows()))
     part.replace(file)
 

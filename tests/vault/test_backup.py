@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import click
 import orjson
 import pytest
 from click.testing import CliRunner
@@ -237,6 +239,24 @@ def test_a_backup_is_written_into_a_new_file_and_into_nobody_elses(tmp_path: Pat
     assert {each.name for each in tmp_path.iterdir()} == {"other", "backup", "backup.part"}
 
 
+def test_it_is_written_where_a_file_can_have_no_second_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT and exFAT, which most disks to carry away have, and many shares: link(2) answers EPERM."""
+
+    def refuses(*_all: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuses)
+    file = tmp_path / "backup"
+    with written_whole(file) as out:
+        out.write(b"sealed")
+    assert file.read_bytes() == b"sealed"
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(click.ClickException), written_whole(file) as out:
+        out.write(b"another")
+    assert file.read_bytes() == b"sealed"
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_a_new_keystore_that_was_cut_off_is_made_by_the_next_try(
     ada: Ada, recovery_code: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,6 +410,17 @@ def test_a_weak_passphrase_for_backups_is_refused(ada: Ada, tmp_path: Path, monk
     done = CliRunner().invoke(main, ["backup", str(tmp_path / "x"), "--passphrase-stdin"], input="password\n")
     assert done.exit_code == 1
     assert not (tmp_path / "x").exists()
+
+
+def test_where_a_backup_cannot_be_written_is_told_in_a_sentence(
+    ada: Ada, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in to_environment(ada.house.settings).items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / "nowhere" / "monday.backup"
+    done = CliRunner().invoke(main, ["backup", str(file), "--passphrase-stdin"], input=f"{FOR_BACKUPS}\n")
+    assert done.exit_code == 1
+    assert done.output.endswith(f"Error: {file} cannot be written: No such file or directory\n")
 
 
 def test_reading_and_writing_keep_to_their_pieces_whatever_the_size(ada: Ada) -> None:

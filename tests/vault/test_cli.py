@@ -168,6 +168,16 @@ def test_what_belongs_to_another_user_stops_the_start_with_a_sentence(
 
 
 @embedded_only
+def test_a_file_beside_the_database_that_cannot_be_read_stops_nothing(furnished_copy: Path) -> None:
+    copy = furnished_copy / "vault" / "vault.db.before-the-update"
+    copy.write_bytes(b"a copy made by root")
+    copy.chmod(0)
+    as_others = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = started_anew(furnished_copy, "doctor", before=as_others)
+    assert (done.stderr, "ballast" in done.stdout) == ("", True), "it has looked, and found what there was before"
+
+
+@embedded_only
 def test_a_strangers_keystore_stops_the_start(furnished_copy: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     vrm(other, "grants")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -74,6 +75,17 @@ def test_a_histogram_adds_up_and_gauges_say_what_waits(
     (tmp_path / "cache" / "metrics").mkdir(parents=True)
     begin_anew(tmp_path / "cache")
     assert not (tmp_path / "cache" / "metrics").exists()
+
+
+@embedded_only
+def test_each_of_several_who_ask_at_once_is_answered(ada: Ada, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: text(ada.house, tmp_path), range(200)))
+    assert all("vrm_jobs_due 0" in each for each in answers)
+
+
+def test_they_go_on_where_the_cache_was_deleted(ada: Ada, tmp_path: Path) -> None:
+    assert "vrm_jobs_due 0" in text(ada.house, tmp_path / "cache" / "metrics")
 
 
 def test_they_are_off_and_a_port_must_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
