@@ -38,9 +38,9 @@ class Catalogues:
         """Her catalogue, opened or built if need be, caught up and checked."""
         with self._lock:
             known = self._open.get(vault.owner_id)
-            if known and _era(known[1]) > _era(vault):
-                raise Locked  # her keys were changed, or changes lost, under this request, which knows nothing of it
-            if known and _era(known[1]) < _era(vault):
+            if known and known[1].keyring.keys["catalogue"] > vault.keyring.keys["catalogue"]:
+                raise Locked  # her keys were changed under this request, which could read nothing new
+            if known and _era(known[1]) != _era(vault):
                 known = None
             self._open.pop(vault.owner_id, None)
             catalogue = known[0] if known else _fetch(vault)
@@ -87,7 +87,10 @@ def _file(server: Server, owner: bytes) -> Path:
 
 
 def _era(vault: OpenVault) -> tuple[tuple[int, bytes], int]:
-    """What a catalogue is good for: until her keys are changed, or an old copy of the database has lost changes."""
+    """What a catalogue is good for: until her keys are changed, or an old copy of the database has lost changes.
+
+    What was lost is nothing again once she has seen it, so the number goes down, too.
+    """
     return vault.keyring.keys["catalogue"], vault.lost
 
 
