@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -43,7 +44,7 @@ def find_owner(server: Server, handle: str) -> bytes | None:
 def meant(handle: str) -> str:
     """What was typed, the same for every way to write it: so tries are counted, also where there is no such vault."""
     number = owner_of(handle)
-    return vault_number(number) if number else handle.strip().casefold()
+    return vault_number(number) if number else _one_spelling(handle)
 
 
 def beside(server: Server, handle: str) -> bytes | None:
@@ -57,4 +58,9 @@ def beside(server: Server, handle: str) -> bytes | None:
 
 def handle_tag(server: Server, handle: str) -> bytes:
     """As which a short name is kept, however its letters are written."""
-    return crypto.tag(server.keys.tag, "handle", handle.strip().casefold())
+    return crypto.tag(server.keys.tag, "handle", _one_spelling(handle))
+
+
+def _one_spelling(handle: str) -> str:
+    """Small letters, each in one piece (NFC). Cut, because a letter with very many marks takes very long."""
+    return unicodedata.normalize("NFC", handle.strip()[: 4 * LONGEST]).casefold()

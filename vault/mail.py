@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from email.errors import MessageError
 from email.message import EmailMessage
+from email.utils import make_msgid, parseaddr
 from smtplib import SMTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -133,7 +134,10 @@ def send(server: Server, address: str, subject: str, text: str) -> bool:
 
 def _message(server: Server, address: str, subject: str, text: str) -> EmailMessage:
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = server.settings.mail_from, address, subject
+    sender = server.settings.mail_from
+    message["From"], message["To"], message["Subject"] = sender, address, subject
+    message["Date"] = server.clock()
+    message["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2])  # and not this machine's name
     message.set_content(text)
     return message
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, field
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +17,9 @@ from vault.errors import Unsafe
 
 SignUp = Literal["closed", "open"]
 MEBIBYTE = 1 << 20
+ORIGIN = re.compile(r"(?P<scheme>https?)://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]*)?")
+SENDER = re.compile(r"[^\s@<>()\[\],;:\"\\]+@[^\s@<>()\[\],;:\"\\]+")
+LIKE_MAIL = "VRM_SMTP_URL must be like smtps://name:password@mail.example:465; a / in the password is written %2F."
 SERVER_OPTIONS = ("host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "target_session_attrs")
 
 
@@ -128,10 +133,11 @@ def from_environment() -> Settings:
 
 def checked(settings: Settings) -> Settings:
     """Refuse combinations that would break a promise."""
-    parts = urlsplit(settings.issuer)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or parts.fragment:
-        raise Unsafe("VRM_ISSUER must be the vault's address, like https://vault.example, without a path.")
-    if parts.scheme == "http" and not settings.loopback:
+    if not _is_origin(settings.issuer):
+        raise Unsafe(
+            "VRM_ISSUER must be as browsers write it, like https://vault.example: small letters, without a path."
+        )
+    if not settings.secure and not settings.loopback:
         raise Unsafe("VRM_ISSUER must begin with https://; plain http is for this machine (localhost) only.")
     if settings.sign_up not in {"closed", "open"}:
         raise Unsafe("VRM_SIGN_UP must be closed or open.")
@@ -149,8 +155,25 @@ def checked(settings: Settings) -> Settings:
         raise Unsafe("VRM_KEYSTORE_URL must lie in another directory than VRM_DATABASE_URL.")
     if settings.smtp_url is not None:
         _check_mail(settings.smtp_url)
+    senders = getaddresses([settings.mail_from])
+    if not settings.mail_from.isprintable() or len(senders) != 1 or not SENDER.fullmatch(senders[0][1]):
+        raise Unsafe("VRM_MAIL_FROM must be an address, like vault@example.org.")
     _check_numbers(settings)
     return settings
+
+
+def _is_origin(url: str) -> bool:
+    """Is it written as everybody compares it (RFC 6454 §6.2), without the port that goes without saying?"""
+    found = ORIGIN.fullmatch(url)
+    return found is not None and _port(url) not in (-1, 80 if found["scheme"] == "http" else 443)
+
+
+def _port(url: str) -> int | None:
+    """The port that a URL names; -1 for what cannot be one."""
+    try:
+        return urlsplit(url).port
+    except ValueError:
+        return -1
 
 
 def _check_numbers(settings: Settings) -> None:
@@ -180,9 +203,12 @@ def debugging() -> tuple[str, ...]:
 
 def _check_mail(url: str) -> None:
     """`smtp` speaks in clear, `smtps` by TLS from the first byte, `smtp+starttls` by TLS or not at all."""
+    if _port(url) == -1:
+        raise Unsafe(LIKE_MAIL)
     parts = urlsplit(url)
-    if parts.scheme not in {"smtp", "smtps", "smtp+starttls"} or not parts.hostname:
-        raise Unsafe("VRM_SMTP_URL must be like smtps://name:password@mail.example:465.")
+    schemes = {"smtp", "smtps", "smtp+starttls"}
+    if parts.scheme not in schemes or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+        raise Unsafe(LIKE_MAIL)
     if parts.scheme == "smtp" and parts.username and not is_loopback(url):
         raise Unsafe("VRM_SMTP_URL would send a password in clear: write smtps:// or smtp+starttls://.")
 

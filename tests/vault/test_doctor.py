@@ -166,6 +166,18 @@ def test_what_is_safe_is_left_alone(known: Facts) -> None:
         ({"issuer": "http://vault.example"}, "https"),
         ({"smtp_url": "smtp://name:password@mail.example"}, "smtps:// or smtp\\+starttls://"),
         ({"smtp_url": "mail.example"}, "VRM_SMTP_URL must be like"),
+        ({"smtp_url": "smtps://mail.example:465000"}, "VRM_SMTP_URL must be like"),
+        ({"smtp_url": "smtps://ada:pass/word@mail.example"}, "VRM_SMTP_URL must be like"),
+        ({"smtp_url": "smtps://ada:1/2@mail.example"}, "VRM_SMTP_URL must be like"),
+        ({"mail_from": "vault@example.org\nBcc: x@example.org"}, "VRM_MAIL_FROM"),
+        ({"mail_from": "vault"}, "VRM_MAIL_FROM"),
+        ({"issuer": "https://Vault.Example"}, "small letters"),
+        ({"issuer": "https://vault.example:443"}, "as browsers write it"),
+        ({"issuer": "https://vault.example:99999"}, "as browsers write it"),
+        ({"issuer": "https://ada:word@vault.example"}, "as browsers write it"),
+        ({"issuer": "https://vault.example "}, "as browsers write it"),
+        ({"issuer": "https://straße.example"}, "as browsers write it"),
+        ({"issuer": "http://[::1"}, "as browsers write it"),
         ({"keystore_url": SETTINGS.database_url}, "VRM_KEYSTORE_URL"),
         ({"upload_limit": -1}, "VRM_UPLOAD_LIMIT"),
         ({"files_limit": -1}, "VRM_FILES_LIMIT"),
@@ -176,6 +188,20 @@ def test_settings_that_are_unsafe_by_themselves_stop_every_command(change: dict[
     with pytest.raises(Unsafe, match=sentence):
         checked(replace(SETTINGS, **change))
     assert checked(SETTINGS) == SETTINGS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"issuer": "https://vault.example:8443"},
+        {"issuer": "http://[::1]:8400"},
+        {"issuer": "https://xn--strae-oqa.example"},
+        {"mail_from": "Vault of Ada <vault@example.org>"},
+        {"smtp_url": "smtps://ada:pass%2Fword@mail.example/"},
+    ],
+)
+def test_settings_that_are_written_otherwise_are_taken(change: dict[str, Any]) -> None:
+    checked(replace(SETTINGS, **change))
 
 
 # The facts, found on a real directory.

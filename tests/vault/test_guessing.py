@@ -12,7 +12,7 @@ from connectors.demo_mail import Mailbox
 from tests.conftest import PASSPHRASE
 from tests.houses import copy_house
 from tests.people import ISSUER, Clock, calls_out, house_in
-from vault import unlock
+from vault import handles, set_up, unlock
 from vault.errors import TooManyTries, WrongSecret
 from vault.guessing import MANY, NOTED, SUBJECT
 from vault.keyring import Keyring
@@ -91,6 +91,16 @@ def test_it_is_told_too_when_the_process_stops(house: Server, mailbox: Mailbox, 
     house.write_down()
     assert NOTED not in house.memory
     assert told(house, mailbox) == [SUBJECT]
+
+
+def test_her_short_name_is_one_name_however_its_letters_are_put_together(house: Server) -> None:
+    keys = set_up.set_up(
+        house, handle="zoé", name="Zoé", passphrase="a boat, a goose, a bell", notice=None, first=False
+    )
+    for written in ("zoé", "ZOÉ", " zoe\u0301", "ZOE\u0301"):
+        assert handles.find_owner(house, written) == keys.owner_id
+        assert handles.meant(written) == "zoé"
+    assert handles.find_owner(house, "zoe") is None
 
 
 def test_her_vaults_number_is_one_name_however_it_is_written(house: Server, mailbox: Mailbox, clock: Clock) -> None:

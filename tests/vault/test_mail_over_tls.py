@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.people import house_in
+from tests.people import Clock, house_in
 from vault import mail
 
 
@@ -28,8 +30,10 @@ class Kept:
 
     def __init__(self) -> None:
         self.subjects: list[str] = []
+        self.lines: list[str] = []
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        self.lines += envelope.content.decode().split("\r\n")
         self.subjects.append(envelope.content.decode().split("Subject: ")[1].split("\r\n")[0])
         return "250 OK"
 
@@ -107,3 +111,14 @@ def test_a_mail_goes_to_whom_the_certificate_names_or_not_at_all(
         assert mail.send(house, "ada@home.test", "Links", "a link") is arrives
         house.stop()
         assert kept.subjects == (["Links"] if arrives else [])
+
+
+def test_a_mail_says_when_it_was_sent_and_has_a_name_that_tells_nothing_of_the_machine(
+    tmp_path: Path, certificate: Path, clock: Clock
+) -> None:
+    with office(certificate, "clear") as (there, kept):
+        house = house_in(tmp_path / "house", clock, smtp_url=f"smtp://{there}", mail_from="Vault <vault@home.test>")
+        assert mail.send(house, "ada@home.test", "Links", "a link")
+        house.stop()
+    assert f"Date: {format_datetime(clock())}" in kept.lines
+    assert [line for line in kept.lines if re.fullmatch(r"Message-ID: <[0-9.]+@home\.test>", line)]
