@@ -117,13 +117,18 @@ def add_client(file: Path) -> None:
 @clients.command("remove")
 @click.argument("client_id")
 def remove_client(client_id: str) -> None:
-    """Forget a client. What owners have given it stays given, but without a registration it gets no new tokens."""
+    """Forget a client. What owners have given it stays given: `vrm revoke` ends it.
+
+    One entered by hand gets no new tokens; one with an address is fetched anew as soon as it asks again.
+    """
     from consent.clients import forget
 
     with running() as server:
         if not forget(server, client_id):
             raise click.ClickException("There is no such client.")
-    click.echo("Forgotten.")
+    click.echo(
+        "Forgotten." if "://" not in client_id else "Forgotten, until it asks again. What it was given stays given."
+    )
 
 
 @click.command("verify")
