@@ -69,7 +69,7 @@ def kill(
             look = partial(examine_moved, Place(here.directory), short, archived)
             once([moving(here, into, archived)], short, Moment(range(1, 2), MOVING), look)
         elif at % EVERY == EVERY // 4:
-            here = scene.nowhere(into / f"nowhere {at}")
+            here = scene.nowhere(into / f"nowhere {at}", started=False)
             short, part = here.ledger(), here.part("new", time=scene.time)
             once([part], short, Moment(SETTING_UP, MOVING), partial(examine_new, Place(here.directory), short))
         else:
