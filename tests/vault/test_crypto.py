@@ -383,6 +383,21 @@ def test_an_identity_of_many_parts_takes_time_in_proportion_to_them() -> None:
     assert len(crypto.identity("k", *parts)) == 5 + 100_000 * (12 + 104)
 
 
+def test_a_lock_that_there_is_not_is_tried_like_one_that_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every byte of what was said, and a box of the same length: what the clock could tell is the same."""
+    kind, owner, lock, secret, called = "passphrase", b"o" * 16, b"l" * 16, b"s" * 32, []
+    derive, open_box = crypto.derive, crypto.open_box
+    monkeypatch.setattr(crypto, "derive", lambda *given: (called.append(given), derive(*given))[1])
+    monkeypatch.setattr(crypto, "open_box", lambda *given: (called.append(given), open_box(*given))[1])
+    locks._nobodys.cache_clear()
+    locks.open_nobodys(kind, owner, lock, secret)
+    (derived, (key, about, box)) = called
+    assert derived == (secret, bytes(32), crypto.identity("vrm/1/kek", kind, owner, lock))
+    assert (key, about) == (derive(*derived), crypto.identity("vrm/1/lock", kind, owner, lock, b""))
+    assert box is not None
+    assert len(box) == len(locks.make(kind, owner, lock, secret, bytes(32), b"", KEY))
+
+
 def test_a_lock_opens_to_its_own_credential_and_to_no_other() -> None:
     said: dict[str, Any] = {
         "kind": "passkey",

@@ -11,6 +11,7 @@ from tests.houses import embedded_only, raw, url_in
 from tests.people import house_in
 from vault import crypto
 from vault.db import Database
+from vault.errors import Unsafe
 from vault.keystore import Keystore
 from vault.models import Keys
 from vault.server import Server
@@ -55,6 +56,8 @@ def test_what_is_made_before_she_has_a_floor_is_found_and_is_stopped_like_the_re
     early = crypto.random_bytes(16)
     lock, grant = keystore.make(early, number(0), "lock"), keystore.make(early, number(1), "grant")
     assert [keystore.pepper(early, number(at)) for at in range(2)] == [lock, grant]
+    with raw(keystore.database) as say:
+        assert say("SELECT DISTINCT epoch FROM peppers WHERE owner_id = ?", early) == [(0,)]
     keystore.welcome(early)
     assert keystore.pepper(early, number(1)) == grant
     keystore.stop_grants(early)
@@ -117,7 +120,9 @@ def test_stopping_ends_every_grant_that_there_is_and_nothing_else(keystore: Keys
     assert keystore.pepper(ada, number(4)) is None
 
 
-@pytest.mark.parametrize(("written", "then"), [(5, 6), (-7, 4), ((1 << 63) - 1, 4)])
+@pytest.mark.parametrize(
+    ("written", "then"), [(5, 6), (-7, 4), ((1 << 63) - 1, 4), (1 << 40, (1 << 40) + 1), ((1 << 40) + 1, 4)]
+)
 def test_stopping_ends_what_stands_above_any_epoch_and_raises_no_other(
     keystore: Keystore, written: int, then: int
 ) -> None:
@@ -225,7 +230,8 @@ def test_her_floor_only_rises_and_only_hers(keystore: Keystore) -> None:
 
 
 def test_leaving_is_taken_back_until_the_day_and_begins_on_it(keystore: Keystore) -> None:
-    ada, bram, cleo = somebody(keystore), somebody(keystore), somebody(keystore)
+    ada, bram, cleo, dora = (somebody(keystore) for _ in range(4))
+    keystore.leave(dora, 90)
     assert keystore.leaves_on(ada) is None
     assert keystore.stay(ada, today=1) is False
     keystore.leave(ada, 20)
@@ -234,7 +240,7 @@ def test_leaving_is_taken_back_until_the_day_and_begins_on_it(keystore: Keystore
     assert keystore.begin_leaving(ada, today=19) is False
     assert keystore.stay(ada, today=20) is False
     assert keystore.stay(ada, today=19) is True
-    assert keystore.leaves_on(ada) is None
+    assert (keystore.leaves_on(ada), keystore.leaves_on(dora)) == (None, 90)
     keystore.leave(ada, 20)
     keystore.leave(bram, 25)
     assert [each for each in keystore.leavers() if each[0] in {ada, bram}] == sorted([(ada, 20), (bram, 25)])
@@ -275,14 +281,33 @@ def test_a_keystore_is_set_up_once_with_all_its_keys(tmp_path: Path) -> None:
     keys = keystore.keys
     assert {len(key) for key in (keys.seal, keys.tag, keys.route)} == {32}
     assert len({keys.seal, keys.tag, keys.route}) == 3
-    assert "b'" not in repr(keys)
+    assert repr(keys) == "ServerKeys()"
     assert keystore.signing("notice") == keystore.signing("receipt") == ()
     keystore.complete()
+    with raw(database) as say:
+        numbered = say("SELECT key_id, purpose FROM server_keys ORDER BY key_id")
+    assert numbered == list(enumerate(("seal", "tag", "route", "notice", "receipt"), start=1))
     signing = [keystore.signing("notice"), keystore.signing("receipt")]
     assert [len(seed) for (seed,) in signing] == [32, 32]
     keystore.complete()
     assert [keystore.signing("notice"), keystore.signing("receipt")] == signing
     assert Keystore(database).keys == keys
+    database.dispose()
+
+
+@embedded_only
+@pytest.mark.parametrize("spoilt", ["DELETE FROM server_keys", "UPDATE server_keys SET secret = substr(secret, 1, 31)"])
+@pytest.mark.parametrize("purpose", ["seal", "tag", "route"])
+def test_a_keystore_without_one_of_its_keys_is_not_gone_on_with(tmp_path: Path, purpose: str, spoilt: str) -> None:
+    database = Database(url_in(tmp_path, "keystore"))
+    Keys.metadata.create_all(database.engine)
+    keystore = Keystore(database)
+    keystore.set_up()
+    with raw(database) as say:
+        say(f"{spoilt} WHERE purpose = ?", purpose)
+    with pytest.raises(Unsafe):
+        keystore.complete()
+    assert keystore.signing("notice") == ()
     database.dispose()
 
 
