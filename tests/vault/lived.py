@@ -24,7 +24,7 @@ from consent import access, grants
 from consent.models import Erasure, Grant, PushedRequest, Seen
 from tests.conftest import PASSPHRASE
 from tests.houses import copy_house
-from tests.people import ISSUER, TASTE, Ada, Bookshop, Clock, house_in
+from tests.people import ISSUER, TASTE, Ada, Bookshop, Clock, calls_out, house_in
 from tests.vault.test_format import tokens
 from tests.vault.test_tampering import ASKED_LATER, SECOND, bram_moves_in, calls, leaves, life_of
 from vault import attempts, choices, departure, jobs, sessions, unlock, worker
@@ -223,11 +223,15 @@ class Street:
             return f"{refused!r}"
 
     def leaves(self) -> str:
-        """The Bookshop leaves what it has left before, and something new."""
+        """The Bookshop leaves what it has left before, and a second later something new, which so stands below it."""
         shop, mug = self.lived.shop, {"item": "The Weathervane", "bought_on": "2026-11-20"}
         new = {**mug, "item": "A mug"}
         key = key_from_json(json.loads(shop.connection.to_json())["dpop_key"])
-        return _said(leaves(shop, mug)) + _said(shop.leaves(tokens(shop)[0], new, under="2", key=key))
+        before = _said(leaves(shop, mug))
+        self.lived.clock.passes(seconds=1)
+        after = _said(shop.leaves(tokens(shop)[0], new, under="2", key=key))
+        self.lived.clock.passes(seconds=-1)
+        return before + after
 
     def comes_in(self, handle: str = "ada", passphrase: str = PASSPHRASE, address: str = "198.51.100.1") -> str:
         """Somebody types a passphrase."""
@@ -273,14 +277,18 @@ class Street:
 
     def sweeps(self) -> str:
         """What the worker leaves now."""
-        worker.tick(self.house, sweep=True)
+        self._goes_round()
         return self._left()
+
+    def _goes_round(self) -> None:
+        worker.tick(self.house, sweep=True)
+        calls_out(self.house)
 
     def works(self) -> str:
         """What it leaves now, and in forty days."""
         now = self.sweeps()
         self.lived.clock.passes(days=40)
-        worker.tick(self.house, sweep=True)
+        self._goes_round()
         later = self._left()
         self.lived.clock.passes(days=-40)
         return f"{now} {later}"
